@@ -1,0 +1,73 @@
+import { z } from "zod";
+
+import { nearestName, type Problem } from "./problems";
+
+export type Checked<Value> =
+  | { readonly value: Value; readonly problems: readonly [] }
+  | { readonly value?: undefined; readonly problems: readonly Problem[] };
+
+/** Checks a whole value against a schema and reports every mistake, not just the first. */
+export function check<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  prefix = "",
+): Checked<z.infer<Schema>> {
+  const result = schema.safeParse(input, { reportInput: true });
+  if (result.success) return { value: result.data, problems: [] };
+  return { problems: result.error.issues.flatMap((issue) => describe(schema, issue, prefix)) };
+}
+
+function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): Problem[] {
+  const key = keyOf(issue.path, prefix);
+  const place = schemaAt(schema, issue.path);
+
+  if (issue.code === "unrecognized_keys") {
+    const known = place instanceof z.ZodObject ? Object.keys(place.shape) : [];
+    return issue.keys.map((name) => ({
+      key: key ? `${key}.${name}` : name,
+      expected: `there is no such setting; known here: ${known.join(", ")}`,
+      suggestion: nearestName(name, known),
+    }));
+  }
+  const allowed = place?.meta()?.["allowed"];
+  const expected = typeof allowed === "string" ? allowed : issue.message;
+  if (issue.input === undefined) return [{ key, expected: `is missing: ${expected}` }];
+  const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
+  return [
+    {
+      key,
+      value: issue.input,
+      expected: `must be ${expected}`,
+      suggestion: typeof issue.input === "string" ? nearestName(issue.input, names) : undefined,
+    },
+  ];
+}
+
+/** `hosts[0].environment.workers`, as one would point at it in the stack file. */
+function keyOf(path: readonly PropertyKey[], prefix: string): string {
+  return path.reduce<string>((key, step) => {
+    if (typeof step === "number") return `${key}[${step}]`;
+    return key ? `${key}.${String(step)}` : String(step);
+  }, prefix);
+}
+
+/** The part of the schema that a path points at, if it is one that can be told. */
+function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | undefined {
+  const here = unwrap(schema);
+  const [step, ...rest] = path;
+  if (step === undefined) return here;
+  if (here instanceof z.ZodObject) {
+    const next = (here.shape as Record<string, z.ZodType | undefined>)[String(step)];
+    return next && schemaAt(next, rest);
+  }
+  if (here instanceof z.ZodArray) return schemaAt(here.element as z.ZodType, rest);
+  if (here instanceof z.ZodRecord) return schemaAt(here.valueType as z.ZodType, rest);
+  return undefined;
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return unwrap(schema.unwrap() as z.ZodType);
+  }
+  return schema;
+}

@@ -1,0 +1,168 @@
+import { z } from "zod";
+
+import { parseImmichVersion } from "../catalogue/immichVersion";
+
+/**
+ * The shape of a stack file. What is said here about one value, its `allowed` text, is what a
+ * person reads when the value is wrong; what several values mean together is in resolve.ts.
+ */
+const text = (allowed: string, pattern: RegExp = /^\S(.*\S)?$/) =>
+  z.string().regex(pattern).meta({ allowed });
+
+const whole = (minimum: number, maximum: number, unit: string) =>
+  z
+    .int()
+    .min(minimum)
+    .max(maximum)
+    .meta({ allowed: `a whole number from ${minimum} to ${maximum} (${unit})` });
+
+const oneOf = <const Names extends readonly [string, ...string[]]>(...names: Names) =>
+  z.enum(names).meta({ allowed: `one of ${names.join(", ")}` });
+
+const yesOrNo = z.boolean().meta({ allowed: "true or false" });
+
+const endpoint = text(
+  "a Docker endpoint: unix:///path, ssh://user@host or tcp://host:port",
+  /^(unix:\/\/\/|ssh:\/\/|tcp:\/\/)[^\s]+$/,
+);
+const dockerName = text(
+  "letters, digits, '_', '.' and '-', beginning with a letter or digit",
+  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
+);
+const url = text("a URL that begins with http:// or https://", /^https?:\/\/[^\s/]+\S*$/);
+const imageReference = text(
+  "an image reference such as name:tag or name@sha256:…",
+  /^[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?$/,
+);
+
+const environmentValue = z
+  .union([z.string(), z.number(), z.boolean()])
+  .meta({ allowed: "text, a number, or true or false" });
+
+const envFile = z.union([
+  z.string().min(1),
+  z.strictObject({ path: z.string().min(1), required: z.boolean().default(true) }),
+]);
+
+/** Which cards of the host the container gets. */
+const devices = z
+  .strictObject({
+    count: z
+      .union([z.int().min(1).max(16), z.literal("all")])
+      .meta({ allowed: 'a whole number from 1 to 16, or "all"' })
+      .optional(),
+    ids: z
+      .array(z.union([z.string(), z.int()]))
+      .min(1)
+      .meta({ allowed: "a list of card numbers or UUIDs as nvidia-smi -L prints them" })
+      .optional(),
+    cdi: z
+      .array(text("a CDI device name such as nvidia.com/gpu=0", /^[^\s=]+\/[^\s=]+=[^\s=]+$/))
+      .min(1)
+      .meta({ allowed: "a list of CDI device names such as nvidia.com/gpu=0" })
+      .optional(),
+  })
+  .meta({ allowed: "one of count, ids, cdi" });
+
+export const hostSchema = z.strictObject({
+  name: text(
+    "lower-case letters, digits and '-', at most 40, beginning with a letter",
+    /^[a-z][a-z0-9-]{0,39}$/,
+  ),
+  dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+  accelerator: text("the name of an accelerator").optional(),
+  gpu: z
+    .union([z.string().min(1), z.number()])
+    .meta({ allowed: "a card's name, a compute capability such as 5.0, or auto" })
+    .optional(),
+  videoMemory: whole(256, 1_048_576, "MiB").optional(),
+  runtime: text('a GPU generation, or "official"').optional(),
+  image: imageReference.optional(),
+  devices: devices.optional(),
+  containerName: dockerName.optional(),
+  cacheVolume: dockerName.optional(),
+  keepCache: yesOrNo.default(true),
+  restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),
+  envFiles: z.array(envFile).default([]),
+  environment: z.record(z.string(), environmentValue).default({}),
+  network: dockerName.optional(),
+  networkAlias: dockerName.optional(),
+  publish: z
+    .strictObject({
+      address: text(
+        "an address of the host itself, IPv4 or IPv6; Immich's ML has no authentication",
+        /^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*)$/,
+      ),
+      port: whole(1, 65_535, "port").default(3003),
+    })
+    .optional(),
+  url: url.optional(),
+  limits: z
+    .strictObject({
+      memory: whole(256, 16_777_216, "MiB").optional(),
+      pids: whole(16, 1_000_000, "processes").optional(),
+      cpus: z.number().positive().max(1024).meta({ allowed: "a number above 0 (cores)" }).optional(),
+    })
+    .default({}),
+  hardening: z
+    .strictObject({
+      noNewPrivileges: yesOrNo.default(true),
+      dropCapabilities: yesOrNo.default(true),
+      logLimit: yesOrNo.default(true),
+    })
+    .default({ noNewPrivileges: true, dropCapabilities: true, logLimit: true }),
+  prove: yesOrNo.default(true),
+  healthTimeout: whole(10, 86_400, "seconds").default(600),
+});
+
+const databaseSchema = z.strictObject({
+  container: dockerName.optional(),
+  host: text("a host name or address").optional(),
+  port: whole(1, 65_535, "port").default(5432),
+  name: text("the database's name").default("immich"),
+  user: text("a database user").default("postgres"),
+  sslMode: oneOf("disable", "require", "verify-ca", "verify-full").default("disable"),
+});
+
+export const immichSchema = z.strictObject({
+  version: z
+    .string()
+    .refine((value) => parseImmichVersion(value) !== undefined)
+    .meta({ allowed: "the server's full version such as v2.7.5 (moving tags such as release change unseen)" }),
+  network: dockerName.optional(),
+  dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+  serverContainer: dockerName.optional(),
+  database: databaseSchema.optional(),
+  api: z.strictObject({ url }).optional(),
+});
+
+export const buildSchema = z.strictObject({
+  pythonImage: imageReference.optional(),
+  immichImage: imageReference.optional(),
+  imageMirror: text("a registry that mirrors the originals, such as mirror.example:5000").optional(),
+  packageIndex: url.optional(),
+  aptMirror: url.optional(),
+  caCertificate: text("the path of a PEM file").optional(),
+  httpProxy: url.optional(),
+  noProxy: text("host names separated by commas").optional(),
+});
+
+/** The whole stack file: one entry per configuration key of the program. */
+export const stackSchema = z.strictObject({
+  hosts: z
+    .array(hostSchema)
+    .min(1)
+    .meta({ allowed: "a list of at least one host, each with a name" }),
+  immich: immichSchema,
+  build: buildSchema.default({}),
+  preset: text('the name of a model preset, or "none"').default("none"),
+  models: z.record(z.string(), z.unknown()).meta({ allowed: "an object" }).default({}),
+  allowUnknownModels: yesOrNo.default(false),
+  embeddings: oneOf("clear", "keep").default("clear"),
+  reindex: yesOrNo.default(false),
+  preflight: oneOf("enforce", "warn", "off").default("enforce"),
+});
+
+export type StackFile = z.infer<typeof stackSchema>;
+export type HostEntry = z.infer<typeof hostSchema>;
+export type ImmichEntry = z.infer<typeof immichSchema>;
