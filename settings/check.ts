@@ -1,6 +1,8 @@
 import { z } from "zod";
 
 import { nearestName, type Problem } from "./problems";
+import type { StackParts } from "./resolve";
+import { hostSchema, stackSchema } from "./schema";
 
 export type Checked<Value> =
   | { readonly value: Value; readonly problems: readonly [] }
@@ -15,6 +17,26 @@ export function check<Schema extends z.ZodType>(
   const result = schema.safeParse(input, { reportInput: true });
   if (result.success) return { value: result.data, problems: [] };
   return { problems: result.error.issues.flatMap((issue) => describe(schema, issue, prefix)) };
+}
+
+/**
+ * Checks a stack file part by part, so that a mistake in one part does not hide those of another.
+ */
+export function checkParts(values: Readonly<Record<string, unknown>>): {
+  readonly parts: StackParts;
+  readonly problems: readonly Problem[];
+} {
+  const parts: Record<string, unknown> = {};
+  const problems: Problem[] = [];
+  for (const [key, schema] of Object.entries(stackSchema.shape)) {
+    const checked = check(schema, values[key], key);
+    parts[key] = checked.value;
+    problems.push(...checked.problems);
+  }
+  if (parts["hosts"] === undefined && Array.isArray(values["hosts"])) {
+    parts["hosts"] = values["hosts"].map((host) => check(hostSchema, host).value);
+  }
+  return { parts, problems };
 }
 
 function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): Problem[] {

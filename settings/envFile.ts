@@ -127,7 +127,7 @@ type LookUp = (name: string) => string | undefined;
 
 function interpolate(text: string, lookUp: LookUp): string {
   let result = "";
-  for (let index = 0; index < text.length; ) {
+  for (let index = 0; index < text.length;) {
     const rest = text.slice(index);
     if (rest.startsWith("$$")) {
       result += "$";

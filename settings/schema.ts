@@ -101,7 +101,12 @@ export const hostSchema = z.strictObject({
     .strictObject({
       memory: whole(256, 16_777_216, "MiB").optional(),
       pids: whole(16, 1_000_000, "processes").optional(),
-      cpus: z.number().positive().max(1024).meta({ allowed: "a number above 0 (cores)" }).optional(),
+      cpus: z
+        .number()
+        .positive()
+        .max(1024)
+        .meta({ allowed: "a number above 0 (cores)" })
+        .optional(),
     })
     .default({}),
   hardening: z
@@ -128,7 +133,10 @@ export const immichSchema = z.strictObject({
   version: z
     .string()
     .refine((value) => parseImmichVersion(value) !== undefined)
-    .meta({ allowed: "the server's full version such as v2.7.5 (moving tags such as release change unseen)" }),
+    .meta({
+      allowed:
+        "the server's full version such as v2.7.5 (moving tags such as release change unseen)",
+    }),
   network: dockerName.optional(),
   dockerHost: endpoint.default("unix:///var/run/docker.sock"),
   serverContainer: dockerName.optional(),
@@ -139,7 +147,9 @@ export const immichSchema = z.strictObject({
 export const buildSchema = z.strictObject({
   pythonImage: imageReference.optional(),
   immichImage: imageReference.optional(),
-  imageMirror: text("a registry that mirrors the originals, such as mirror.example:5000").optional(),
+  imageMirror: text(
+    "a registry that mirrors the originals, such as mirror.example:5000",
+  ).optional(),
   packageIndex: url.optional(),
   aptMirror: url.optional(),
   caCertificate: text("the path of a PEM file").optional(),
@@ -166,3 +176,4 @@ export const stackSchema = z.strictObject({
 export type StackFile = z.infer<typeof stackSchema>;
 export type HostEntry = z.infer<typeof hostSchema>;
 export type ImmichEntry = z.infer<typeof immichSchema>;
+export type BuildEntry = z.infer<typeof buildSchema>;

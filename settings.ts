@@ -1,0 +1,100 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { checkParts } from "./settings/check";
+import { formatProblem, nearestName, type Problem } from "./settings/problems";
+import { resolve, type Cards, type Settings } from "./settings/resolve";
+import { stackSchema } from "./settings/schema";
+
+export type { Card, Cards, HostSettings, Settings } from "./settings/resolve";
+
+/** What a stack keeps encrypted: `pulumi config set --secret immich-ml:databasePassword`. */
+const secretKeys = ["databasePassword", "immichApiKey"] as const;
+
+/**
+ * Reads and checks the stack's configuration and works out what it means: which image each host's
+ * card needs, which variables its container gets, which models Immich is told to use.
+ *
+ * @param cards what was found on the hosts whose `gpu` is `auto`, by host name; those not yet
+ *   known have no image
+ * @throws pulumi.RunError that lists every mistake, a line each: key, value, what is allowed
+ */
+export function loadSettings(cards: Cards = {}): Settings {
+  const namespace = pulumi.getProject();
+  const { values, problems } = collect(pulumi.runtime.allConfig());
+  const { parts, problems: ofShape } = checkParts(values);
+  const { settings, problems: ofMeaning } = resolve(parts, {
+    project: namespace,
+    stack: pulumi.getStack(),
+    cards,
+    secrets: {
+      databasePassword: pulumi.runtime.getConfig(`${namespace}:databasePassword`),
+      immichApiKey: pulumi.runtime.getConfig(`${namespace}:immichApiKey`),
+    },
+    hostsAreSecret: encryptedKeys()?.includes(`${namespace}:hosts`) ?? false,
+  });
+  refuse([...problems, ...ofShape, ...ofMeaning]);
+  return settings!;
+}
+
+/** The keys of this program, read from the text form in which the engine hands them over. */
+function collect(all: Readonly<Record<string, string>>) {
+  const namespace = `${pulumi.getProject()}:`;
+  const values: Record<string, unknown> = {};
+  const problems: Problem[] = [];
+  for (const [fullKey, text] of Object.entries(all)) {
+    if (!fullKey.startsWith(namespace)) continue;
+    const key = fullKey.slice(namespace.length);
+    if (isSecretKey(key)) {
+      if (encryptedKeys()?.includes(fullKey) === false) problems.push(standsInClear(key));
+      continue;
+    }
+    const shape = (stackSchema.shape as Record<string, unknown>)[key];
+    if (shape === undefined) {
+      const known = [...Object.keys(stackSchema.shape), ...secretKeys];
+      problems.push({
+        key,
+        expected: `there is no such setting; known are ${known.join(", ")}`,
+        suggestion: nearestName(key, known),
+      });
+      continue;
+    }
+    values[key] = fromText(text);
+  }
+  return { values, problems };
+}
+
+/** Objects, lists and booleans arrive as JSON, plain text as it stands. */
+function fromText(text: string): unknown {
+  if (!/^\s*([[{]|true\s*$|false\s*$)/.test(text)) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function isSecretKey(key: string): key is (typeof secretKeys)[number] {
+  return (secretKeys as readonly string[]).includes(key);
+}
+
+function standsInClear(key: string): Problem {
+  return {
+    key,
+    expected: `stands in clear in the stack file; encrypt it: pulumi config set --secret immich-ml:${key}`,
+  };
+}
+
+/** The engine names the encrypted keys to the program; a run without an engine cannot. */
+function encryptedKeys(): readonly string[] | undefined {
+  const text = process.env["PULUMI_CONFIG_SECRET_KEYS"];
+  return text === undefined ? undefined : (JSON.parse(text) as string[]);
+}
+
+function refuse(problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const count = problems.length === 1 ? "a mistake" : `${problems.length} mistakes`;
+  const lines = problems.map((problem) => `  ${formatProblem(problem)}`);
+  throw new pulumi.RunError(
+    `the stack file has ${count}; nothing was changed:\n${lines.join("\n")}`,
+  );
+}

@@ -1,0 +1,494 @@
+import { readFileSync } from "node:fs";
+
+import {
+  acceleratorNames,
+  accelerators,
+  isAcceleratorName,
+  type AcceleratorName,
+} from "../catalogue/accelerators";
+import { isSecretVariable, renderEnvironment } from "../catalogue/environment";
+import { generationFor, gpuGenerations, type GenerationName } from "../catalogue/gpuGenerations";
+import { findCard, nearestCards } from "../catalogue/graphicsCards";
+import { atLeast, parseImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
+import { presets } from "../catalogue/presets";
+import { resolveModels, type ModelSelection } from "../immich/modelSelection";
+import { parseEnvFile } from "./envFile";
+import { nearestName, type Problem } from "./problems";
+import type { BuildEntry, HostEntry, ImmichEntry, StackFile } from "./schema";
+
+/** A card as it was found on a host, or as the catalogue knows it. */
+export interface Card {
+  readonly name?: string | undefined;
+  /** NVIDIA's compute capability, e.g. `5.0`. */
+  readonly computeCapability: string;
+  /** MiB. */
+  readonly videoMemory?: number | undefined;
+}
+
+/** The cards found on the hosts whose `gpu` is `auto`, by host name. */
+export type Cards = Readonly<Record<string, Card>>;
+
+/** Where a host's container image comes from. */
+export type ImageSource =
+  | { readonly kind: "legacy"; readonly generation: GenerationName }
+  | { readonly kind: "pulled"; readonly reference: string };
+
+export interface HostSettings extends Pick<
+  HostEntry,
+  | "name"
+  | "dockerHost"
+  | "keepCache"
+  | "restart"
+  | "publish"
+  | "limits"
+  | "hardening"
+  | "prove"
+  | "healthTimeout"
+  | "devices"
+> {
+  readonly accelerator: AcceleratorName;
+  readonly card: Card | undefined;
+  /** Undefined only while the card of a host with `gpu: auto` is not yet known. */
+  readonly image: ImageSource | undefined;
+  readonly containerName: string;
+  readonly cacheVolume: string;
+  readonly network: string | undefined;
+  readonly networkAlias: string;
+  /** Where Immich reaches the service. */
+  readonly url: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Variables whose values must not be seen: what an env file holds beside ML settings. */
+  readonly secretEnvironment: Readonly<Record<string, string>>;
+}
+
+export interface Settings {
+  readonly project: string;
+  readonly stack: string;
+  readonly hosts: readonly HostSettings[];
+  readonly immich: ImmichEntry;
+  readonly version: ImmichVersion;
+  readonly build: BuildEntry;
+  /** Undefined when the stack leaves Immich's own configuration alone (`preset: none`). */
+  readonly models: ModelSelection | undefined;
+  readonly embeddings: "clear" | "keep";
+  readonly reindex: boolean;
+  readonly preflight: "enforce" | "warn" | "off";
+  readonly secrets: Secrets;
+  /** What the user should know though nothing is wrong. */
+  readonly notes: readonly string[];
+}
+
+export interface Secrets {
+  readonly databasePassword?: string | undefined;
+  readonly immichApiKey?: string | undefined;
+}
+
+export interface Surroundings {
+  readonly project: string;
+  readonly stack: string;
+  readonly cards: Cards;
+  readonly secrets: Secrets;
+  /** True when the hosts stand encrypted in the stack file: then so do their variables' values. */
+  readonly hostsAreSecret: boolean;
+}
+
+/** The parts of a stack file whose shape is right; the others have been reported already. */
+export type StackParts = Partial<Omit<StackFile, "hosts">> & {
+  readonly hosts?: readonly (HostEntry | undefined)[];
+};
+
+export interface Resolved {
+  readonly settings?: Settings;
+  readonly problems: readonly Problem[];
+}
+
+/** Immich's default for `machineLearning.urls` names this host. */
+export const immichDefaultAlias = "immich-machine-learning";
+const servicePort = 3003;
+
+/** What a stack file means as a whole. Reports every contradiction it finds in the parts given. */
+export function resolve(parts: StackParts, surroundings: Surroundings): Resolved {
+  const problems: Problem[] = [];
+  const notes: string[] = [];
+  const version = parts.immich && parseImmichVersion(parts.immich.version);
+  const hosts = (parts.hosts ?? []).map(
+    (host, index) =>
+      host && resolveHost(host, index, { parts, version, surroundings, problems, notes }),
+  );
+  problems.push(...duplicates(parts.hosts ?? []));
+  if (parts.immich) problems.push(...storeProblems(parts, surroundings.secrets));
+  const models = selectModels(parts, version, hosts, problems);
+
+  const { immich, build } = parts;
+  if (problems.length > 0 || !version || !immich || !build || hosts.includes(undefined)) {
+    return { problems };
+  }
+  const settings: Settings = {
+    project: surroundings.project,
+    stack: surroundings.stack,
+    hosts: hosts.filter((host) => host !== undefined),
+    immich,
+    version,
+    build,
+    models,
+    embeddings: parts.embeddings ?? "clear",
+    reindex: parts.reindex ?? false,
+    preflight: parts.preflight ?? "enforce",
+    secrets: surroundings.secrets,
+    notes,
+  };
+  return { settings, problems };
+}
+
+interface HostContext {
+  readonly parts: StackParts;
+  readonly version: ImmichVersion | undefined;
+  readonly surroundings: Surroundings;
+  readonly problems: Problem[];
+  readonly notes: string[];
+}
+
+function resolveHost(host: HostEntry, index: number, context: HostContext): HostSettings {
+  const { parts, version, surroundings, problems, notes } = context;
+  const key = `hosts[${index}]`;
+  const accelerator = chooseAccelerator(host, key, version, problems);
+  const card = identifyCard(host, key, surroundings.cards, problems);
+  const image = chooseImage(host, key, accelerator, card, parts, version, problems);
+  const variables = collectVariables(host, key, accelerator, context);
+  for (const note of variables.notes) notes.push(`${host.name}: ${note}`);
+  if (host.devices && Object.keys(host.devices).length !== 1) {
+    problems.push({
+      key: `${key}.devices`,
+      value: host.devices,
+      expected: "must be one of count, ids, cdi",
+    });
+  }
+  if (host.devices && accelerator !== "cuda") {
+    problems.push({
+      key: `${key}.devices`,
+      value: host.devices,
+      expected: "is for accelerator cuda only",
+    });
+  }
+
+  const networkAlias = host.networkAlias ?? (index === 0 ? immichDefaultAlias : host.name);
+  return {
+    ...host,
+    accelerator,
+    card,
+    image,
+    containerName: host.containerName ?? `immich-ml-${host.name}`,
+    cacheVolume: host.cacheVolume ?? `immich-ml-${host.name}-cache`,
+    network: host.network ?? parts.immich?.network,
+    networkAlias,
+    url: host.url ?? defaultUrl(host, networkAlias),
+    environment: variables.plain,
+    secretEnvironment: variables.secret,
+  };
+}
+
+function defaultUrl(host: HostEntry, networkAlias: string): string {
+  if (!host.publish) return `http://${networkAlias}:${servicePort}`;
+  const { address, port } = host.publish;
+  return `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+}
+
+function chooseAccelerator(
+  host: HostEntry,
+  key: string,
+  version: ImmichVersion | undefined,
+  problems: Problem[],
+): AcceleratorName {
+  const name = host.accelerator ?? (host.gpu === undefined ? "cpu" : "cuda");
+  if (!isAcceleratorName(name)) {
+    problems.push({
+      key: `${key}.accelerator`,
+      value: name,
+      expected: `must be one of ${acceleratorNames.join(", ")}`,
+      suggestion: nearestName(name, acceleratorNames),
+    });
+    return "cpu";
+  }
+  const { minimumImmichVersion } = accelerators[name];
+  if (version && !atLeast(version, minimumImmichVersion)) {
+    problems.push({
+      key: `${key}.accelerator`,
+      value: name,
+      expected: `needs Immich v${minimumImmichVersion} or newer`,
+    });
+  }
+  return name;
+}
+
+/** Unquoted, `5.0` in YAML is the number 5. */
+function asText(gpu: string | number): string {
+  return typeof gpu === "number" && Number.isInteger(gpu) ? `${gpu}.0` : String(gpu);
+}
+
+function identifyCard(
+  host: HostEntry,
+  key: string,
+  cards: Cards,
+  problems: Problem[],
+): Card | undefined {
+  if (host.gpu === undefined) return undefined;
+  const gpu = asText(host.gpu).trim();
+  if (gpu === "auto") return cards[host.name];
+  if (/^\d{1,2}\.\d$/.test(gpu)) {
+    return { computeCapability: gpu, videoMemory: host.videoMemory };
+  }
+  const known = findCard(gpu);
+  if (known) {
+    return {
+      name: known.name,
+      computeCapability: known.computeCapability,
+      videoMemory: host.videoMemory ?? known.videoMemory,
+    };
+  }
+  problems.push({
+    key: `${key}.gpu`,
+    value: host.gpu,
+    expected:
+      "is no card this program knows; give its compute capability instead (https://developer.nvidia.com/cuda-gpus), such as 5.0, or auto",
+    suggestion: nearestCards(gpu)[0],
+  });
+  return undefined;
+}
+
+function chooseImage(
+  host: HostEntry,
+  key: string,
+  accelerator: AcceleratorName,
+  card: Card | undefined,
+  parts: StackParts,
+  version: ImmichVersion | undefined,
+  problems: Problem[],
+): ImageSource | undefined {
+  if (host.image) return { kind: "pulled", reference: host.image };
+  if (!version || !parts.immich) return undefined;
+  const official: ImageSource = {
+    kind: "pulled",
+    reference: officialImage(accelerator, parts),
+  };
+
+  if (host.runtime === "official") return official;
+  if (host.runtime !== undefined) {
+    const names = Object.keys(gpuGenerations);
+    if (!isGeneration(host.runtime)) {
+      problems.push({
+        key: `${key}.runtime`,
+        value: host.runtime,
+        expected: `must be official or one of ${names.join(", ")}`,
+        suggestion: nearestName(host.runtime, [...names, "official"]),
+      });
+      return undefined;
+    }
+    if (accelerator !== "cuda" && accelerator !== "cpu") {
+      problems.push({
+        key: `${key}.runtime`,
+        value: host.runtime,
+        expected: `is an image for NVIDIA cards; accelerator ${accelerator} runs the official image`,
+      });
+      return undefined;
+    }
+    return checkGeneration(host.runtime, host, key, card, problems);
+  }
+
+  if (accelerator !== "cuda") return official;
+  if (host.gpu === undefined) {
+    problems.push({
+      key: `${key}.gpu`,
+      expected: "is missing: a card's name, a compute capability such as 5.0, or auto",
+    });
+    return undefined;
+  }
+  if (!card) return undefined;
+  const fitting = generationFor(card.computeCapability, version);
+  switch (fitting.kind) {
+    case "official":
+      return official;
+    case "generation":
+      return { kind: "legacy", generation: fitting.generation };
+    case "unsupported":
+      problems.push({ key: `${key}.gpu`, value: host.gpu, expected: fitting.reason });
+      return undefined;
+  }
+}
+
+function checkGeneration(
+  runtime: GenerationName,
+  host: HostEntry,
+  key: string,
+  card: Card | undefined,
+  problems: Problem[],
+): ImageSource {
+  const generation = gpuGenerations[runtime];
+  if (card && !generation.runsOn.includes(card.computeCapability)) {
+    problems.push({
+      key: `${key}.runtime`,
+      value: runtime,
+      expected: `has no code for compute capability ${card.computeCapability} (${asText(host.gpu!)}); leave runtime out and the right one is chosen`,
+    });
+  }
+  return { kind: "legacy", generation: runtime };
+}
+
+function isGeneration(name: string): name is GenerationName {
+  return Object.hasOwn(gpuGenerations, name);
+}
+
+function officialImage(accelerator: AcceleratorName, parts: StackParts): string {
+  const { imageSuffix } = accelerators[accelerator];
+  const version = parts.immich!.version.replace(/^v?/, "v");
+  const registry = parts.build?.imageMirror ?? "ghcr.io";
+  return `${registry}/immich-app/immich-machine-learning:${version}${imageSuffix}`;
+}
+
+function collectVariables(
+  host: HostEntry,
+  key: string,
+  accelerator: AcceleratorName,
+  { version, surroundings, problems }: HostContext,
+) {
+  const plain: Record<string, string> = {};
+  const secret: Record<string, string> = {};
+  const keep = (name: string, value: string, hidden: boolean) => {
+    delete plain[name];
+    delete secret[name];
+    (hidden ? secret : plain)[name] = value;
+  };
+
+  host.envFiles.forEach((entry, index) => {
+    const { path, required } = typeof entry === "string" ? { path: entry, required: true } : entry;
+    const text = readIfPresent(path);
+    const where = `${key}.envFiles[${index}]`;
+    if (text === undefined) {
+      if (required) problems.push({ key: where, value: path, expected: "cannot be read" });
+      return;
+    }
+    const file = parseEnvFile(text, process.env);
+    for (const problem of file.problems) {
+      problems.push({
+        key: where,
+        value: path,
+        expected: `line ${problem.line}: ${problem.message}`,
+      });
+    }
+    for (const [name, value] of file.variables) keep(name, value, isSecretVariable(name));
+  });
+
+  if (!version) return { plain, secret, notes: [] };
+  const rendered = renderEnvironment(host.environment, version, accelerator);
+  for (const problem of rendered.problems) {
+    problems.push({ key: `${key}.environment.${problem.name}`, expected: problem.message });
+  }
+  for (const [name, value] of Object.entries(rendered.variables)) {
+    keep(name, value, surroundings.hostsAreSecret && isSecretVariable(name));
+  }
+  return { plain, secret, notes: rendered.notes };
+}
+
+function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function duplicates(hosts: readonly (HostEntry | undefined)[]): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Map<string, string>();
+  const claim = (what: string, key: string, value: unknown) => {
+    const first = seen.get(what);
+    if (first) problems.push({ key, value, expected: `is already that of ${first}` });
+    else seen.set(what, key);
+  };
+  hosts.forEach((host, index) => {
+    if (!host) return;
+    const key = `hosts[${index}]`;
+    claim(`name ${host.name}`, `${key}.name`, host.name);
+    if (host.containerName) {
+      claim(`${host.dockerHost} ${host.containerName}`, `${key}.containerName`, host.containerName);
+    }
+    if (host.cacheVolume) {
+      claim(
+        `${host.dockerHost} volume ${host.cacheVolume}`,
+        `${key}.cacheVolume`,
+        host.cacheVolume,
+      );
+    }
+    if (host.publish) {
+      const { address, port } = host.publish;
+      claim(`${host.dockerHost} ${address}:${port}`, `${key}.publish`, host.publish);
+    }
+  });
+  return problems;
+}
+
+/** A preset needs a way into Immich, and that way its secret. */
+function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
+  const { immich, preset = "none" } = parts;
+  if (!immich || preset === "none") return [];
+  if (immich.database && immich.api) {
+    return [{ key: "immich", expected: "must have either database or api, not both" }];
+  }
+  if (immich.api) {
+    return secrets.immichApiKey ? [] : [missingSecret("immichApiKey", "Immich's API key")];
+  }
+  if (!immich.database) {
+    return [
+      {
+        key: "immich",
+        expected: `needs database (container, or host) or api (url), so that preset ${preset} can be set`,
+      },
+    ];
+  }
+  const problems: Problem[] = [];
+  const { container, host } = immich.database;
+  if ((container === undefined) === (host === undefined)) {
+    problems.push({ key: "immich.database", expected: "must have either container or host" });
+  }
+  if (!secrets.databasePassword) {
+    problems.push(missingSecret("databasePassword", "the password of Immich's database"));
+  }
+  return problems;
+}
+
+function missingSecret(key: string, what: string): Problem {
+  return {
+    key,
+    expected: `is missing: ${what}; set it with: pulumi config set --secret immich-ml:${key}`,
+  };
+}
+
+function selectModels(
+  parts: StackParts,
+  version: ImmichVersion | undefined,
+  hosts: readonly (HostSettings | undefined)[],
+  problems: Problem[],
+): ModelSelection | undefined {
+  const { preset } = parts;
+  if (preset === undefined || !version) return undefined;
+  const overrides = parts.models ?? {};
+  if (preset === "none") {
+    if (Object.keys(overrides).length > 0) {
+      problems.push({
+        key: "models",
+        expected: `changes a preset; set preset to one of ${Object.keys(presets).join(", ")}`,
+      });
+    }
+    return undefined;
+  }
+  // Immich may send any job to any host, so the smallest card decides.
+  const memories = hosts.flatMap((host) =>
+    host?.accelerator === "cuda" && host.card?.videoMemory ? [host.card.videoMemory] : [],
+  );
+  const { selection, problems: found } = resolveModels(preset, overrides, {
+    immichVersion: version,
+    videoMemory: memories.length > 0 ? Math.min(...memories) : undefined,
+    allowUnknownModels: parts.allowUnknownModels ?? false,
+  });
+  problems.push(...found);
+  return selection;
+}

@@ -1,0 +1,263 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { checkParts } from "../../settings/check";
+import { formatProblem } from "../../settings/problems";
+import { resolve, type Settings, type Surroundings } from "../../settings/resolve";
+
+const surroundings: Surroundings = {
+  project: "immich-ml",
+  stack: "test",
+  cards: {},
+  secrets: { databasePassword: "secret" },
+  hostsAreSecret: false,
+};
+
+const attic = {
+  name: "attic",
+  gpu: "GeForce GTX 750 Ti",
+  containerName: "immich_machine_learning",
+};
+const good = {
+  immich: { version: "v2.7.5", database: { container: "immich_postgres" } },
+  preset: "legacy-2gb",
+  hosts: [attic],
+};
+
+function read(file: Record<string, unknown>, around: Partial<Surroundings> = {}) {
+  const { parts, problems } = checkParts(file);
+  const resolved = resolve(parts, { ...surroundings, ...around });
+  return {
+    settings: resolved.settings,
+    lines: [...problems, ...resolved.problems].map((problem) => formatProblem(problem)),
+  };
+}
+
+function settingsOf(file: Record<string, unknown>, around?: Partial<Surroundings>): Settings {
+  const { settings, lines } = read(file, around);
+  expect(lines).toEqual([]);
+  return settings!;
+}
+
+describe("what a stack file means", () => {
+  it("gives a GTX 750 Ti the legacy image, all else by default", () => {
+    const [host] = settingsOf(good).hosts;
+    expect(host).toMatchObject({
+      accelerator: "cuda",
+      card: { computeCapability: "5.0", videoMemory: 2048 },
+      image: { kind: "legacy", generation: "kepler-maxwell" },
+      dockerHost: "unix:///var/run/docker.sock",
+      cacheVolume: "immich-ml-attic-cache",
+      networkAlias: "immich-machine-learning",
+      url: "http://immich-machine-learning:3003",
+      restart: "always",
+    });
+  });
+
+  it("takes a compute capability that YAML has turned into a number", () => {
+    const [host] = settingsOf({ ...good, hosts: [{ ...attic, gpu: 5 }] }).hosts;
+    expect(host!.card!.computeCapability).toBe("5.0");
+  });
+
+  it("gives a card the official image still serves the official image of the server's version", () => {
+    const [host] = settingsOf({ ...good, hosts: [{ ...attic, gpu: "8.6" }] }).hosts;
+    expect(host!.image).toEqual({
+      kind: "pulled",
+      reference: "ghcr.io/immich-app/immich-machine-learning:v2.7.5-cuda",
+    });
+  });
+
+  it("runs on the processor when no card is named", () => {
+    const [host] = settingsOf({ ...good, hosts: [{ name: "plain" }] }).hosts;
+    expect(host).toMatchObject({
+      accelerator: "cpu",
+      image: { reference: "ghcr.io/immich-app/immich-machine-learning:v2.7.5" },
+    });
+  });
+
+  it("takes the card that was found on a host whose gpu is auto", () => {
+    const file = { ...good, hosts: [{ ...attic, gpu: "auto" }] };
+    expect(settingsOf(file).hosts[0]!.image).toBeUndefined();
+    const cards = { attic: { computeCapability: "6.1", videoMemory: 3072 } };
+    expect(settingsOf(file, { cards }).hosts[0]!.card).toEqual(cards.attic);
+  });
+
+  it("names the second host by its own name, so that both can be reached on one network", () => {
+    const { hosts } = settingsOf({ ...good, hosts: [attic, { name: "cellar" }] });
+    expect(hosts.map((host) => host.url)).toEqual([
+      "http://immich-machine-learning:3003",
+      "http://cellar:3003",
+    ]);
+  });
+
+  it("hands Immich the published address of a host elsewhere", () => {
+    const cellar = { name: "cellar", publish: { address: "192.168.1.20" } };
+    const ipv6 = { name: "roof", publish: { address: "fd00::2", port: 3004 } };
+    const { hosts } = settingsOf({ ...good, hosts: [cellar, ipv6] });
+    expect(hosts.map((host) => host.url)).toEqual([
+      "http://192.168.1.20:3003",
+      "http://[fd00::2]:3004",
+    ]);
+  });
+
+  it("hides what an env file holds beside ML settings, and lets environment win over it", () => {
+    const path = join(mkdtempSync(join(tmpdir(), "immich-ml-test-")), ".env");
+    writeFileSync(path, "DB_PASSWORD=hunter2\nMACHINE_LEARNING_MODEL_TTL=99\nTZ=Europe/Berlin\n");
+    const host = { ...attic, envFiles: [path], environment: { modelTtl: 10 } };
+    const [read] = settingsOf({ ...good, hosts: [host] }).hosts;
+    expect(read!.environment).toMatchObject({ MACHINE_LEARNING_MODEL_TTL: "10" });
+    expect(read!.secretEnvironment).toEqual({ DB_PASSWORD: "hunter2" });
+  });
+
+  it("leaves Immich's configuration alone without a preset, and then needs no way into it", () => {
+    const settings = settingsOf({ immich: { version: "v2.7.5" }, hosts: [attic] });
+    expect(settings.models).toBeUndefined();
+  });
+});
+
+describe("mistakes in a stack file", () => {
+  const host = (fields: Record<string, unknown>) => ({ ...good, hosts: [{ ...attic, ...fields }] });
+  it.each([
+    [
+      "an unknown accelerator",
+      host({ accelerator: "cudda" }),
+      ["hosts[0].accelerator", "cudda", 'did you mean "cuda"'],
+    ],
+    ["an unknown card", host({ gpu: "GTX 751 Ti" }), ["hosts[0].gpu", "GTX 751 Ti", "750 Ti"]],
+    ["a card no runtime serves", host({ gpu: "3.0" }), ["hosts[0].gpu", "3.0"]],
+    [
+      "an unknown runtime",
+      host({ runtime: "maxwel" }),
+      ["hosts[0].runtime", 'did you mean "maxwell"'],
+    ],
+    [
+      "a runtime that has no code for the card",
+      host({ runtime: "pascal-volta" }),
+      ["hosts[0].runtime", "5.0"],
+    ],
+    [
+      "an unknown preset",
+      { ...good, preset: "legacy-2bg" },
+      ["preset", "legacy-2bg", "legacy-2gb"],
+    ],
+    [
+      "an unknown model",
+      { ...good, models: { clip: "ViT-B-32__opnai" } },
+      ["models", "ViT-B-32__openai"],
+    ],
+    ["the seed's OCR model", { ...good, models: { ocr: "DuOCR" } }, ["DuOCR"]],
+    [
+      "a negative limit",
+      host({ limits: { memory: -1 } }),
+      ["hosts[0].limits.memory", "-1", "whole number"],
+    ],
+    [
+      "a fractional limit",
+      host({ environment: { workers: 1.5 } }),
+      ["hosts[0].environment.workers", "1.5", "whole number"],
+    ],
+    [
+      "a negative variable",
+      host({ environment: { workers: -2 } }),
+      ["hosts[0].environment.workers", "-2"],
+    ],
+    [
+      "a variable that release does not have",
+      {
+        ...host({ environment: { openvinoPrecision: "FP16" } }),
+        immich: { ...good.immich, version: "v1.120.0" },
+        preset: "none",
+      },
+      ["hosts[0].environment.openvinoPrecision"],
+    ],
+    [
+      "a misspelt variable",
+      host({ environment: { MACHINE_LEARNING_MODEL_TLL: 1 } }),
+      ["MACHINE_LEARNING_MODEL_TTL"],
+    ],
+    [
+      "a misspelt setting",
+      host({ contanerName: "x" }),
+      ["hosts[0].contanerName", 'did you mean "containerName"'],
+    ],
+    [
+      "a moving tag for a version",
+      { ...good, immich: { ...good.immich, version: "release" } },
+      ["immich.version", "release", "v2.7.5"],
+    ],
+    [
+      "a duplicate host",
+      { ...good, hosts: [attic, { name: "attic" }] },
+      ["hosts[1].name", "attic", "hosts[0].name"],
+    ],
+    [
+      "a duplicate container name",
+      { ...good, hosts: [attic, { ...attic, name: "cellar" }] },
+      ["hosts[1].containerName", "immich_machine_learning", "hosts[0]"],
+    ],
+    [
+      "a shell where an endpoint belongs",
+      host({ dockerHost: "ssh://a; rm -rf /" }),
+      ["hosts[0].dockerHost"],
+    ],
+    [
+      "an env file that is not there",
+      host({ envFiles: ["/nowhere/.env"] }),
+      ["hosts[0].envFiles[0]", "/nowhere/.env"],
+    ],
+    [
+      "both ways into Immich",
+      { ...good, immich: { ...good.immich, api: { url: "http://x:2283/api" } } },
+      ["immich", "not both"],
+    ],
+    ["no way into Immich", { ...good, immich: { version: "v2.7.5" } }, ["immich", "database"]],
+    [
+      "devices on the processor",
+      { ...good, hosts: [{ name: "a", devices: { count: 1 } }] },
+      ["hosts[0].devices"],
+    ],
+    ["no hosts", { ...good, hosts: [] }, ["hosts", "at least one"]],
+    [
+      "a port on every interface left open by a wildcard name",
+      host({ publish: { address: "all" } }),
+      ["publish.address", "all"],
+    ],
+  ])("%s is one line that names the key and what is allowed", (_name, file, parts) => {
+    const { lines, settings } = read(file);
+    expect(settings).toBeUndefined();
+    expect(lines).toHaveLength(1);
+    for (const part of parts) expect(lines[0]).toContain(part);
+    expect(lines[0]).toMatch(/^immich-ml:/);
+  });
+
+  it("names the command that sets a missing password", () => {
+    const { lines } = read(good, { secrets: {} });
+    expect(lines).toEqual([
+      "immich-ml:databasePassword: is missing: the password of Immich's database; set it with: pulumi config set --secret immich-ml:databasePassword",
+    ]);
+  });
+
+  it("are all reported at once, those of shape and those of meaning", () => {
+    const { lines } = read({
+      immich: { version: "v2.7.5", databse: {} },
+      preset: "legacy-2bg",
+      hosts: [attic, { name: "cellar", accelerator: "cudda" }, { name: "roof", restart: "never" }],
+    });
+    expect(lines).toHaveLength(4);
+  });
+
+  it("never crash the reader: any value at any place gives lines, not an exception", () => {
+    const junk = fc.anything({ withNullPrototype: false });
+    fc.assert(
+      fc.property(junk, junk, junk, (hosts, immich, models) => {
+        read({ ...good, hosts, immich, models });
+        read({ ...good, hosts: [{ ...attic, environment: hosts, gpu: immich, publish: models }] });
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

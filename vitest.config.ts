@@ -1,0 +1,35 @@
+import { defineConfig } from "vitest/config";
+
+const minutes = 60_000;
+
+export default defineConfig({
+  test: {
+    reporters: ["default", "./test/support/summary.ts"],
+    projects: [
+      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          // They share one Docker engine, and timing faults into each other's work proves nothing.
+          fileParallelism: false,
+          testTimeout: 10 * minutes,
+          hookTimeout: 15 * minutes,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 15 * minutes,
+          hookTimeout: 15 * minutes,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
