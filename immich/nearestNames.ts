@@ -1,0 +1,15 @@
+import { distance } from "fastest-levenshtein";
+
+/** The known names nearest to `name`, best first; none that is further away than a third of it. */
+export function nearestNames(name: string, known: readonly string[], count = 3): string[] {
+  const near = Math.max(2, Math.floor(name.length / 3));
+  return known
+    .map((candidate) => ({
+      candidate,
+      away: distance(name.toLowerCase(), candidate.toLowerCase()),
+    }))
+    .filter(({ away }) => away <= near)
+    .sort((left, right) => left.away - right.away)
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
+}

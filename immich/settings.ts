@@ -1,0 +1,124 @@
+import {
+  atLeast,
+  formatImmichVersion,
+  parseImmichVersion,
+  type ImmichVersion,
+} from "../catalogue/immichVersion";
+import { systemConfigKeys, type SettingValue } from "../catalogue/systemConfigKeys";
+import type { ModelSelection } from "./modelSelection";
+
+/** Keys of Immich's configuration (dotted paths) with the values they shall have. */
+export type Settings = Record<string, SettingValue>;
+
+/** How Immich asks its ML servers whether they live (Immich 1.143 and newer). */
+export interface AvailabilityChecks {
+  readonly enabled?: boolean;
+  /** Milliseconds. */
+  readonly timeout?: number;
+  /** Milliseconds. */
+  readonly interval?: number;
+}
+
+/** What a selection means in Immich's configuration of that release. */
+export function settingsOf(
+  selection: ModelSelection,
+  version: ImmichVersion,
+  urls: readonly string[] = [],
+  availabilityChecks: AvailabilityChecks = {},
+): Settings {
+  const wanted: Record<string, SettingValue | undefined> = {
+    ...partSettings("machineLearning.clip", selection.clip),
+    ...partSettings("machineLearning.facialRecognition", selection.facialRecognition),
+    ...partSettings("machineLearning.ocr", selection.ocr),
+    ...partSettings("machineLearning.duplicateDetection", selection.duplicateDetection),
+    "job.smartSearch.concurrency": selection.concurrency?.smartSearch,
+    "job.faceDetection.concurrency": selection.concurrency?.faceDetection,
+    "job.ocr.concurrency": selection.concurrency?.ocr,
+    "machineLearning.urls": urls.length > 0 ? [...urls] : undefined,
+    "machineLearning.url": urls[0],
+    "machineLearning.availabilityChecks.enabled": availabilityChecks.enabled,
+    "machineLearning.availabilityChecks.timeout": availabilityChecks.timeout,
+    "machineLearning.availabilityChecks.interval": availabilityChecks.interval,
+  };
+  const known = systemConfigKeys.filter((entry) => keyExists(entry, version));
+  return Object.fromEntries(
+    known.flatMap(({ key }) => {
+      const value = wanted[key];
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+}
+
+/** What an absent key stands for in that release. */
+export function defaultOf(key: string, version: ImmichVersion): SettingValue | undefined {
+  const entry = systemConfigKeys.find((candidate) => candidate.key === key);
+  return entry?.defaults.findLast((candidate) => atLeast(version, candidate.since))?.value;
+}
+
+/** Why a value must not stand under a key in that release, or undefined when it may. */
+export function mistakeIn(key: string, value: unknown, version: ImmichVersion): string | undefined {
+  const entry = systemConfigKeys.find((candidate) => candidate.key === key);
+  if (entry === undefined) return "is not a key of Immich's machine-learning configuration";
+  if (!keyExists(entry, version)) {
+    return `does not exist in Immich ${formatImmichVersion(version)}`;
+  }
+  const { minimum = -Infinity, maximum = Infinity } = entry;
+  const inRange = (number: number) => number >= minimum && number <= maximum;
+  const range =
+    maximum === Infinity
+      ? minimum === -Infinity
+        ? ""
+        : ` of at least ${minimum}`
+      : ` from ${minimum} to ${maximum}`;
+  switch (entry.type) {
+    case "boolean":
+      return typeof value === "boolean" ? undefined : "must be true or false";
+    case "integer":
+      return Number.isSafeInteger(value) && inRange(value as number)
+        ? undefined
+        : `must be a whole number${range}`;
+    case "number":
+      return typeof value === "number" && inRange(value) ? undefined : `must be a number${range}`;
+    case "string":
+      return typeof value === "string" && value !== "" ? undefined : "must be text";
+    case "strings":
+      return Array.isArray(value) &&
+        value.length > 0 &&
+        value.every((item) => typeof item === "string" && item !== "")
+        ? undefined
+        : "must be a list of at least one text";
+  }
+}
+
+/** Whether two values of a key are the same. */
+export function sameValue(left: unknown, right: unknown): boolean {
+  return JSON.stringify(left) === JSON.stringify(right);
+}
+
+/** Reads a release that was checked before; anything else is a mistake of the caller and throws. */
+export function immichVersionOf(text: string): ImmichVersion {
+  const version = parseImmichVersion(text);
+  if (version === undefined) {
+    throw new Error(`immichVersion: "${text}" must be a full release of Immich such as v2.7.5`);
+  }
+  return version;
+}
+
+function keyExists(
+  entry: { readonly since: string; readonly until?: string },
+  version: ImmichVersion,
+): boolean {
+  return (
+    atLeast(version, entry.since) && (entry.until === undefined || !atLeast(version, entry.until))
+  );
+}
+
+function partSettings(
+  path: string,
+  part: undefined | false | Readonly<Record<string, SettingValue | undefined>>,
+): Record<string, SettingValue | undefined> {
+  if (part === undefined) return {};
+  if (part === false) return { [`${path}.enabled`]: false };
+  const fields = Object.entries(part).map(([name, value]) => [`${path}.${name}`, value] as const);
+  return { [`${path}.enabled`]: true, ...Object.fromEntries(fields) };
+}
