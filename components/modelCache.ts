@@ -1,0 +1,70 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+
+export interface ModelCacheArgs {
+  /**
+   * The volume's name on the engine. An existing volume of that name, such as the one of Immich's
+   * compose file, is adopted with its models.
+   *
+   * @default "model-cache"
+   */
+  volumeName?: pulumi.Input<string>;
+
+  /**
+   * Whether the volume and the models in it stay when the stack is destroyed. They are several
+   * gigabytes of downloads, and the next `up` adopts them again.
+   *
+   * @default true
+   */
+  retain?: boolean;
+
+  /** Marks put on the volume, by name. Those of an adopted volume stay as they are. */
+  labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+}
+
+/**
+ * The volume mounted at `/cache`, where the ML server keeps its models.
+ *
+ * @example
+ * const cache = new ModelCache("attic-cache", { volumeName: "model-cache" }, { provider });
+ */
+export class ModelCache extends pulumi.ComponentResource {
+  /** The volume's name on the engine. */
+  public readonly volumeName: pulumi.Output<string>;
+
+  /**
+   * @param name the component's name; the volume has the same.
+   * @param args all optional.
+   * @param opts give a `docker.Provider` as `provider` for an engine that is not the local one.
+   */
+  constructor(name: string, args: ModelCacheArgs = {}, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-ml:index:ModelCache", name, args, opts);
+
+    const volume = new docker.Volume(
+      name,
+      {
+        name: args.volumeName ?? "model-cache",
+        driver: "local",
+        labels: volumeLabels(args.labels),
+      },
+      {
+        parent: this,
+        // The engine keeps an adopted volume's own labels, and they are not worth its models.
+        ignoreChanges: ["labels"],
+        protect: args.retain ?? true,
+        retainOnDelete: args.retain ?? true,
+      },
+    );
+
+    this.volumeName = volume.name;
+    this.registerOutputs({ volumeName: this.volumeName });
+  }
+}
+
+function volumeLabels(labels: ModelCacheArgs["labels"]) {
+  return pulumi.output(labels ?? {}).apply((byName) =>
+    Object.entries(byName)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([label, value]) => ({ label, value })),
+  );
+}

@@ -1,0 +1,103 @@
+# Waits until a machine-learning container is healthy, then computes a small network in it.
+#
+# Needs the docker command-line client. Reads the environment:
+#   IMMICH_ML_CONTAINER  id or name of the container
+#   IMMICH_ML_HOST       what the messages call it
+#   IMMICH_ML_EXPECTED   the acceptable execution providers, separated by commas
+#   IMMICH_ML_TIMEOUT    seconds to wait for health
+#   IMMICH_ML_MODE       enforce: a failed proof fails; warn: it is only told
+# and from standard input the Python program to run in the container. Progress goes to standard error; the last line of standard output is the result as JSON.
+set -eu
+
+say() { printf '%s: %s\n' "$IMMICH_ML_HOST" "$*" >&2; }
+
+last_log_lines() { docker logs --tail "$1" "$IMMICH_ML_CONTAINER" 2>&1 </dev/null | tr -d '\r' || true; }
+
+# The message becomes part of the JSON, so only what needs no escaping is left in it.
+finish_without_result() {
+  printf '{"ok": false, "error": "%s", "details": [], "hint": null}\n' \
+    "$(printf '%s' "$1" | tr -d '"\\' | tr '\n\t' '  ')"
+  [ "$IMMICH_ML_MODE" = warn ] && exit 0
+  exit 1
+}
+
+never_healthy() {
+  say "$1. The last lines of its log:"
+  last_log_lines 20 | sed 's/^/  | /' >&2
+  say "$2"
+  finish_without_result "$1"
+}
+
+state() {
+  docker inspect --format \
+    '{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{.State.OOMKilled}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' \
+    "$IMMICH_ML_CONTAINER" </dev/null
+}
+
+wait_for_health() {
+  waited=0
+  first_restarts=
+  while :; do
+    if ! current=$(state); then
+      finish_without_result "the container $IMMICH_ML_CONTAINER cannot be inspected"
+    fi
+    # shellcheck disable=SC2086 # five words without blanks, made by the format above
+    set -- $current
+    status=$1 restarts=$2 exit_code=$3 out_of_memory=$4 health=$5
+    first_restarts=${first_restarts:-$restarts}
+    if [ "$status" = running ] && { [ "$health" = healthy ] || [ "$health" = none ]; }; then
+      say "healthy after ${waited} s"
+      return
+    fi
+    if [ "$out_of_memory" = true ]; then
+      never_healthy "the container ran out of memory" \
+        "Raise its memory limit, or choose smaller models."
+    fi
+    if [ "$status" = exited ] || [ "$status" = dead ]; then
+      never_healthy "the container ended with exit code $exit_code" \
+        "It is not restarted by itself: the reason should stand in the lines above."
+    fi
+    if [ $((restarts - first_restarts)) -ge 3 ]; then
+      never_healthy "the container restarts again and again (exit code $exit_code)" \
+        "Exit code 139 or 132 means this image cannot run on this machine's processor or card; otherwise the reason should stand in the lines above."
+    fi
+    if [ "$status" = running ] && [ "$health" = unhealthy ]; then
+      never_healthy "the container runs but its health check fails" \
+        "The server does not answer on /ping: the reason should stand in the lines above."
+    fi
+    if [ "$waited" -ge "$IMMICH_ML_TIMEOUT" ]; then
+      never_healthy "the container is not healthy after $IMMICH_ML_TIMEOUT s" \
+        "Raise «healthTimeout» if it is still downloading models."
+    fi
+    [ $((waited % 4)) -ne 0 ] || say "$status, health $health, $waited s: $(last_log_lines 1 | cut -c 1-120)"
+    sleep 1
+    waited=$((waited + 1))
+  done
+}
+
+compute_network() {
+  docker exec -i -e IMMICH_ML_EXPECTED "$IMMICH_ML_CONTAINER" \
+    sh -c 'for python in /opt/venv/bin/python python3 python; do command -v "$python" >/dev/null && exec "$python" -; done; echo "no Python in this image" >&2; exit 127'
+}
+
+say "waiting for the container to become healthy"
+wait_for_health
+say "computing on $IMMICH_ML_EXPECTED"
+code=0
+output=$(compute_network) || code=$?
+result=$(printf '%s\n' "$output" | tail -n 1)
+case $result in
+  '{"ok": '*) ;;
+  *)
+    [ "$code" -ne 139 ] || say "ONNX Runtime crashed: this image does not run on this card or its driver"
+    finish_without_result "the proof ended with exit code $code before it had a result: $result"
+    ;;
+esac
+if [ "$code" -ne 0 ]; then
+  say "NOT PROVEN"
+  printf '%s\n' "$result"
+  [ "$IMMICH_ML_MODE" = warn ] || exit 1
+  exit 0
+fi
+say "proven"
+printf '%s\n' "$result"
