@@ -177,33 +177,39 @@ export class MachineLearning extends pulumi.ComponentResource {
         image: args.image,
         envs: environmentList(args.environmentFile, environment),
         volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
-        mounts: accelerator.mounts
-          .filter((mount) => !mount.optional || args.optionalMounts?.includes(mount.hostPath))
-          .map((mount) => ({
-            type: "bind",
-            source: mount.hostPath,
-            target: mount.containerPath,
-            readOnly: mount.readOnly,
+        ...withoutEmptyLists({
+          mounts: accelerator.mounts
+            .filter((mount) => !mount.optional || args.optionalMounts?.includes(mount.hostPath))
+            .map((mount) => ({
+              type: "bind",
+              source: mount.hostPath,
+              target: mount.containerPath,
+              readOnly: mount.readOnly,
+            })),
+          devices: accelerator.devices.map((path) => ({
+            hostPath: path,
+            containerPath: path,
+            permissions: "rwm",
           })),
-        devices: accelerator.devices.map((path) => ({
-          hostPath: path,
-          containerPath: path,
-          permissions: "rwm",
-        })),
-        deviceCgroupRules: [...accelerator.deviceCgroupRules],
-        deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
-        groupAdds: [...accelerator.groups],
-        securityOpts: [
-          ...accelerator.securityOptions,
-          ...(hardening.noNewPrivileges ? ["no-new-privileges:true"] : []),
-        ],
+          deviceCgroupRules: [...accelerator.deviceCgroupRules],
+          deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
+          groupAdds: [...accelerator.groups],
+          securityOpts: [
+            ...accelerator.securityOptions,
+            ...(hardening.noNewPrivileges ? ["no-new-privileges:true"] : []),
+          ],
+        }),
         ...(hardening.dropCapabilities && { capabilities: { drops: ["ALL"] } }),
         ...(hardening.readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
         ...(hardening.limitLog && {
           logDriver: "json-file",
           logOpts: { "max-size": "10m", "max-file": "3" },
         }),
-        ...(args.limits?.memory !== undefined && { memory: args.limits.memory }),
+        ...(args.limits?.memory !== undefined && {
+          memory: args.limits.memory,
+          // The engine's own standard, written down because it is reported back as a difference.
+          memorySwap: pulumi.output(args.limits.memory).apply((memory) => 2 * memory),
+        }),
         ...(args.limits?.cpus !== undefined && {
           cpus: pulumi.output(args.limits.cpus).apply(String),
         }),
@@ -273,6 +279,13 @@ function checkedEnvironment(name: string, args: MachineLearningArgs): Record<str
   }
   if (problems.length > 0) throw new Error(`${name}: ${problems.join("; ")}`);
   return rendered?.variables ?? {};
+}
+
+/** An empty list in place of an absent one is a difference to the engine, and a phantom update. */
+function withoutEmptyLists<T extends Record<string, unknown[]>>(lists: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(lists).filter(([, list]) => list.length > 0),
+  ) as Partial<T>;
 }
 
 function environmentList(
