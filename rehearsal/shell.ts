@@ -64,3 +64,17 @@ export function isInstalled(command: string): Promise<boolean> {
     () => false,
   );
 }
+
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/** Installs Debian packages; needs root. */
+export async function installDebianPackages(packages: readonly string[], say: Say): Promise<void> {
+  const environment = { DEBIAN_FRONTEND: "noninteractive" };
+  await run("apt-get", ["update", "-q"], { say });
+  await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], {
+    say,
+    environment,
+  });
+}

