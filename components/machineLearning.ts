@@ -87,7 +87,7 @@ export interface MachineLearningArgs {
    * Variables as read from `.env` files, under their own names; `environment` overrides them. All
    * but the known harmless ones are kept secret.
    */
-  environmentFile?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  environmentFile?: Record<string, pulumi.Input<string>>;
 
   /** An existing network to join, such as `immich_default`. @default the engine's own */
   network?: pulumi.Input<string>;
@@ -288,21 +288,17 @@ function withoutEmptyLists<T extends Record<string, unknown[]>>(lists: T): Parti
   ) as Partial<T>;
 }
 
+/** One input for each variable, so that a secret one does not hide a change of another. */
 function environmentList(
   file: MachineLearningArgs["environmentFile"],
   environment: Record<string, string>,
-): pulumi.Output<string[]> {
-  return pulumi.output(file ?? {}).apply((fromFile) => {
-    const variables = Object.entries({ ...fromFile, ...environment }).sort(([a], [b]) =>
-      a < b ? -1 : 1,
-    );
-    return pulumi.all(
-      variables.map(([variable, value]) => {
-        const line = pulumi.output(`${variable}=${value}`);
-        return isSecretVariable(variable) ? pulumi.secret(line) : line;
-      }),
-    );
-  });
+): pulumi.Input<string>[] {
+  return Object.entries({ ...file, ...environment })
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([variable, value]) => {
+      const line = pulumi.interpolate`${variable}=${value}`;
+      return isSecretVariable(variable) ? pulumi.secret(line) : line;
+    });
 }
 
 function deviceRequests(
