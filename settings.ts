@@ -30,7 +30,6 @@ export function loadSettings(cards: Cards = {}): Settings {
       databasePassword: pulumi.runtime.getConfig(`${namespace}:databasePassword`),
       immichApiKey: pulumi.runtime.getConfig(`${namespace}:immichApiKey`),
     },
-    hostsAreSecret: encryptedKeys()?.includes(`${namespace}:hosts`) ?? false,
   });
   refuse([...problems, ...ofShape, ...ofMeaning]);
   return settings!;

@@ -6,7 +6,7 @@ import {
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalogue/accelerators";
-import { isSecretVariable, renderEnvironment } from "../catalogue/environment";
+import { renderEnvironment } from "../catalogue/environment";
 import { generationFor, gpuGenerations, type GenerationName } from "../catalogue/gpuGenerations";
 import { findCard, nearestCards } from "../catalogue/graphicsCards";
 import { atLeast, parseImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
@@ -42,9 +42,10 @@ export interface HostSettings extends Pick<
   | "publish"
   | "limits"
   | "hardening"
-  | "prove"
+  | "environment"
+  | "proof"
   | "healthTimeout"
-  | "devices"
+  | "gpus"
 > {
   readonly accelerator: AcceleratorName;
   readonly card: Card | undefined;
@@ -56,9 +57,8 @@ export interface HostSettings extends Pick<
   readonly networkAlias: string;
   /** Where Immich reaches the service. */
   readonly url: string;
-  readonly environment: Readonly<Record<string, string>>;
-  /** Variables whose values must not be seen: what an env file holds beside ML settings. */
-  readonly secretEnvironment: Readonly<Record<string, string>>;
+  /** What the host's env files say, under the variables' own names. */
+  readonly environmentFile: Readonly<Record<string, string>>;
 }
 
 export interface Settings {
@@ -88,8 +88,6 @@ export interface Surroundings {
   readonly stack: string;
   readonly cards: Cards;
   readonly secrets: Secrets;
-  /** True when the hosts stand encrypted in the stack file: then so do their variables' values. */
-  readonly hostsAreSecret: boolean;
 }
 
 /** The parts of a stack file whose shape is right; the others have been reported already. */
@@ -117,7 +115,7 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
   );
   problems.push(...duplicates(parts.hosts ?? []));
   if (parts.immich) problems.push(...storeProblems(parts, surroundings.secrets));
-  const models = selectModels(parts, version, hosts, problems);
+  const models = selectModels(parts, version, hosts, problems, notes);
 
   const { immich, build } = parts;
   if (problems.length > 0 || !version || !immich || !build || hosts.includes(undefined)) {
@@ -149,25 +147,27 @@ interface HostContext {
 }
 
 function resolveHost(host: HostEntry, index: number, context: HostContext): HostSettings {
-  const { parts, version, surroundings, problems, notes } = context;
+  const { parts, version, surroundings, problems } = context;
   const key = `hosts[${index}]`;
   const accelerator = chooseAccelerator(host, key, version, problems);
   const card = identifyCard(host, key, surroundings.cards, problems);
   const image = chooseImage(host, key, accelerator, card, parts, version, problems);
-  const variables = collectVariables(host, key, accelerator, context);
-  for (const note of variables.notes) notes.push(`${host.name}: ${note}`);
-  if (host.devices && Object.keys(host.devices).length !== 1) {
-    problems.push({
-      key: `${key}.devices`,
-      value: host.devices,
-      expected: "must be one of count, ids, cdi",
-    });
+  checkEnvironment(host, key, accelerator, context);
+  const environmentFile = readEnvFiles(host, key, problems);
+  if (host.gpus && Object.keys(host.gpus).length !== 1) {
+    const expected = "must be one of count, ids, cdi";
+    problems.push({ key: `${key}.gpus`, value: host.gpus, expected });
   }
-  if (host.devices && accelerator !== "cuda") {
+  if (host.gpus && accelerator !== "cuda") {
+    const expected = "is for accelerator cuda only";
+    problems.push({ key: `${key}.gpus`, value: host.gpus, expected });
+  }
+  const network = host.network ?? parts.immich?.network;
+  if (parts.immich && network === undefined && !host.publish) {
     problems.push({
-      key: `${key}.devices`,
-      value: host.devices,
-      expected: "is for accelerator cuda only",
+      key: `${key}`,
+      expected:
+        "needs network (or immich.network) or publish, otherwise Immich's server cannot reach it",
     });
   }
 
@@ -179,11 +179,10 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     image,
     containerName: host.containerName ?? `immich-ml-${host.name}`,
     cacheVolume: host.cacheVolume ?? `immich-ml-${host.name}-cache`,
-    network: host.network ?? parts.immich?.network,
+    network,
     networkAlias,
     url: host.url ?? defaultUrl(host, networkAlias),
-    environment: variables.plain,
-    secretEnvironment: variables.secret,
+    environmentFile,
   };
 }
 
@@ -344,48 +343,38 @@ function officialImage(accelerator: AcceleratorName, parts: StackParts): string 
   return `${registry}/immich-app/immich-machine-learning:${version}${imageSuffix}`;
 }
 
-function collectVariables(
+function checkEnvironment(
   host: HostEntry,
   key: string,
   accelerator: AcceleratorName,
-  { version, surroundings, problems }: HostContext,
-) {
-  const plain: Record<string, string> = {};
-  const secret: Record<string, string> = {};
-  const keep = (name: string, value: string, hidden: boolean) => {
-    delete plain[name];
-    delete secret[name];
-    (hidden ? secret : plain)[name] = value;
-  };
+  { version, problems, notes }: HostContext,
+): void {
+  if (!version) return;
+  const rendered = renderEnvironment(host.environment, version, accelerator);
+  for (const { name, message } of rendered.problems) {
+    problems.push({ key: `${key}.environment.${name}`, expected: message });
+  }
+  for (const note of rendered.notes) notes.push(`${host.name}: ${note}`);
+}
 
+/** Later files win over earlier ones, as in docker compose. */
+function readEnvFiles(host: HostEntry, key: string, problems: Problem[]): Record<string, string> {
+  const variables: Record<string, string> = {};
   host.envFiles.forEach((entry, index) => {
     const { path, required } = typeof entry === "string" ? { path: entry, required: true } : entry;
+    const where = { key: `${key}.envFiles[${index}]`, value: path };
     const text = readIfPresent(path);
-    const where = `${key}.envFiles[${index}]`;
     if (text === undefined) {
-      if (required) problems.push({ key: where, value: path, expected: "cannot be read" });
+      if (required) problems.push({ ...where, expected: "cannot be read" });
       return;
     }
     const file = parseEnvFile(text, process.env);
-    for (const problem of file.problems) {
-      problems.push({
-        key: where,
-        value: path,
-        expected: `line ${problem.line}: ${problem.message}`,
-      });
+    for (const { line, message } of file.problems) {
+      problems.push({ ...where, expected: `line ${line}: ${message}` });
     }
-    for (const [name, value] of file.variables) keep(name, value, isSecretVariable(name));
+    Object.assign(variables, Object.fromEntries(file.variables));
   });
-
-  if (!version) return { plain, secret, notes: [] };
-  const rendered = renderEnvironment(host.environment, version, accelerator);
-  for (const problem of rendered.problems) {
-    problems.push({ key: `${key}.environment.${problem.name}`, expected: problem.message });
-  }
-  for (const [name, value] of Object.entries(rendered.variables)) {
-    keep(name, value, surroundings.hostsAreSecret && isSecretVariable(name));
-  }
-  return { plain, secret, notes: rendered.notes };
+  return variables;
 }
 
 function readIfPresent(path: string): string | undefined {
@@ -467,6 +456,7 @@ function selectModels(
   version: ImmichVersion | undefined,
   hosts: readonly (HostSettings | undefined)[],
   problems: Problem[],
+  notes: string[],
 ): ModelSelection | undefined {
   const { preset } = parts;
   if (preset === undefined || !version) return undefined;
@@ -484,11 +474,13 @@ function selectModels(
   const memories = hosts.flatMap((host) =>
     host?.accelerator === "cuda" && host.card?.videoMemory ? [host.card.videoMemory] : [],
   );
-  const { selection, problems: found } = resolveModels(preset, overrides, {
+  const resolved = resolveModels(preset, overrides, {
     immichVersion: version,
     videoMemory: memories.length > 0 ? Math.min(...memories) : undefined,
     allowUnknownModels: parts.allowUnknownModels ?? false,
+    store: parts.immich?.api ? "api" : "database",
   });
-  problems.push(...found);
-  return selection;
+  problems.push(...resolved.problems);
+  if (resolved.selection) notes.push(...resolved.warnings);
+  return resolved.selection;
 }

@@ -44,8 +44,8 @@ const envFile = z.union([
   z.strictObject({ path: z.string().min(1), required: z.boolean().default(true) }),
 ]);
 
-/** Which cards of the host the container gets. */
-const devices = z
+/** Which NVIDIA cards of the host the container is given. */
+const gpus = z
   .strictObject({
     count: z
       .union([z.int().min(1).max(16), z.literal("all")])
@@ -78,7 +78,7 @@ export const hostSchema = z.strictObject({
   videoMemory: whole(256, 1_048_576, "MiB").optional(),
   runtime: text('a GPU generation, or "official"').optional(),
   image: imageReference.optional(),
-  devices: devices.optional(),
+  gpus: gpus.optional(),
   containerName: dockerName.optional(),
   cacheVolume: dockerName.optional(),
   keepCache: yesOrNo.default(true),
@@ -100,7 +100,6 @@ export const hostSchema = z.strictObject({
   limits: z
     .strictObject({
       memory: whole(256, 16_777_216, "MiB").optional(),
-      pids: whole(16, 1_000_000, "processes").optional(),
       cpus: z
         .number()
         .positive()
@@ -111,12 +110,13 @@ export const hostSchema = z.strictObject({
     .default({}),
   hardening: z
     .strictObject({
-      noNewPrivileges: yesOrNo.default(true),
-      dropCapabilities: yesOrNo.default(true),
-      logLimit: yesOrNo.default(true),
+      noNewPrivileges: yesOrNo.optional(),
+      dropCapabilities: yesOrNo.optional(),
+      readOnlyRoot: yesOrNo.optional(),
+      limitLog: yesOrNo.optional(),
     })
-    .default({ noNewPrivileges: true, dropCapabilities: true, logLimit: true }),
-  prove: yesOrNo.default(true),
+    .default({}),
+  proof: oneOf("enforce", "warn", "off").default("enforce"),
   healthTimeout: whole(10, 86_400, "seconds").default(600),
 });
 

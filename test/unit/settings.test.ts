@@ -14,7 +14,6 @@ const surroundings: Surroundings = {
   stack: "test",
   cards: {},
   secrets: { databasePassword: "secret" },
-  hostsAreSecret: false,
 };
 
 const attic = {
@@ -23,7 +22,11 @@ const attic = {
   containerName: "immich_machine_learning",
 };
 const good = {
-  immich: { version: "v2.7.5", database: { container: "immich_postgres" } },
+  immich: {
+    version: "v2.7.5",
+    network: "immich_default",
+    database: { container: "immich_postgres" },
+  },
   preset: "legacy-2gb",
   hosts: [attic],
 };
@@ -104,17 +107,24 @@ describe("what a stack file means", () => {
     ]);
   });
 
-  it("hides what an env file holds beside ML settings, and lets environment win over it", () => {
-    const path = join(mkdtempSync(join(tmpdir(), "immich-ml-test-")), ".env");
-    writeFileSync(path, "DB_PASSWORD=hunter2\nMACHINE_LEARNING_MODEL_TTL=99\nTZ=Europe/Berlin\n");
-    const host = { ...attic, envFiles: [path], environment: { modelTtl: 10 } };
-    const [read] = settingsOf({ ...good, hosts: [host] }).hosts;
-    expect(read!.environment).toMatchObject({ MACHINE_LEARNING_MODEL_TTL: "10" });
-    expect(read!.secretEnvironment).toEqual({ DB_PASSWORD: "hunter2" });
+  it("hands on what the env files say, a later file winning", () => {
+    const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-"));
+    writeFileSync(join(folder, "a.env"), "DB_PASSWORD=hunter2\nTZ=Europe/Berlin\n");
+    writeFileSync(join(folder, "b.env"), "TZ=Asia/Shanghai\n");
+    const envFiles = [
+      join(folder, "a.env"),
+      { path: join(folder, "b.env"), required: true },
+      { path: join(folder, "none.env"), required: false },
+    ];
+    const [host] = settingsOf({ ...good, hosts: [{ ...attic, envFiles }] }).hosts;
+    expect(host!.environmentFile).toEqual({ DB_PASSWORD: "hunter2", TZ: "Asia/Shanghai" });
   });
 
   it("leaves Immich's configuration alone without a preset, and then needs no way into it", () => {
-    const settings = settingsOf({ immich: { version: "v2.7.5" }, hosts: [attic] });
+    const settings = settingsOf({
+      immich: { version: "v2.7.5", network: "immich_default" },
+      hosts: [attic],
+    });
     expect(settings.models).toBeUndefined();
   });
 });
@@ -214,7 +224,11 @@ describe("mistakes in a stack file", () => {
       { ...good, immich: { ...good.immich, api: { url: "http://x:2283/api" } } },
       ["immich", "not both"],
     ],
-    ["no way into Immich", { ...good, immich: { version: "v2.7.5" } }, ["immich", "database"]],
+    [
+      "no way into Immich",
+      { ...good, immich: { version: "v2.7.5", network: "x" } },
+      ["immich", "database"],
+    ],
     [
       "devices on the processor",
       { ...good, hosts: [{ name: "a", devices: { count: 1 } }] },
@@ -243,7 +257,7 @@ describe("mistakes in a stack file", () => {
 
   it("are all reported at once, those of shape and those of meaning", () => {
     const { lines } = read({
-      immich: { version: "v2.7.5", databse: {} },
+      immich: { version: "v2.7.5", network: "x", databse: {} },
       preset: "legacy-2bg",
       hosts: [attic, { name: "cellar", accelerator: "cudda" }, { name: "roof", restart: "never" }],
     });

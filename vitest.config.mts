@@ -4,7 +4,7 @@ const minutes = 60_000;
 
 export default defineConfig({
   test: {
-    reporters: ["default", "./test/support/summary.ts"],
+    reporters: ["default", "./test/support/summary.mts"],
     projects: [
       { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
       {
