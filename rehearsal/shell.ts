@@ -1,11 +1,19 @@
 import { spawn } from "node:child_process";
 import type { Say } from "./narration";
 
+/** A user of this machine. */
+export interface Account {
+  uid: number;
+  gid: number;
+}
+
 export interface RunOptions {
   environment?: NodeJS.ProcessEnv;
   directory?: string;
   /** Called with every line of output as it comes. */
   say?: Say;
+  /** Default: the caller's; only root can name another. */
+  account?: Account;
   /** Written to the command's standard input. */
   input?: string;
 }
@@ -23,6 +31,7 @@ export function run(
     const child = spawn(command, args, {
       cwd: options.directory,
       env: { ...process.env, ...options.environment },
+      ...options.account,
       stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
     });
     let output = "";

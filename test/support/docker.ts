@@ -1,0 +1,21 @@
+import { randomBytes } from "node:crypto";
+import Docker from "dockerode";
+import { ensureDockerEngine } from "../../rehearsal/engine";
+import { ensureStandInImages, type StandInImages } from "../../rehearsal/standInImages";
+
+/** A Docker engine, started (and installed, as root) where none answers. */
+export async function startedDocker(): Promise<Docker> {
+  await ensureDockerEngine(console.log);
+  return new Docker();
+}
+
+/** The stand-in base images, made where they are absent. Takes minutes the first time. */
+export async function standIns(immichVersion = "v2.7.5"): Promise<StandInImages> {
+  await startedDocker();
+  return ensureStandInImages(immichVersion, console.log);
+}
+
+/** A name for a container, image, volume or network that only one test uses. */
+export function testName(purpose: string): string {
+  return `immich-ml-test-${purpose}-${randomBytes(3).toString("hex")}`;
+}
