@@ -1,0 +1,167 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import {
+  type GenerationName,
+  gpuGenerations,
+  immichVersionProblem,
+} from "../catalogue/gpuGenerations";
+import { officialImage } from "../catalogue/immichReleases";
+import { formatImmichVersion, parseImmichVersion } from "../catalogue/immichVersion";
+
+/** What an image is built from. Everything in it is plain; nothing is read but the build context. */
+export interface ImageBuildRequest {
+  readonly generation: GenerationName;
+  readonly immichVersion: string;
+  readonly contextPath: string;
+  readonly pythonImage?: string | undefined;
+  readonly immichImage?: string | undefined;
+  readonly imageMirror?: string | Readonly<Record<string, string>> | undefined;
+  readonly packageIndex?: string | undefined;
+  readonly aptMirror?: string | undefined;
+  readonly caCertificate?: string | undefined;
+  readonly httpProxy?: string | undefined;
+  readonly httpsProxy?: string | undefined;
+  readonly noProxy?: string | undefined;
+}
+
+/** A build as Docker takes it. */
+export interface ImageBuild {
+  /** Repository and tag; the tag carries `contentHash`, so equal names are equal images. */
+  readonly reference: string;
+  /** Of the build context's files that matter and all build arguments; 12 hexadecimal digits. */
+  readonly contentHash: string;
+  readonly buildArgs: Readonly<Record<string, string>>;
+}
+
+/**
+ * @throws an error that names the setting, its value and what is allowed
+ */
+export function imageBuild(request: ImageBuildRequest): ImageBuild {
+  const generation = gpuGenerations[request.generation];
+  if (!generation) {
+    throw new Error(
+      `generation "${String(request.generation)}" is unknown; allowed: ${Object.keys(gpuGenerations).join(", ")}`,
+    );
+  }
+  const version = parseImmichVersion(request.immichVersion);
+  if (!version) {
+    throw new Error(
+      `immichVersion "${request.immichVersion}" is not a release; one looks like v2.7.5`,
+    );
+  }
+  const problem = immichVersionProblem(version);
+  if (problem) throw new Error(`immichVersion ${problem}`);
+  requireUrl("packageIndex", request.packageIndex);
+  requireUrl("aptMirror", request.aptMirror);
+  requireUrl("httpProxy", request.httpProxy);
+  requireUrl("httpsProxy", request.httpsProxy);
+  requireCertificate(request.caCertificate);
+
+  const locks = {
+    cuda: `requirements/locks/${generation.name}-cuda.txt`,
+    python: `requirements/locks/${generation.name}-v${version.major}.txt`,
+  };
+  const buildArgs: Record<string, string> = {
+    PYTHON_IMAGE: request.pythonImage ?? mirrored(generation.pythonImage, request.imageMirror),
+    IMMICH_IMAGE: request.immichImage ?? mirrored(officialImage(version), request.imageMirror),
+    GENERATION: generation.name,
+    IMMICH_VERSION: formatImmichVersion(version),
+    ONNXRUNTIME_VERSION: generation.onnxRuntime,
+    CUDNN_VERSION: generation.cudnn,
+    LOCK: locks.python,
+    ...optional("PACKAGE_INDEX", request.packageIndex),
+    ...optional("APT_MIRROR", request.aptMirror),
+    ...optional("CA_CERTIFICATE", request.caCertificate?.trim()),
+    // Docker passes these to every RUN without a declaration and leaves them out of the history.
+    ...optional("HTTP_PROXY", request.httpProxy),
+    ...optional("HTTPS_PROXY", request.httpsProxy),
+    ...optional("NO_PROXY", request.noProxy),
+  };
+  const contentHash = hashBuild(request.contextPath, Object.values(locks), buildArgs);
+  const tag = `${formatImmichVersion(version)}-onnxruntime${generation.onnxRuntime}-${contentHash}`;
+  return { reference: `${generation.imageName}:${tag}`, contentHash, buildArgs };
+}
+
+/**
+ * The same image from a mirror. A string stands before the whole reference, as pull-through mirrors
+ * of several registries want it (`mirror.example.org/ghcr.io/…`); a record replaces single
+ * registries (`{ "docker.io": "mirror.example.org" }`).
+ */
+function mirrored(
+  reference: string,
+  mirror: string | Readonly<Record<string, string>> | undefined,
+): string {
+  if (mirror === undefined) return reference;
+  if (typeof mirror === "string") return `${mirror.replace(/\/+$/, "")}/${reference}`;
+  const slash = reference.indexOf("/");
+  const replacement = mirror[reference.slice(0, slash)];
+  return replacement ? replacement.replace(/\/+$/, "") + reference.slice(slash) : reference;
+}
+
+function optional(name: string, value: string | undefined): Record<string, string> {
+  return value ? { [name]: value } : {};
+}
+
+function requireUrl(name: string, value: string | undefined): void {
+  if (value !== undefined && !/^https?:\/\/[^\s/]+/.test(value)) {
+    throw new Error(`${name} "${value}" is not an address; one looks like https://host/path`);
+  }
+}
+
+// Linux takes no single argument or environment variable longer than this.
+const longestArgument = 128 * 1024;
+
+function requireCertificate(pem: string | undefined): void {
+  if (pem === undefined) return;
+  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new Error("caCertificate is not PEM text: it has no line BEGIN CERTIFICATE");
+  }
+  if (pem.length >= longestArgument) {
+    throw new Error(
+      `caCertificate has ${pem.length} characters, at most ${longestArgument} are possible: ` +
+        "give the one certificate that is missing, not the whole bundle",
+    );
+  }
+}
+
+// Everything the Dockerfile copies or mounts, but for the locks of other generations and versions.
+const contextEntries = ["Dockerfile", ".dockerignore", "checks", "opset_bridge", "setup"];
+const contextFile = /(^|\/)(Dockerfile|\.dockerignore|[^/]+\.(py|pth|sh))$/;
+
+function hashBuild(
+  contextPath: string,
+  locks: readonly string[],
+  buildArgs: Readonly<Record<string, string>>,
+): string {
+  if (!existsSync(join(contextPath, "Dockerfile"))) {
+    throw new Error(`contextPath "${contextPath}" holds no Dockerfile`);
+  }
+  const files = [
+    ...contextEntries.flatMap((entry) => filesUnder(contextPath, entry)),
+    ...locks,
+  ].sort();
+  const hash = createHash("sha256");
+  for (const file of files) {
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(contextPath, file)))
+      .update("\0");
+  }
+  for (const [name, value] of Object.entries(buildArgs).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    hash.update(`${name}=${value}\0`);
+  }
+  return hash.digest("hex").slice(0, 12);
+}
+
+function filesUnder(contextPath: string, entry: string): string[] {
+  const path = join(contextPath, entry);
+  if (!existsSync(path)) return [];
+  if (contextFile.test(entry)) return [entry];
+  return readdirSync(path, { withFileTypes: true }).flatMap((child) => {
+    const relative = `${entry}/${child.name}`;
+    if (child.isDirectory()) return filesUnder(contextPath, relative);
+    return contextFile.test(relative) ? [relative] : [];
+  });
+}

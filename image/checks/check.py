@@ -1,0 +1,161 @@
+"""Proves, during the build and without a card, that the image can only fail for want of a driver.
+
+Each check prints one line; the first that fails ends the build with a line that says what is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+CUDA_WHEELS = Path("/opt/cuda")
+
+# What ONNX Runtime reports when every library is there and only the driver is missing
+# (cudaErrorInsufficientDriver).
+DRIVER_MISSING = "CUDA failure 35"
+
+# Libraries of NVIDIA's that come with the driver, from the host, and never from the image.
+FROM_DRIVER = ("libcuda.so", "libnvidia-")
+
+CUDA_LIBRARY = re.compile(r"^lib(cu|nv)[a-zA-Z]+\.so")
+
+# A graph with one node, opset 13, IR version 7: readable by every runtime in question.
+# Written by hand so that the check depends on nothing but ONNX Runtime.
+IDENTITY_MODEL = bytes.fromhex(
+    "0807"  # ir_version: 7
+    "3a2f"  # graph
+    "0a10" "0a0178" "120179" "2208" + "Identity".encode().hex()  # node: x -> y
+    + "1201" + "67"  # name: g
+    + "5a0b" "0a0178" "1206" "0a04" "0801" "1200"  # input x: float scalar
+    + "620b" "0a0179" "1206" "0a04" "0801" "1200"  # output y: float scalar
+    + "4202100d"  # opset_import: 13
+)
+
+
+class CheckFailed(Exception):
+    """What is wrong with the image, in one line."""
+
+
+def check_runtime(expected: str) -> str:
+    """The ONNX Runtime is the one the generation asks for, and was built with CUDA."""
+    import onnxruntime
+
+    if onnxruntime.__version__ != expected:
+        raise CheckFailed(
+            f"ONNX Runtime is {onnxruntime.__version__}, the generation needs {expected}"
+        )
+    providers = onnxruntime.get_available_providers()
+    if "CUDAExecutionProvider" not in providers:
+        raise CheckFailed(
+            f"ONNX Runtime {expected} has no CUDAExecutionProvider, only {', '.join(providers)}:"
+            " is the package onnxruntime installed beside onnxruntime-gpu?"
+        )
+    return f"ONNX Runtime {expected} with CUDAExecutionProvider"
+
+
+def check_cudnn(expected: str) -> str:
+    """cuDNN itself says it is the version of the lock (a newer one has no code for the card)."""
+    import ctypes
+
+    libraries = sorted(CUDA_WHEELS.glob("nvidia/cudnn/lib/libcudnn.so.*"))
+    if not libraries:
+        raise CheckFailed(f"no cuDNN under {CUDA_WHEELS}")
+    number = int(ctypes.CDLL(str(libraries[0])).cudnnGetVersion())
+    # cuDNN 8 counts 1000 a major version, cuDNN 9 counts 10000.
+    unit = 10000 if number >= 90000 else 1000
+    actual = f"{number // unit}.{number % unit // 100}.{number % 100}"
+    if actual != ".".join(expected.split(".")[:3]):
+        raise CheckFailed(f"cuDNN is {actual}, the generation needs {expected}")
+    return f"cuDNN {actual}"
+
+
+SESSION = """
+import sys
+import onnxruntime
+try:
+    session = onnxruntime.InferenceSession(
+        sys.stdin.buffer.read(), providers=["CUDAExecutionProvider"]
+    )
+    print("providers:", *session.get_providers())
+finally:
+    with open("/proc/self/maps") as maps:
+        print("mapped:", *{line.split()[-1] for line in maps if ".so" in line})
+"""
+
+
+def check_session() -> str:
+    """A CUDA session ends in 'no driver', never in a silent session on the CPU, and each CUDA
+    library that the loader took for it is the locked wheel's."""
+    outcome = subprocess.run([sys.executable, "-c", SESSION], input=IDENTITY_MODEL, capture_output=True)
+    output = (outcome.stdout + outcome.stderr).decode(errors="replace")
+    libraries = [
+        Path(path)
+        for line in output.splitlines()
+        if line.startswith("mapped:")
+        for path in line.split()[1:]
+        if CUDA_LIBRARY.match(Path(path).name) and not Path(path).name.startswith(FROM_DRIVER)
+    ]
+    for library in libraries:
+        if not library.is_relative_to(CUDA_WHEELS):
+            raise CheckFailed(f"{library} is loaded, which is not from {CUDA_WHEELS}")
+    names = ", ".join(sorted(library.name for library in libraries))
+    if DRIVER_MISSING in output:
+        return f"a CUDA session fails only for want of a driver ({DRIVER_MISSING}); loaded {names}"
+    if "providers: CUDAExecutionProvider" in output:
+        return f"a CUDA session runs: this build sees a card; loaded {names}"
+    if "providers: CPUExecutionProvider" in output:
+        raise CheckFailed(
+            "a session asked for CUDA silently runs on the CPU:"
+            f" a CUDA library is missing or broken; loaded {names or 'none'}\n{output}"
+        )
+    raise CheckFailed(f"a CUDA session fails otherwise than for want of a driver:\n{output}")
+
+
+def check_immich() -> str:
+    """Immich's server and everything it imports are there."""
+    importlib.import_module("immich_ml")
+    importlib.import_module("immich_ml.main")
+    return "immich_ml imports"
+
+
+def check_bridge() -> str:
+    """The opset bridge stands between whoever opens a model and ONNX Runtime."""
+    import onnxruntime
+    import opset_bridge
+
+    if not opset_bridge.is_installed(onnxruntime):
+        raise CheckFailed("the opset bridge is not installed: was opset_bridge.pth left out?")
+    return "opset bridge installed"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--onnxruntime", required=True, help="version, e.g. 1.14.1")
+    parser.add_argument("--cudnn", required=True, help="version, e.g. 8.5.0.96")
+    arguments = parser.parse_args()
+    checks: list[Callable[[], str]] = [
+        lambda: check_runtime(arguments.onnxruntime),
+        lambda: check_cudnn(arguments.cudnn),
+        check_session,
+        check_bridge,
+        check_immich,
+    ]
+    for check in checks:
+        try:
+            print(f"image check: {check()}", flush=True)
+        except CheckFailed as failure:
+            print(f"image check FAILED: {failure}", file=sys.stderr, flush=True)
+            return 1
+        except ImportError as failure:
+            print(f"image check FAILED: cannot import: {failure}", file=sys.stderr, flush=True)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+#!/bin/sh
+# The operating system's part of the image. Reads APT_MIRROR and CA_CERTIFICATE, both may be empty.
+set -eu
+
+if [ -n "$CA_CERTIFICATE" ]; then
+  case "$CA_CERTIFICATE" in
+  *"-----BEGIN CERTIFICATE-----"*) ;;
+  *)
+    echo "caCertificate: not PEM text (no BEGIN CERTIFICATE line)" >&2
+    exit 1
+    ;;
+  esac
+  printf '%s\n' "$CA_CERTIFICATE" > /usr/local/share/ca-certificates/immich-ml-extra.crt
+fi
+
+if [ -n "$APT_MIRROR" ]; then
+  for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+    [ -f "$list" ] || continue
+    sed -E -i \
+      -e "s#https?://[^ ]*/debian-security/?#${APT_MIRROR%/}-security#" \
+      -e "s#https?://[^ ]*/debian/?( |\$)#${APT_MIRROR%/}\\1#" "$list"
+  done
+fi
+
+apt-get update
+# ca-certificates is in Debian's Python images; named for bases that lack it.
+apt-get install -y --no-install-recommends ca-certificates libgomp1 libmimalloc2.0 tini
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
+if [ -n "$CA_CERTIFICATE" ]; then
+  update-ca-certificates
+fi
