@@ -7,8 +7,16 @@ import {
   type AcceleratorName,
 } from "../catalogue/accelerators";
 import { renderEnvironment } from "../catalogue/environment";
-import { generationFor, gpuGenerations, type GenerationName } from "../catalogue/gpuGenerations";
+import {
+  generationFor,
+  gpuGenerations,
+  immichVersionProblem,
+  parseComputeCapability,
+  type GenerationName,
+} from "../catalogue/gpuGenerations";
 import { findCard, nearestCards } from "../catalogue/graphicsCards";
+import { mirrored } from "../catalogue/imageMirror";
+import { officialImage } from "../catalogue/immichReleases";
 import { atLeast, parseImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
 import { presets } from "../catalogue/presets";
 import { resolveModels, type ModelSelection } from "../immich/modelSelection";
@@ -267,7 +275,10 @@ function chooseImage(
   if (!version || !parts.immich) return undefined;
   const official: ImageSource = {
     kind: "pulled",
-    reference: officialImage(accelerator, parts),
+    reference: mirrored(
+      officialImage(version, accelerators[accelerator].imageSuffix),
+      parts.build?.imageMirror,
+    ),
   };
 
   if (host.runtime === "official") return official;
@@ -290,7 +301,7 @@ function chooseImage(
       });
       return undefined;
     }
-    return checkGeneration(host.runtime, host, key, card, problems);
+    return checkGeneration(host.runtime, host, key, card, version, problems);
   }
 
   if (accelerator !== "cuda") return official;
@@ -303,15 +314,12 @@ function chooseImage(
   }
   if (!card) return undefined;
   const fitting = generationFor(card.computeCapability, version);
-  switch (fitting.kind) {
-    case "official":
-      return official;
-    case "generation":
-      return { kind: "legacy", generation: fitting.generation };
-    case "unsupported":
-      problems.push({ key: `${key}.gpu`, value: host.gpu, expected: fitting.reason });
-      return undefined;
+  if (fitting.kind === "official") return official;
+  if (fitting.kind === "generation") {
+    return checkGeneration(fitting.generation.name, host, key, card, version, problems);
   }
+  problems.push({ key: `${key}.gpu`, value: host.gpu, expected: fitting.reason });
+  return undefined;
 }
 
 function checkGeneration(
@@ -319,28 +327,28 @@ function checkGeneration(
   host: HostEntry,
   key: string,
   card: Card | undefined,
+  version: ImmichVersion,
   problems: Problem[],
 ): ImageSource {
-  const generation = gpuGenerations[runtime];
-  if (card && !generation.runsOn.includes(card.computeCapability)) {
+  // A wheel runs on the oldest card it has code for and on every newer one.
+  const oldest = parseComputeCapability(gpuGenerations[runtime].computeCapabilities[0]!)!;
+  const ofCard = card && parseComputeCapability(card.computeCapability);
+  if (ofCard !== undefined && ofCard < oldest) {
     problems.push({
       key: `${key}.runtime`,
       value: runtime,
-      expected: `has no code for compute capability ${card.computeCapability} (${asText(host.gpu!)}); leave runtime out and the right one is chosen`,
+      expected: `has no code for compute capability ${card!.computeCapability} (${asText(host.gpu!)}); leave runtime out and the right one is chosen`,
     });
+  }
+  const unbuildable = immichVersionProblem(version);
+  if (unbuildable) {
+    problems.push({ key: "immich.version", expected: `${unbuildable} (for host ${host.name})` });
   }
   return { kind: "legacy", generation: runtime };
 }
 
 function isGeneration(name: string): name is GenerationName {
   return Object.hasOwn(gpuGenerations, name);
-}
-
-function officialImage(accelerator: AcceleratorName, parts: StackParts): string {
-  const { imageSuffix } = accelerators[accelerator];
-  const version = parts.immich!.version.replace(/^v?/, "v");
-  const registry = parts.build?.imageMirror ?? "ghcr.io";
-  return `${registry}/immich-app/immich-machine-learning:${version}${imageSuffix}`;
 }
 
 function checkEnvironment(

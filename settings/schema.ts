@@ -154,6 +154,7 @@ export const buildSchema = z.strictObject({
   aptMirror: url.optional(),
   caCertificate: text("the path of a PEM file").optional(),
   httpProxy: url.optional(),
+  httpsProxy: url.optional(),
   noProxy: text("host names separated by commas").optional(),
 });
 
