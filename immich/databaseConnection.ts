@@ -1,0 +1,101 @@
+import { Client, type ClientConfig } from "pg";
+
+import type { SslMode } from "./store";
+
+/** Where a PostgreSQL database is and who asks. */
+export interface DatabaseAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  readonly sslMode: SslMode;
+}
+
+/**
+ * Connects, or fails with one message for a person that says what is wrong and what to do.
+ *
+ * @param timeout milliseconds until a server that does not answer is given up.
+ */
+export async function connectToDatabase(
+  address: DatabaseAddress,
+  timeout = 10_000,
+): Promise<Client> {
+  const config: ClientConfig = {
+    host: address.host,
+    port: address.port,
+    database: address.database,
+    user: address.user,
+    password: address.password,
+    ssl: tlsOptions(address.sslMode),
+    connectionTimeoutMillis: timeout,
+    statement_timeout: 60_000,
+    application_name: "immich-ml",
+  };
+  const client = new Client(config);
+  // Without a listener, a connection lost between two queries would end the whole process.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw new Error(connectionMistake(address, error));
+  }
+}
+
+/** Whether an error means that the connection is gone, rather than that a statement was refused. */
+export function isConnectionLoss(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  if (code === undefined) return /terminated|ended|closed|reset/i.test(message ?? "");
+  return /^(08|57P0[123]|E[A-Z]+$)/.test(code);
+}
+
+function connectionMistake(address: DatabaseAddress, error: unknown): string {
+  const { host, port, database, user, sslMode } = address;
+  const { code, message } = error as { code?: string; message?: string };
+  const where = `the database at ${host}:${port}`;
+  switch (code) {
+    case "28P01":
+      return `${where} refuses the password of user "${user}"`;
+    case "28000":
+      return `${where} does not let user "${user}" in: ${message} (no such user, or pg_hba.conf forbids it)`;
+    case "3D000":
+      return `${where} has no database "${database}"; Immich's is called "immich" unless DB_DATABASE_NAME says otherwise`;
+    case "42501":
+      return `user "${user}" may not connect: GRANT CONNECT ON DATABASE "${database}" TO "${user}"`;
+    case "53300":
+      return `${where} has no connection left (${message})`;
+    case "57P03":
+      return `${where} is starting up or shutting down; try again in a moment`;
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `the name ${host} of the database's host is not known here`;
+    case "ECONNREFUSED":
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "ETIMEDOUT":
+      return `${where} does not answer (${code}): is it running, and is its port reachable from here?`;
+    default:
+      if (/timeout/i.test(message ?? "")) {
+        return `${where} does not answer: is it running, and is its port reachable from here?`;
+      }
+      if (/does not support SSL/i.test(message ?? "")) {
+        return `${where} speaks no TLS, but sslMode is "${sslMode}"; a database of Immich's compose file wants "disable"`;
+      }
+      return `${where} cannot be used: ${message}`;
+  }
+}
+
+function tlsOptions(sslMode: SslMode): ClientConfig["ssl"] {
+  switch (sslMode) {
+    case "disable":
+      return false;
+    case "require":
+      return { rejectUnauthorized: false };
+    case "verify-ca":
+      return { rejectUnauthorized: true, checkServerIdentity: () => undefined };
+    case "verify-full":
+      return { rejectUnauthorized: true };
+  }
+}

@@ -1,0 +1,169 @@
+import type { Client } from "pg";
+
+import { clipModelKey } from "../catalogue/systemConfigKeys";
+import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
+import { connectToDatabase, isConnectionLoss } from "./databaseConnection";
+import { defaultOf } from "./settings";
+import type {
+  DatabaseStoreArgs,
+  FormerValue,
+  SettingChange,
+  StoredSettings,
+  WriteOptions,
+  WriteResult,
+} from "./store";
+
+/** Reads our keys out of Immich's database. */
+export async function readDatabase(
+  store: DatabaseStoreArgs,
+  version: ImmichVersion,
+): Promise<StoredSettings> {
+  const client = await connectToDatabase(store);
+  try {
+    const answer = await call<ReadAnswer>(
+      client,
+      store,
+      "SELECT immich_ml.read_settings($1) AS answer",
+      [tableOf(version)],
+    );
+    return { values: answer.values, damage: damageOf(answer) };
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** Changes our keys in Immich's database: all of them or none. */
+export async function writeDatabase(
+  store: DatabaseStoreArgs,
+  changes: readonly SettingChange[],
+  options: WriteOptions,
+): Promise<WriteResult> {
+  const client = await connectToDatabase(store);
+  try {
+    const clear =
+      options.embeddings === "clear"
+        ? { clear_embeddings: { default: defaultOf(clipModelKey, options.version) } }
+        : {};
+    await call(client, store, "BEGIN", []);
+    const answer = await call<WriteAnswer>(
+      client,
+      store,
+      "SELECT immich_ml.write_settings($1, $2, $3) AS answer",
+      [
+        tableOf(options.version),
+        JSON.stringify(changes),
+        JSON.stringify({ drop_empty_row: options.dropEmptyRow, ...clear }),
+      ],
+    );
+    await commit(client, store, changes, answer, options.version);
+    return resultOf(answer);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+interface ReadAnswer {
+  readonly row: string;
+  readonly values: Record<string, string>;
+  readonly blocked: Record<string, string>;
+}
+
+interface WriteAnswer {
+  readonly row: string;
+  readonly before: Record<string, { value: string } | { missing_from: number }>;
+  readonly skipped: Record<string, string | null>;
+  readonly cleared: number | null;
+}
+
+/** Up to release 1.105 one row per key in system_config, then one document in system_metadata. */
+function tableOf(version: ImmichVersion): "system_metadata" | "system_config" {
+  return atLeast(version, "1.106.0") ? "system_metadata" : "system_config";
+}
+
+async function call<Answer>(
+  client: Client,
+  store: DatabaseStoreArgs,
+  statement: string,
+  values: readonly string[],
+): Promise<Answer> {
+  try {
+    const { rows } = await client.query<{ answer: Answer }>(statement, [...values]);
+    return rows[0]?.answer as Answer;
+  } catch (error) {
+    throw new Error(statementMistake(store, error));
+  }
+}
+
+/**
+ * Ends the transaction. When the connection breaks just then, nobody said whether it was done, so
+ * it is looked up: what was remembered of the former values must not be lost.
+ */
+async function commit(
+  client: Client,
+  store: DatabaseStoreArgs,
+  changes: readonly SettingChange[],
+  answer: WriteAnswer,
+  version: ImmichVersion,
+): Promise<void> {
+  try {
+    await client.query("COMMIT");
+  } catch (error) {
+    if (!isConnectionLoss(error)) throw new Error(statementMistake(store, error));
+    const { values } = await readDatabase(store, version);
+    const done = changes.every(
+      ({ key, value }) =>
+        key in answer.skipped ||
+        JSON.stringify(parsed(values[key])) === JSON.stringify(parsed(value)),
+    );
+    if (!done) throw new Error(statementMistake(store, error));
+  }
+}
+
+function resultOf(answer: WriteAnswer): WriteResult {
+  const before: Record<string, FormerValue> = {};
+  for (const [key, former] of Object.entries(answer.before)) {
+    before[key] = "value" in former ? former : { missingFrom: former.missing_from };
+  }
+  return {
+    before,
+    rowWasAbsent: answer.row === "absent",
+    skipped: answer.skipped,
+    clearedEmbeddings: answer.cleared,
+  };
+}
+
+function damageOf(answer: ReadAnswer): string[] {
+  if (answer.row !== "object" && answer.row !== "absent") {
+    return [`the whole configuration row is of type ${answer.row} where an object belongs`];
+  }
+  const places = [...new Set(Object.values(answer.blocked))];
+  return places.map((place) => `${place} is no object where one belongs`);
+}
+
+function parsed(text: string | undefined): unknown {
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
+function statementMistake(store: DatabaseStoreArgs, error: unknown): string {
+  const { code, message, hint } = error as { code?: string; message?: string; hint?: string };
+  const where = `the database at ${store.host}:${store.port}`;
+  if (isConnectionLoss(error)) {
+    return `the connection to ${where} was lost (${message}); nothing was changed, run the program again`;
+  }
+  switch (code) {
+    case "IML01":
+    case "IML02":
+      return hint === undefined ? `${message}` : `${message}. ${hint}`;
+    case "55P03":
+      return `somebody else is changing Immich's configuration in ${where} for more than 15 s (another run of this program?); nothing was changed`;
+    case "57014":
+      return `${where} needed more than 60 s for an answer; nothing was changed`;
+    case "3F000":
+    case "42883":
+      return `${where} has no functions in schema immich_ml (${message}); they belong to the model preset: run pulumi up`;
+    case "42501":
+      return `user "${store.user}" lacks a right in ${where}: ${message}`;
+    default:
+      return `${where} refused: ${message}`;
+  }
+}

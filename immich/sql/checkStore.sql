@@ -1,0 +1,23 @@
+-- Body of immich_ml.check_store(store text) returns void: whether Immich's configuration really
+-- stands in that table. Up to release 1.105 it stands in system_config, from 1.106 in
+-- system_metadata; releases 1.106 to 1.131 leave an empty system_config behind.
+DECLARE
+  rows_of_old_table pg_catalog.bool;
+BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  IF store NOT IN ('system_metadata', 'system_config') THEN
+    RAISE EXCEPTION 'store must be system_metadata or system_config, not %', store
+      USING ERRCODE = 'IML01';
+  END IF;
+  IF to_regclass('public.' || store) IS NULL THEN
+    RAISE EXCEPTION 'this database has no table %: it is not Immich''s, Immich was never started, or immich.version does not fit (system_config up to v1.105, system_metadata from v1.106)', store
+      USING ERRCODE = 'IML01';
+  END IF;
+  IF store = 'system_metadata' AND to_regclass('public.system_config') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM public.system_config)' INTO rows_of_old_table;
+    IF rows_of_old_table THEN
+      RAISE EXCEPTION 'the settings of this Immich stand in system_config: it is older than v1.106, immich.version does not fit'
+        USING ERRCODE = 'IML01';
+    END IF;
+  END IF;
+END;

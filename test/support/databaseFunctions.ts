@@ -1,0 +1,47 @@
+import { Client } from "pg";
+
+import { databaseFunctions, schemaName } from "../../immich/databaseFunctions";
+import type { PostgresServer } from "../../rehearsal/postgres";
+
+/** A connection that survives being killed; close it. */
+export async function connect(
+  server: PostgresServer,
+  database: string,
+  as: { readonly user?: string; readonly password?: string } = {},
+): Promise<Client> {
+  const { host, port, user, password } = server;
+  const client = new Client({ host, port, user, password, database, ...as });
+  client.on("error", () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** The schema, its functions and the least-privilege role, as the program's resources make them. */
+export async function createFunctions(
+  server: PostgresServer,
+  database: string,
+  role: { readonly user: string; readonly password: string },
+): Promise<void> {
+  const client = await connect(server, database);
+  await client.query(`CREATE SCHEMA ${schemaName}`);
+  for (const statement of functionStatements()) await client.query(statement);
+  await client.query(`CREATE ROLE "${role.user}" LOGIN PASSWORD '${role.password}'`);
+  await client.query(`REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ${schemaName} FROM PUBLIC`);
+  await client.query(`GRANT USAGE ON SCHEMA ${schemaName} TO "${role.user}"`);
+  for (const { name } of databaseFunctions.filter((candidate) => candidate.securityDefiner)) {
+    await client.query(`GRANT EXECUTE ON FUNCTION ${schemaName}.${name} TO "${role.user}"`);
+  }
+  await client.end();
+}
+
+/** The `CREATE FUNCTION` statements that the declared functions come to. */
+function functionStatements(): string[] {
+  return databaseFunctions.map((definition) => {
+    const args = definition.args.map(({ name, type }) => `${name} ${type}`).join(", ");
+    return (
+      `CREATE FUNCTION ${schemaName}.${definition.name}(${args}) RETURNS ${definition.returns} ` +
+      `LANGUAGE ${definition.language} ${definition.securityDefiner ? "SECURITY DEFINER" : ""} ` +
+      `AS $function$${definition.body}$function$`
+    );
+  });
+}

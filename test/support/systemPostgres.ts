@@ -1,0 +1,90 @@
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Client } from "pg";
+
+import { freePort, type PostgresServer } from "../../rehearsal/postgres";
+
+const packages = "/usr/lib/postgresql";
+
+/** The major versions that Debian's packages put on this machine, oldest first. */
+export function installedVersions(): string[] {
+  if (!existsSync(packages)) return [];
+  return readdirSync(packages)
+    .filter((version) => existsSync(join(packages, version, "bin", "initdb")))
+    .sort((left, right) => Number(left) - Number(right));
+}
+
+/** An empty PostgreSQL of that major version on a free port. Whoever starts it calls `remove()`. */
+export async function startInstalledPostgres(version: string): Promise<PostgresServer> {
+  const programs = join(packages, version, "bin");
+  const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-postgres-"));
+  const account = serverAccount();
+  const password = "admin-password";
+  const passwordFile = join(folder, "password");
+  writeFileSync(passwordFile, password);
+  for (const path of [folder, passwordFile]) chownSync(path, account.uid, account.gid);
+
+  const data = join(folder, "data");
+  const flags = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"];
+  execFileSync(join(programs, "initdb"), ["-D", data, `--pwfile=${passwordFile}`, ...flags], {
+    ...account,
+    cwd: folder,
+    stdio: "ignore",
+  });
+  const port = await freePort();
+  const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"];
+  const server = spawn(
+    join(programs, "postgres"),
+    ["-D", data, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])],
+    { ...account, cwd: folder, stdio: "ignore" },
+  );
+  await untilItAnswers(port, password, server);
+
+  const stop = async () => {
+    const gone = new Promise((resolve) => server.once("exit", resolve));
+    server.kill("SIGINT");
+    await gone;
+  };
+  return {
+    host: "127.0.0.1",
+    port,
+    user: "postgres",
+    password,
+    stop,
+    remove: async () => {
+      await stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** PostgreSQL refuses to run as root; Debian's packages bring a user for it. */
+function serverAccount(): { uid: number; gid: number } {
+  if (process.getuid?.() !== 0) return { uid: process.getuid!(), gid: process.getgid!() };
+  const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
+  return { uid: id("-u"), gid: id("-g") };
+}
+
+async function untilItAnswers(port: number, password: string, server: ChildProcess): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    if (server.exitCode !== null) throw new Error(`PostgreSQL ended with code ${server.exitCode}`);
+    const client = new Client({
+      host: "127.0.0.1",
+      port,
+      user: "postgres",
+      database: "postgres",
+      password,
+    });
+    try {
+      await client.connect();
+      await client.end();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+  throw new Error("PostgreSQL did not answer within 10 s");
+}
