@@ -1,5 +1,5 @@
-// Runs a command of this repository after making sure that its npm packages are there:
-//   node rehearsal/bootstrap.mjs tsx rehearsal/demo.ts
+// Makes sure that the npm packages of this repository are there, then runs a script of this folder:
+//   node rehearsal/bootstrap.mjs demo.ts
 // It needs nothing but Node.js, so it may import nothing from node_modules.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -7,7 +7,8 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const oldestNode = 20;
-const repository = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
+const rehearsal = path.dirname(fileURLToPath(import.meta.url));
+const repository = path.join(rehearsal, "..");
 const packages = path.join(repository, "node_modules");
 
 const node = Number(process.versions.node.split(".")[0]);
@@ -22,12 +23,9 @@ if (!packagesAreInstalled()) {
 }
 linkPostgresLibraries();
 
-const [command, ...args] = process.argv.slice(2);
-if (command === undefined) {
-  console.error("usage: node rehearsal/bootstrap.mjs <command> [argument ...]");
-  process.exit(2);
-}
-execute(command, args);
+const [script, ...args] = process.argv.slice(2);
+if (script !== undefined)
+  execute(process.execPath, ["--import", "tsx", path.join(rehearsal, script), ...args]);
 
 /** Whether every package of the lock file is there in the version it names. */
 function packagesAreInstalled() {
@@ -59,14 +57,7 @@ function linkPostgresLibraries() {
 }
 
 function execute(program, programArgs) {
-  const { status, error } = spawnSync(program, programArgs, {
-    cwd: repository,
-    stdio: "inherit",
-    env: {
-      ...process.env,
-      PATH: `${path.join(packages, ".bin")}${path.delimiter}${process.env.PATH}`,
-    },
-  });
+  const { status, error } = spawnSync(program, programArgs, { cwd: repository, stdio: "inherit" });
   if (error) console.error(`${program} could not be started: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
 }
