@@ -223,12 +223,12 @@ export class MachineLearning extends pulumi.ComponentResource {
         }),
         restart: args.restart ?? "always",
         healthcheck: {
-          // The image's own check; only its patience is ours.
+          // The image's own check; only its intervals are ours.
           tests: ["CMD", "python3", "healthcheck.py"],
           interval: "10s",
           timeout: "10s",
           retries: 3,
-          startPeriod: "10m0s",
+          startPeriod: startPeriod(environment),
         },
         labels: labelList(args.labels),
       },
@@ -299,6 +299,15 @@ function environmentList(
       const line = pulumi.interpolate`${variable}=${value}`;
       return isSecretVariable(variable) ? pulumi.secret(line) : line;
     });
+}
+
+/**
+ * Failed checks do not count during it. The server answers only after it has loaded, and where they
+ * are missing downloaded, the models it is told to preload.
+ */
+function startPeriod(environment: Record<string, string>): string {
+  const preloads = Object.keys(environment).some((variable) => variable.includes("_PRELOAD_"));
+  return preloads ? "30m0s" : "2m0s";
 }
 
 function deviceRequests(

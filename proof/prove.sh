@@ -37,6 +37,7 @@ state() {
 wait_for_health() {
   waited=0
   first_restarts=
+  last_code=0
   while :; do
     if ! current=$(state); then
       finish_without_result "the container $IMMICH_ML_CONTAINER cannot be inspected"
@@ -45,6 +46,8 @@ wait_for_health() {
     set -- $current
     status=$1 restarts=$2 exit_code=$3 out_of_memory=$4 health=$5
     first_restarts=${first_restarts:-$restarts}
+    # While it runs again, the engine reports 0 for the code it ended with before.
+    [ "$exit_code" = 0 ] || last_code=$exit_code
     if [ "$status" = running ] && { [ "$health" = healthy ] || [ "$health" = none ]; }; then
       say "healthy after ${waited} s"
       return
@@ -58,7 +61,7 @@ wait_for_health() {
         "It is not restarted by itself: the reason should stand in the lines above."
     fi
     if [ $((restarts - first_restarts)) -ge 3 ]; then
-      never_healthy "the container restarts again and again (exit code $exit_code)" \
+      never_healthy "the container restarts again and again (exit code $last_code)" \
         "Exit code 139 or 132 means this image cannot run on this machine's processor or card; otherwise the reason should stand in the lines above."
     fi
     if [ "$status" = running ] && [ "$health" = unhealthy ]; then
