@@ -221,7 +221,8 @@ function startFrom(
       key,
       value: asked,
       expected: `must be one of ${Object.keys(presets).join(", ")}`,
-      suggestion: nearestNames(String(asked), Object.keys(presets))[0],
+      suggestion:
+        typeof asked === "string" ? nearestNames(asked, Object.keys(presets))[0] : undefined,
     });
   }
   if (preset === undefined) return { concurrency: {} };

@@ -1,10 +1,11 @@
+import { canonicalClipName } from "../catalogue/clipModels";
 import {
   atLeast,
   formatImmichVersion,
   parseImmichVersion,
   type ImmichVersion,
 } from "../catalogue/immichVersion";
-import { systemConfigKeys, type SettingValue } from "../catalogue/systemConfigKeys";
+import { clipModelKey, systemConfigKeys, type SettingValue } from "../catalogue/systemConfigKeys";
 import type { ModelSelection } from "./modelSelection";
 
 /** Keys of Immich's configuration (dotted paths) with the values they shall have. */
@@ -23,7 +24,6 @@ export interface AvailabilityChecks {
 export function settingsOf(
   selection: ModelSelection,
   version: ImmichVersion,
-  urls: readonly string[] = [],
   availabilityChecks: AvailabilityChecks = {},
 ): Settings {
   const wanted: Record<string, SettingValue | undefined> = {
@@ -34,8 +34,6 @@ export function settingsOf(
     "job.smartSearch.concurrency": selection.concurrency?.smartSearch,
     "job.faceDetection.concurrency": selection.concurrency?.faceDetection,
     "job.ocr.concurrency": selection.concurrency?.ocr,
-    "machineLearning.urls": urls.length > 0 ? [...urls] : undefined,
-    "machineLearning.url": urls[0],
     "machineLearning.availabilityChecks.enabled": availabilityChecks.enabled,
     "machineLearning.availabilityChecks.timeout": availabilityChecks.timeout,
     "machineLearning.availabilityChecks.interval": availabilityChecks.interval,
@@ -47,6 +45,11 @@ export function settingsOf(
       return value === undefined ? [] : [[key, value]];
     }),
   );
+}
+
+/** The key for the addresses of the ML servers: one text up to release 1.121, then a list. */
+export function urlsKeyOf(version: ImmichVersion): "machineLearning.url" | "machineLearning.urls" {
+  return atLeast(version, "1.122.0") ? "machineLearning.urls" : "machineLearning.url";
 }
 
 /** What an absent key stands for in that release. */
@@ -90,8 +93,11 @@ export function mistakeIn(key: string, value: unknown, version: ImmichVersion): 
   }
 }
 
-/** Whether two values of a key are the same. */
-export function sameValue(left: unknown, right: unknown): boolean {
+/** Whether two values of a key mean the same; two spellings of one CLIP model do. */
+export function sameSetting(key: string, left: unknown, right: unknown): boolean {
+  if (key === clipModelKey && typeof left === "string" && typeof right === "string") {
+    return canonicalClipName(left) === canonicalClipName(right);
+  }
   return JSON.stringify(left) === JSON.stringify(right);
 }
 

@@ -1,0 +1,354 @@
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { local } from "@pulumi/command";
+import * as postgresql from "@pulumi/postgresql";
+import * as pulumi from "@pulumi/pulumi";
+
+import { clipModelKey } from "../catalogue/systemConfigKeys";
+import { databaseFunctions, schemaName } from "../immich/databaseFunctions";
+import { clipChangeWarning } from "../immich/embeddings";
+import type { ModelSelection } from "../immich/modelSelection";
+import {
+  immichVersionOf,
+  mistakeIn,
+  settingsOf,
+  urlsKeyOf,
+  type AvailabilityChecks,
+  type Settings,
+} from "../immich/settings";
+import type { SslMode } from "../immich/store";
+import { SystemConfig, type StoreInputs } from "../immich/systemConfig";
+
+/** Immich's database, as its own user reaches it. */
+export interface DatabaseStore {
+  kind: "database";
+  /** Name or address of the host. */
+  host: pulumi.Input<string>;
+  /** @default 5432 */
+  port?: pulumi.Input<number>;
+  /** @default "immich" */
+  database?: pulumi.Input<string>;
+  /** The user who owns Immich's tables. @default "postgres" */
+  user?: pulumi.Input<string>;
+  /** That user's password. */
+  password: pulumi.Input<string>;
+  /** @default "disable", as in Immich's compose file, where the database speaks no TLS */
+  sslMode?: pulumi.Input<SslMode>;
+  /**
+   * Name of the role that may do nothing but call the two functions; its password follows from
+   * `password`. `false`: no role is made and `user` calls them, for a user without CREATEROLE.
+   *
+   * @default the database's name followed by `_ml`
+   */
+  role?: pulumi.Input<string> | false;
+}
+
+/** Immich's API. */
+export interface ApiStore {
+  kind: "api";
+  /** The server's address, such as `http://immich_server:2283`. */
+  url: pulumi.Input<string>;
+  /** Key of an administrator with `systemConfig.read` and `systemConfig.update`. */
+  apiKey: pulumi.Input<string>;
+}
+
+export interface ModelPresetArgs {
+  /** The server's full release, such as `v2.7.5`. */
+  immichVersion: string;
+
+  /** The models, their scores and the job concurrency, as `resolveModels` gives them. */
+  models: ModelSelection;
+
+  /** Addresses of the ML servers, in the order in which Immich tries them. @default left as they are */
+  urls?: pulumi.Input<string>[];
+
+  /** How Immich asks the ML servers whether they live (1.143 and newer). @default left as it is */
+  availabilityChecks?: AvailabilityChecks;
+
+  /** Where Immich's configuration is kept. The API is the better way where a key is at hand. */
+  store: DatabaseStore | ApiStore;
+
+  /**
+   * What happens to the embeddings of another CLIP model: they are not comparable with new ones.
+   * By the API Immich itself clears them.
+   *
+   * @default "clear"
+   */
+  embeddings?: "clear" | "keep";
+
+  /** Lets a CLIP model through that this program does not know; by the API only. @default false */
+  allowUnknownModels?: boolean;
+
+  /** The CLIP model in use now, where it is known, so that a change is announced. @default unknown */
+  currentClipModel?: string | undefined;
+
+  /**
+   * The container of the Immich server. It is restarted after a change in the database, which the
+   * server would not see otherwise. @default none: the output `restart` says what to do
+   */
+  serverContainer?: {
+    name: pulumi.Input<string>;
+    /** @default the local engine */
+    dockerHost?: pulumi.Input<string>;
+    /** How long it may take to come up again, in seconds. @default 300 */
+    timeout?: number;
+  };
+}
+
+/**
+ * Makes Immich's configuration say which models the machine-learning side shall use, and gives the
+ * former values back when it is removed.
+ *
+ * @example
+ * new ModelPreset("preset", {
+ *   immichVersion: "v2.7.5",
+ *   models: { clip: { modelName: "ViT-B-32__openai" }, ocr: false },
+ *   store: { kind: "database", host: "127.0.0.1", password: config.requireSecret("databasePassword") },
+ * }, { providers: [postgresqlProvider] });
+ */
+export class ModelPreset extends pulumi.ComponentResource {
+  /** What is set in Immich's configuration, by key. */
+  public readonly settings: pulumi.Output<Settings>;
+  /** The keys whose effective value the last change altered. */
+  public readonly changed: pulumi.Output<string[]>;
+  /** Whether the Immich server has been or must be restarted, for a person to read. */
+  public readonly restart: pulumi.Output<string>;
+
+  /**
+   * @param name the names of the children begin with it
+   * @param args see {@link ModelPresetArgs}; a mistake throws before anything is registered
+   * @param opts `providers` must hold the postgresql provider of Immich's database when the store is one
+   */
+  constructor(name: string, args: ModelPresetArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("immich-ml:index:ModelPreset", name, args, opts);
+
+    const settings = declaredSettings(args);
+    const embeddings = args.embeddings ?? "clear";
+    announce(args, settings, embeddings, this);
+
+    const access =
+      args.store.kind === "database"
+        ? databaseAccess(name, args.store, this)
+        : { store: apiAccess(args.store), dependsOn: [] };
+    const afterwards = restartOnDestroy(name, args, this);
+
+    const systemConfig = new SystemConfig(
+      `${name}-settings`,
+      {
+        settings,
+        immichVersion: args.immichVersion,
+        store: access.store,
+        embeddings,
+        allowUnknownModels: args.allowUnknownModels ?? false,
+      },
+      { parent: this, dependsOn: [...access.dependsOn, ...afterwards] },
+    );
+    const restarted = restartAfterChange(name, args, systemConfig, this);
+
+    this.settings = systemConfig.settings;
+    this.changed = systemConfig.changed;
+    this.restart = restartHint(args, systemConfig, restarted);
+    this.registerOutputs({
+      settings: this.settings,
+      changed: this.changed,
+      restart: this.restart,
+    });
+  }
+}
+
+/** The keys to set. Every mistake is named, since each would otherwise be found one run later. */
+function declaredSettings(args: ModelPresetArgs): Record<string, pulumi.Input<Settings[string]>> {
+  const version = immichVersionOf(args.immichVersion);
+  const settings = settingsOf(args.models, version, args.availabilityChecks);
+  const mistakes = Object.entries(settings).flatMap(([key, value]) => {
+    const mistake = mistakeIn(key, value, version);
+    return mistake === undefined ? [] : [`${key}: ${JSON.stringify(value)} ${mistake}`];
+  });
+  if (args.store.kind === "api" && args.embeddings === "keep") {
+    mistakes.push('embeddings: "keep" needs the database store, by the API Immich clears them');
+  }
+  if (mistakes.length > 0) throw new Error(mistakes.join("\n"));
+
+  const urls = args.urls ?? [];
+  if (urls.length === 0) return settings;
+  const key = urlsKeyOf(version);
+  return { ...settings, [key]: key === "machineLearning.urls" ? pulumi.all(urls) : urls[0]! };
+}
+
+/** Says what a change of the CLIP model will do to the photos' search, in a preview as well. */
+function announce(
+  args: ModelPresetArgs,
+  settings: Record<string, pulumi.Input<Settings[string]>>,
+  embeddings: "clear" | "keep",
+  preset: ModelPreset,
+): void {
+  const model = settings[clipModelKey];
+  const warning = clipChangeWarning(
+    args.currentClipModel,
+    typeof model === "string" ? model : undefined,
+    { store: args.store.kind, embeddings },
+  );
+  if (warning !== undefined) void pulumi.log.warn(warning, preset);
+}
+
+function apiAccess(store: ApiStore): StoreInputs {
+  return { kind: "api", url: store.url, apiKey: pulumi.secret(store.apiKey) };
+}
+
+/** The schema, its functions and the role that may only call these. */
+function databaseAccess(
+  name: string,
+  args: DatabaseStore,
+  parent: ModelPreset,
+): { store: StoreInputs; dependsOn: pulumi.Resource[] } {
+  const database = args.database ?? "immich";
+  const schema = new postgresql.Schema(
+    `${name}-schema`,
+    { name: schemaName, database },
+    { parent },
+  );
+  const functions = databaseFunctions.map(
+    (definition) =>
+      new postgresql.Function(
+        `${name}-${definition.name.replaceAll("_", "-")}`,
+        {
+          name: definition.name,
+          database,
+          schema: schema.name,
+          args: definition.args.map((argument) => ({ ...argument })),
+          returns: definition.returns,
+          language: definition.language,
+          securityDefiner: definition.securityDefiner,
+          body: definition.body,
+        },
+        { parent },
+      ),
+  );
+  const user = args.user ?? "postgres";
+  const password = pulumi.secret(args.password);
+  const address = {
+    kind: "database" as const,
+    host: args.host,
+    port: args.port ?? 5432,
+    database,
+    sslMode: args.sslMode ?? "disable",
+  };
+  if (args.role === false) {
+    return { store: { ...address, user, password }, dependsOn: functions };
+  }
+
+  const roleName = args.role ?? pulumi.interpolate`${database}_ml`;
+  const rolePassword = pulumi
+    .all([password, roleName])
+    .apply(([secret, role]) => createHmac("sha256", secret).update(role).digest("hex"));
+  const role = new postgresql.Role(
+    `${name}-role`,
+    { name: roleName, login: true, password: rolePassword },
+    { parent },
+  );
+  const callable = databaseFunctions.filter((definition) => definition.securityDefiner);
+  const grants = [
+    new postgresql.Grant(
+      `${name}-role-schema`,
+      {
+        role: role.name,
+        database,
+        schema: schema.name,
+        objectType: "schema",
+        privileges: ["USAGE"],
+      },
+      { parent },
+    ),
+    new postgresql.Grant(
+      `${name}-role-functions`,
+      {
+        role: role.name,
+        database,
+        schema: schema.name,
+        objectType: "function",
+        objects: callable.map((definition) => definition.name),
+        privileges: ["EXECUTE"],
+      },
+      { parent, dependsOn: functions },
+    ),
+  ];
+  return {
+    store: { ...address, user: role.name, password: rolePassword },
+    dependsOn: [...functions, ...grants],
+  };
+}
+
+const restartScript = readFileSync(join(__dirname, "..", "immich", "restartServer.sh"), "utf8");
+
+/** Through the API a server sees a change at once; in its database only when it starts. */
+function restartAfterChange(
+  name: string,
+  args: ModelPresetArgs,
+  systemConfig: SystemConfig,
+  parent: ModelPreset,
+): local.Command | undefined {
+  if (args.store.kind === "api" || args.serverContainer === undefined) return undefined;
+  return new local.Command(
+    `${name}-restart`,
+    {
+      create: restartScript,
+      update: restartScript,
+      environment: restartEnvironment(args.serverContainer, systemConfig.changedAt, "fail"),
+    },
+    { parent },
+  );
+}
+
+/** Made before the settings, so that it is removed after them and the server sees them given back. */
+function restartOnDestroy(
+  name: string,
+  args: ModelPresetArgs,
+  parent: ModelPreset,
+): pulumi.Resource[] {
+  if (args.store.kind === "api" || args.serverContainer === undefined) return [];
+  return [
+    new local.Command(
+      `${name}-restart-on-destroy`,
+      {
+        create: "true",
+        update: "true",
+        delete: restartScript,
+        environment: restartEnvironment(args.serverContainer, "destroy", "ignore"),
+      },
+      { parent },
+    ),
+  ];
+}
+
+function restartEnvironment(
+  container: NonNullable<ModelPresetArgs["serverContainer"]>,
+  changedAt: pulumi.Input<string>,
+  whenMissing: "fail" | "ignore",
+): Record<string, pulumi.Input<string>> {
+  return {
+    SERVER_CONTAINER: container.name,
+    ...(container.dockerHost === undefined ? {} : { DOCKER_HOST: container.dockerHost }),
+    CHANGED_AT: changedAt,
+    WHEN_MISSING: whenMissing,
+    TIMEOUT: String(container.timeout ?? 300),
+  };
+}
+
+function restartHint(
+  args: ModelPresetArgs,
+  systemConfig: SystemConfig,
+  restarted: local.Command | undefined,
+): pulumi.Output<string> {
+  if (args.store.kind === "api")
+    return pulumi.output("not needed: Immich sees a change by its API at once");
+  if (restarted !== undefined) {
+    return restarted.stdout.apply((output) => output.trim().split("\n").at(-1) ?? "");
+  }
+  return systemConfig.changedAt.apply((changedAt) =>
+    changedAt === ""
+      ? "not needed: nothing has another effect than before"
+      : `needed when the Immich server was started before ${changedAt}: docker restart immich_server`,
+  );
+}

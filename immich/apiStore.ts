@@ -1,0 +1,153 @@
+import { formatImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
+import { systemConfigKeys } from "../catalogue/systemConfigKeys";
+import { getFromApi, type ImmichApiError, putToApi } from "./immichApi";
+import { defaultOf, mistakeIn, sameSetting } from "./settings";
+import type {
+  ApiStoreArgs,
+  FormerValue,
+  SettingChange,
+  StoredSettings,
+  WriteOptions,
+  WriteResult,
+} from "./store";
+
+type Document = Record<string, unknown>;
+
+/** Reads our keys through Immich's API, which answers with every key, defaults included. */
+export async function readApi(store: ApiStoreArgs): Promise<StoredSettings> {
+  await refuseConfigFile(store);
+  return ours(await getFromApi<Document>(store, "/system-config"));
+}
+
+/**
+ * Changes our keys through Immich's API. It takes only the whole configuration, so it is read, our
+ * keys are merged into it and all of it is sent back at once; nothing of it is kept.
+ */
+export async function writeApi(
+  store: ApiStoreArgs,
+  changes: readonly SettingChange[],
+  options: WriteOptions,
+): Promise<WriteResult> {
+  await refuseConfigFile(store);
+  const running = await runningVersion(store);
+  const document = await getFromApi<Document>(store, "/system-config");
+  const stored = ours(document);
+
+  const before: Record<string, FormerValue> = {};
+  const skipped: Record<string, string | null> = {};
+  const wanted: Record<string, unknown> = {};
+  for (const { key, value, expected } of changes) {
+    const current = stored.values[key];
+    const target: unknown =
+      value === undefined ? defaultOf(key, options.version) : JSON.parse(value);
+    const mistake = mistakeIn(key, target, running);
+    if (mistake !== undefined) {
+      throw new Error(
+        `Immich at ${store.url} is ${formatImmichVersion(running)}: ${key} ${mistake}; nothing was changed`,
+      );
+    }
+    if (current === undefined) {
+      throw new Error(`Immich at ${store.url} does not have ${key}; nothing was changed`);
+    }
+    if (
+      expected !== undefined &&
+      !expected.some((text) => text !== null && same(key, text, current))
+    ) {
+      skipped[key] = current;
+      continue;
+    }
+    before[key] = { value: current };
+    if (!sameSetting(key, JSON.parse(current), target)) wanted[key] = target;
+  }
+
+  if (Object.keys(wanted).length > 0) await put(store, document, wanted);
+  return { before, rowWasAbsent: false, skipped, clearedEmbeddings: null };
+}
+
+/** The release that answers. */
+export async function runningVersion(store: ApiStoreArgs): Promise<ImmichVersion> {
+  const { major, minor, patch } = await getFromApi<ImmichVersion>(store, "/server/version");
+  if (![major, minor, patch].every(Number.isSafeInteger)) {
+    throw new Error(
+      `what answers at ${store.url} does not say its version: it is not Immich's server`,
+    );
+  }
+  return { major, minor, patch };
+}
+
+/** Where IMMICH_CONFIG_FILE is in force the saved configuration is ignored and cannot be changed. */
+export async function refuseConfigFile(store: ApiStoreArgs): Promise<void> {
+  const { configFile } = await getFromApi<{ configFile?: boolean }>(store, "/server/features");
+  if (configFile === true) {
+    throw new Error(
+      `Immich at ${store.url} takes its configuration from a file (IMMICH_CONFIG_FILE), so nothing else can ` +
+        "change it: put the settings there, or take the variable away from immich-server",
+    );
+  }
+}
+
+async function put(
+  store: ApiStoreArgs,
+  document: Document,
+  wanted: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  for (const [key, value] of Object.entries(wanted)) assign(document, key.split("."), value);
+  let answer: StoredSettings;
+  try {
+    answer = ours(await putToApi<Document>(store, "/system-config", document));
+  } catch (error) {
+    const { status } = error as ImmichApiError;
+    if (status !== undefined && status < 500) throw error;
+    // Nobody said whether it was done. Asking changes nothing; sending again might undo what
+    // somebody saved meanwhile.
+    answer = ours(
+      await getFromApi<Document>(store, "/system-config").catch(() => {
+        throw error;
+      }),
+    );
+    if (differing(answer, wanted).length > 0) throw error;
+    return;
+  }
+  const left = differing(answer, wanted);
+  if (left.length > 0) {
+    throw new Error(
+      `Immich at ${store.url} took the configuration but answers with other values for ${left.join(", ")}: ` +
+        "somebody else saved at the same moment; run the program again",
+    );
+  }
+}
+
+function differing(answer: StoredSettings, wanted: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(wanted).flatMap(([key, value]) => {
+    const text = answer.values[key];
+    return text !== undefined && sameSetting(key, JSON.parse(text), value) ? [] : [key];
+  });
+}
+
+/** Our keys out of a whole configuration. */
+function ours(document: Document): StoredSettings {
+  const values: Record<string, string> = {};
+  for (const { key } of systemConfigKeys) {
+    const value = key
+      .split(".")
+      .reduce<unknown>(
+        (part, name) =>
+          typeof part === "object" && part !== null ? (part as Document)[name] : undefined,
+        document,
+      );
+    if (value !== undefined) values[key] = JSON.stringify(value);
+  }
+  const { machineLearning } = document;
+  const whole = typeof machineLearning === "object" && machineLearning !== null;
+  return { values, damage: whole ? [] : ["machineLearning is no object where one belongs"] };
+}
+
+function assign(document: Document, path: readonly string[], value: unknown): void {
+  const [name, ...rest] = path as [string, ...string[]];
+  if (rest.length === 0) document[name] = value;
+  else assign(document[name] as Document, rest, value);
+}
+
+function same(key: string, left: string, right: string): boolean {
+  return sameSetting(key, JSON.parse(left), JSON.parse(right));
+}

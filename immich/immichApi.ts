@@ -1,0 +1,137 @@
+/** A request to Immich's API that did not go as it should. The message is for a person. */
+export class ImmichApiError extends Error {
+  /**
+   * @param status the answer's HTTP status, or undefined when there was no whole answer.
+   */
+  constructor(
+    message: string,
+    readonly status?: number,
+  ) {
+    super(message);
+  }
+}
+
+/** Where Immich's API is and with which key it is asked. */
+export interface ImmichApi {
+  readonly url: string;
+  readonly apiKey: string;
+}
+
+const timeout = 15_000;
+/** Waiting times in milliseconds before a request that changes nothing is made again. */
+const pauses = [500, 2_000];
+/** Immich's own messages are short; a longer text is not one of them. */
+const longestMessage = 200;
+
+/** Asks for something. Made again when nothing answers or the server is busy: it changes nothing. */
+export async function getFromApi<Answer>(api: ImmichApi, path: string): Promise<Answer> {
+  for (const pause of pauses) {
+    try {
+      return await request<Answer>(api, "GET", path);
+    } catch (error) {
+      const { status } = error as ImmichApiError;
+      if (status !== undefined && status < 500 && status !== 429) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+  return request<Answer>(api, "GET", path);
+}
+
+/** Changes something. Made once: whoever asks looks what became of it when the answer is lost. */
+export async function putToApi<Answer>(
+  api: ImmichApi,
+  path: string,
+  body: unknown,
+): Promise<Answer> {
+  return request<Answer>(api, "PUT", path, body);
+}
+
+async function request<Answer>(
+  api: ImmichApi,
+  method: "GET" | "PUT",
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
+  const base = api.url.replace(/\/+$/, "").replace(/\/api$/, "");
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(`${base}/api${path}`, {
+      method,
+      headers: {
+        accept: "application/json",
+        "x-api-key": api.apiKey,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(timeout),
+      redirect: "error",
+    });
+    text = await response.text();
+  } catch (error) {
+    throw new ImmichApiError(`Immich at ${base} ${networkMistake(error)}`);
+  }
+  if (!response.ok) {
+    throw new ImmichApiError(
+      `Immich at ${base} ${refusal(response.status, text)}`,
+      response.status,
+    );
+  }
+  try {
+    return JSON.parse(text) as Answer;
+  } catch {
+    const what = /^\s*</.test(text) ? "a web page" : "something that is no whole JSON";
+    throw new ImmichApiError(
+      `Immich at ${base} answered ${method} /api${path} with ${what}: is this the address of the Immich ` +
+        "server itself, e.g. http://immich_server:2283, and not of a login page or another service before it?",
+    );
+  }
+}
+
+function networkMistake(error: unknown): string {
+  const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
+  if (name === "TimeoutError") return `gave no whole answer within ${timeout / 1000} s`;
+  const code = cause?.code ?? "";
+  if (/^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/.test(code) || message === "terminated") {
+    return "broke off in the middle of its answer";
+  }
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "has a name that is not known here";
+  return `does not answer (${code || cause?.message || message}): is it running?`;
+}
+
+function refusal(status: number, text: string): string {
+  const message = messageOf(text);
+  switch (status) {
+    case 401:
+      return `refuses the API key (${message}): immich-ml:immichApiKey must be a key of this server`;
+    case 403:
+      return (
+        `does not let this API key do it (${message}): it must belong to an administrator and have the ` +
+        "permissions systemConfig.read and systemConfig.update"
+      );
+    case 404:
+      return "has no such API (404): it is older than v1.118, or the address is not Immich's";
+    default:
+      return `answered with HTTP ${status} (${message})`;
+  }
+}
+
+/** What Immich says in `message`, or in the `errors` of a failed validation; never the whole answer. */
+function messageOf(text: string): string {
+  try {
+    const { message, errors } = JSON.parse(text) as { message?: unknown; errors?: unknown };
+    const parts = [message, ...(Array.isArray(errors) ? (errors as unknown[]) : [])]
+      .flat()
+      .map((part: unknown) => {
+        const { path, message: inner } = (part ?? {}) as { path?: unknown; message?: unknown };
+        if (typeof part === "string") return part;
+        return [Array.isArray(path) ? path.join(".") : "", typeof inner === "string" ? inner : ""]
+          .filter((piece) => piece !== "")
+          .join(": ");
+      });
+    const said = parts.filter((part) => part !== "").join("; ");
+    return said.slice(0, longestMessage) || "without a message";
+  } catch {
+    return /^\s*</.test(text) ? "a web page, not Immich's API" : "without a message";
+  }
+}

@@ -1,0 +1,222 @@
+import type { ImmichVersion } from "../catalogue/immichVersion";
+import { readApi, writeApi } from "./apiStore";
+import { readDatabase, writeDatabase } from "./databaseStore";
+import { defaultOf, immichVersionOf, mistakeIn, sameSetting, type Settings } from "./settings";
+import type {
+  FormerValue,
+  SettingChange,
+  StoreArgs,
+  StoredSettings,
+  WriteOptions,
+  WriteResult,
+} from "./store";
+
+/** What is declared: our keys of Immich's configuration and where it is kept. */
+export interface Declared {
+  readonly settings: Settings;
+  /** The server's release, e.g. v2.7.5. */
+  readonly immichVersion: string;
+  readonly store: StoreArgs;
+  /** What happens to the embeddings of another CLIP model. */
+  readonly embeddings: "clear" | "keep";
+}
+
+/** What has to be remembered of one key to give its former value back. */
+export type Remembered = FormerValue & {
+  /** What we wrote last, as JSON text. */
+  readonly written: string;
+};
+
+/** What is remembered between runs. */
+export interface Memory {
+  readonly former: Readonly<Record<string, Remembered>>;
+  /** Whether there was no configuration row at all before us. */
+  readonly rowWasAbsent: boolean;
+  /** The keys whose effective value the last change altered. */
+  readonly changed: readonly string[];
+  /** When an effective value was altered last (ISO 8601), or "" when never: then no restart is needed. */
+  readonly changedAt: string;
+}
+
+export interface Outcome {
+  readonly memory: Memory;
+  /** What a person should know about what was done. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Makes the declared settings so, and gives back those that are no longer declared.
+ *
+ * @param before what was remembered by the last run, or undefined for the first.
+ */
+export async function applySettings(declared: Declared, before?: Memory): Promise<Outcome> {
+  const version = immichVersionOf(declared.immichVersion);
+  const dropped = Object.entries(before?.former ?? {}).filter(
+    ([key]) => !(key in declared.settings),
+  );
+  const changes: SettingChange[] = [
+    ...Object.entries(declared.settings).map(([key, value]) => ({
+      key,
+      value: JSON.stringify(value),
+    })),
+    ...dropped.map(([key, remembered]) => givingBack(key, remembered, version)),
+  ];
+  const result = await write(declared.store, changes, {
+    version,
+    embeddings: declared.embeddings,
+    dropEmptyRow: before?.rowWasAbsent ?? false,
+  });
+  const changed = effectiveChanges(changes, result, version);
+  return {
+    memory: {
+      former: remember(declared.settings, result, before),
+      rowWasAbsent: before?.rowWasAbsent ?? result.rowWasAbsent,
+      changed,
+      changedAt: changed.length > 0 ? new Date().toISOString() : (before?.changedAt ?? ""),
+    },
+    notes: notesOn(changes, result),
+  };
+}
+
+/** What stands under the declared keys now; an absent key counts as the default of that release. */
+export async function readSettings(
+  declared: Declared,
+): Promise<{ readonly settings: Settings; readonly notes: readonly string[] }> {
+  const version = immichVersionOf(declared.immichVersion);
+  const stored = await read(declared.store, version);
+  const settings: Settings = {};
+  const notes = stored.damage.map((damage) => `Immich's configuration is damaged: ${damage}`);
+  for (const [key, value] of Object.entries(declared.settings)) {
+    const text = stored.values[key];
+    const current = text === undefined ? defaultOf(key, version) : parse(text);
+    const found = (current ?? null) as Settings[string];
+    settings[key] = sameSetting(key, found, value) ? value : found;
+    const mistake = text === undefined ? undefined : mistakeIn(key, current, version);
+    if (mistake !== undefined) {
+      notes.push(
+        `Immich's configuration has ${key} = ${text}, which ${mistake}: Immich may not start with it`,
+      );
+    }
+  }
+  return { settings, notes };
+}
+
+/** Gives the former values back, but for keys that somebody has changed since: theirs stay. */
+export async function giveBackSettings(
+  declared: Declared,
+  memory: Memory,
+): Promise<{ readonly notes: readonly string[] }> {
+  const version = immichVersionOf(declared.immichVersion);
+  const changes = Object.entries(memory.former).map(([key, remembered]) =>
+    givingBack(key, remembered, version),
+  );
+  const result = await write(declared.store, changes, {
+    version,
+    embeddings: declared.embeddings,
+    dropEmptyRow: memory.rowWasAbsent,
+  });
+  return { notes: notesOn(changes, result) };
+}
+
+function write(
+  store: StoreArgs,
+  changes: readonly SettingChange[],
+  options: WriteOptions,
+): Promise<WriteResult> {
+  return store.kind === "api"
+    ? writeApi(store, changes, options)
+    : writeDatabase(store, changes, options);
+}
+
+function read(store: StoreArgs, version: ImmichVersion): Promise<StoredSettings> {
+  return store.kind === "api" ? readApi(store) : readDatabase(store, version);
+}
+
+/**
+ * The change that puts a key back as it was before us. Made only where our value still stands, or
+ * where Immich has dropped it because it equals the default.
+ */
+function givingBack(key: string, remembered: Remembered, version: ImmichVersion): SettingChange {
+  const isDefault = sameSetting(key, parse(remembered.written), defaultOf(key, version));
+  const expected = isDefault ? [remembered.written, null] : [remembered.written];
+  // A value that no running Immich can have had is not written back: it may keep it from starting.
+  if ("value" in remembered && mistakeIn(key, parse(remembered.value), version) === undefined) {
+    return { key, value: remembered.value, expected };
+  }
+  const remove = "missingFrom" in remembered ? remembered.missingFrom : key.split(".").length;
+  return { key, remove, expected };
+}
+
+function effectiveChanges(
+  changes: readonly SettingChange[],
+  result: WriteResult,
+  version: ImmichVersion,
+): string[] {
+  return changes.flatMap(({ key, value }) => {
+    const former = result.before[key];
+    if (former === undefined) return [];
+    const old = "value" in former ? parse(former.value) : defaultOf(key, version);
+    const now = value === undefined ? defaultOf(key, version) : parse(value);
+    return sameSetting(key, old, now) ? [] : [key];
+  });
+}
+
+/**
+ * What each declared key was before us. A key that is declared later finds parents that an earlier
+ * one made: these count as absent for it too, so that the last one to go takes them along.
+ */
+function remember(
+  settings: Settings,
+  result: WriteResult,
+  before: Memory | undefined,
+): Record<string, Remembered> {
+  const earlier = Object.entries(before?.former ?? {});
+  const former: Record<string, Remembered> = {};
+  for (const [key, value] of Object.entries(settings)) {
+    const known = before?.former[key] ?? result.before[key];
+    if (known === undefined) throw new Error(`the store did not say what ${key} was before`);
+    const written = JSON.stringify(value);
+    if ("value" in known) {
+      former[key] = { value: known.value, written };
+      continue;
+    }
+    const inherited = earlier.flatMap(([other, remembered]) =>
+      "missingFrom" in remembered && sharesParent(key, other, remembered.missingFrom)
+        ? [remembered.missingFrom]
+        : [],
+    );
+    former[key] = { missingFrom: Math.min(known.missingFrom, ...inherited), written };
+  }
+  return former;
+}
+
+function sharesParent(key: string, other: string, depth: number): boolean {
+  const parent = (path: string) => path.split(".").slice(0, depth).join(".");
+  return key !== other && depth < key.split(".").length && parent(key) === parent(other);
+}
+
+function notesOn(changes: readonly SettingChange[], result: WriteResult): string[] {
+  const notes = Object.entries(result.skipped).map(([key, text]) => {
+    const change = changes.find((candidate) => candidate.key === key);
+    return (
+      `${key} is ${text ?? "no longer set"}: somebody has changed it since, so it stays; ` +
+      `before this program it was ${change?.value ?? "not set"}`
+    );
+  });
+  if (result.clearedEmbeddings !== null) {
+    notes.push(
+      `${result.clearedEmbeddings} embeddings of the former CLIP model were cleared; search finds nothing ` +
+        "until the job Smart Search has run (Administration, Jobs, Smart Search, Missing)",
+    );
+  }
+  return notes;
+}
+
+/** A text that is no JSON can only stand in the old table; it is shown as it is. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
