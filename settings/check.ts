@@ -1,8 +1,9 @@
 import { z } from "zod";
 
+import { parseImmichVersion } from "../catalogue/immichVersion";
 import { nearestName, type Problem } from "./problems";
 import type { StackParts } from "./resolve";
-import { hostSchema, stackSchema } from "./schema";
+import { hostSchema, immichSchema, stackSchema } from "./schema";
 
 export type Checked<Value> =
   | { readonly value: Value; readonly problems: readonly [] }
@@ -36,7 +37,9 @@ export function checkParts(values: Readonly<Record<string, unknown>>): {
   if (parts["hosts"] === undefined && Array.isArray(values["hosts"])) {
     parts["hosts"] = values["hosts"].map((host) => check(hostSchema, host).value);
   }
-  return { parts, problems };
+  const version = check(immichSchema.pick({ version: true }).loose(), values["immich"]).value
+    ?.version;
+  return { parts: { ...parts, version: parseImmichVersion(version ?? "") }, problems };
 }
 
 function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): Problem[] {

@@ -17,7 +17,7 @@ import {
 import { findCard, nearestCards } from "../catalogue/graphicsCards";
 import { mirrored } from "../catalogue/imageMirror";
 import { officialImage } from "../catalogue/immichReleases";
-import { atLeast, parseImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
+import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
 import { presets } from "../catalogue/presets";
 import { resolveModels, type ModelSelection } from "../immich/modelSelection";
 import { parseEnvFile } from "./envFile";
@@ -101,6 +101,8 @@ export interface Surroundings {
 /** The parts of a stack file whose shape is right; the others have been reported already. */
 export type StackParts = Partial<Omit<StackFile, "hosts">> & {
   readonly hosts?: readonly (HostEntry | undefined)[];
+  /** The server's release, also where something else about Immich is wrong. */
+  readonly version?: ImmichVersion | undefined;
 };
 
 export interface Resolved {
@@ -116,7 +118,7 @@ const servicePort = 3003;
 export function resolve(parts: StackParts, surroundings: Surroundings): Resolved {
   const problems: Problem[] = [];
   const notes: string[] = [];
-  const version = parts.immich && parseImmichVersion(parts.immich.version);
+  const { version } = parts;
   const hosts = (parts.hosts ?? []).map(
     (host, index) =>
       host && resolveHost(host, index, { parts, version, surroundings, problems, notes }),
@@ -126,7 +128,8 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
   const models = selectModels(parts, version, hosts, problems, notes);
 
   const { immich, build } = parts;
-  if (problems.length > 0 || !version || !immich || !build || hosts.includes(undefined)) {
+  const complete = hosts.length > 0 && !hosts.includes(undefined);
+  if (problems.length > 0 || !complete || !version || !immich || !build) {
     return { problems };
   }
   const settings: Settings = {

@@ -78,7 +78,12 @@ describe("what a stack file means", () => {
     const [host] = settingsOf({ ...good, hosts: [{ name: "plain" }] }).hosts;
     expect(host).toMatchObject({
       accelerator: "cpu",
-      image: { reference: "ghcr.io/immich-app/immich-machine-learning:v2.7.5" },
+      image: {
+        kind: "pulled",
+        reference: expect.stringMatching(
+          /^ghcr.io\/immich-app\/immich-machine-learning:v2.7.5@sha256:/,
+        ) as string,
+      },
     });
   });
 
@@ -178,7 +183,7 @@ describe("mistakes in a stack file", () => {
     [
       "a variable that release does not have",
       {
-        ...host({ environment: { openvinoPrecision: "FP16" } }),
+        hosts: [{ name: "a", environment: { openvinoPrecision: "FP16" } }],
         immich: { ...good.immich, version: "v1.120.0" },
         preset: "none",
       },
