@@ -1,9 +1,8 @@
-import { readdir } from "node:fs/promises";
-import path from "node:path";
 import type { ContainerArgs, NetworkArgs, RemoteImageArgs, VolumeArgs } from "@pulumi/docker";
 import type { Unwrap } from "@pulumi/pulumi";
 import Docker from "dockerode";
 import type { Say } from "../narration";
+import { buildContext } from "./buildContext";
 import { type Maker, type Makers, onlyInputs, type Wanted } from "./maker";
 
 type Container = Unwrap<ContainerArgs>;
@@ -101,24 +100,34 @@ async function pull(docker: Docker, name: string, say: Say): Promise<void> {
 async function buildImage(docker: Docker, resource: string, tag: string, build: Build, say: Say) {
   const part = { type: "build", name: resource, inputs: build, provider: {} };
   onlyInputs(part, ["context", "dockerfile", "buildArgs", "target", "labels"]);
-  const context = path.resolve(build.context);
-  const stream = await docker.buildImage(
-    { context, src: await readdir(context) },
-    {
-      t: tag,
-      version: "2",
-      dockerfile: build.dockerfile ?? "Dockerfile",
-      buildargs: build.buildArgs ?? {},
-      labels: build.labels === undefined ? {} : byName(build.labels),
-      ...(build.target !== undefined && { target: build.target }),
-    },
-  );
+  const dockerfile = build.dockerfile ?? "Dockerfile";
+  const stream = await docker.buildImage(await buildContext(build.context, dockerfile), {
+    t: tag,
+    version: "2",
+    dockerfile,
+    buildargs: build.buildArgs ?? {},
+    labels: build.labels === undefined ? {} : byName(build.labels),
+    ...(build.target !== undefined && { target: build.target }),
+  });
+  const lines: string[] = [];
+  let failure: string | undefined;
   const { followProgress } = docker as unknown as { followProgress: FollowProgress };
   await new Promise<void>((resolve, reject) => {
     followProgress(
       stream,
-      (error) => (error ? reject(error) : resolve()),
-      (event) => readable(event.stream ?? "").forEach(say),
+      (error) => {
+        if (error) reject(error);
+        else if (failure !== undefined)
+          reject(new Error([...lines.slice(-30), failure].join("\n")));
+        else resolve();
+      },
+      (event) => {
+        if (event.error !== undefined) failure = event.error;
+        for (const line of readable(event.stream ?? "")) {
+          lines.push(line);
+          say(line);
+        }
+      },
     );
   });
 }
@@ -128,7 +137,7 @@ type FollowProgress = (
   this: void,
   stream: NodeJS.ReadableStream,
   onFinished: (error: Error | null) => void,
-  onProgress: (event: { stream?: string }) => void,
+  onProgress: (event: { stream?: string; error?: string }) => void,
 ) => void;
 
 /** BuildKit's steps come as text, what a step prints comes in base64. */

@@ -53,8 +53,8 @@ def _make(name: str, kind: str, dimension: int, path: Path) -> None:
     weights = []
 
     def weight(label: str, *shape: int) -> str:
-        value = random.standard_normal(shape, dtype=np.float32) / np.sqrt(shape[0])
-        weights.append(numpy_helper.from_array(value, label))
+        value = random.standard_normal(shape) / np.sqrt(shape[0])
+        weights.append(numpy_helper.from_array(value.astype(np.float32), label))
         return label
 
     def constant(label: str, value: list, dtype: type) -> str:
@@ -117,7 +117,7 @@ def _make(name: str, kind: str, dimension: int, path: Path) -> None:
         ir_version=IR_VERSION,
         producer_name="rehearsal",
     )
-    onnx.checker.check_model(model)
+    onnx.checker.check_model(model, full_check=True)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

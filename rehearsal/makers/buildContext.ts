@@ -1,0 +1,28 @@
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import dockerIgnore from "@balena/dockerignore";
+
+/**
+ * The build context as the docker command sends it: what `.dockerignore` leaves over, and the
+ * Dockerfile in any case. dockerode's own way drops a folder of which only some files are let in.
+ */
+export async function buildContext(folder: string, dockerfile: string) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)));
+  const rules = path.join(folder, ".dockerignore");
+  const ignored = dockerIgnore({ ignorecase: false });
+  if (existsSync(rules)) ignored.add(readFileSync(rules, "utf8"));
+  const sent = files.filter((file) => file === dockerfile || !ignored.ignores(file)).sort();
+
+  // Names from standard input, each ended by a null byte; the archive goes to standard output.
+  const args = ["--create", "--null", "--owner=0", "--group=0", "--files-from=-", "--file=-"];
+  const tar = spawn("tar", ["--directory", folder, ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  tar.stdin.end(sent.map((file) => `${file}\0`).join(""));
+  return tar.stdout;
+}
