@@ -12,7 +12,8 @@ export interface ModelCacheArgs {
 
   /**
    * Whether the volume and the models in it stay when the stack is destroyed. They are several
-   * gigabytes of downloads, and the next `up` adopts them again.
+   * gigabytes of downloads, and the next `up` adopts them again. (With the resource option `protect`
+   * beside it, the destruction would be refused and nothing more would be kept.)
    *
    * @default true
    */
@@ -51,7 +52,6 @@ export class ModelCache extends pulumi.ComponentResource {
         parent: this,
         // The engine keeps an adopted volume's own labels, and they are not worth its models.
         ignoreChanges: ["labels"],
-        protect: args.retain ?? true,
         retainOnDelete: args.retain ?? true,
       },
     );
