@@ -109,6 +109,14 @@ export function canonicalClipName(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1).replaceAll(":", "_");
 }
 
+/** The names alone: all that the resource in the state has to carry along. */
+export const clipModelNames: readonly string[] = clipModels.map((entry) => entry.name);
+
+/** Whether a server knows that model, so that it starts with it. */
+export function isClipModel(name: string): boolean {
+  return clipModelNames.includes(canonicalClipName(name));
+}
+
 /** The model behind a name in any spelling that Immich understands. */
 export function findClipModel(name: string): ClipModel | undefined {
   const canonical = canonicalClipName(name);

@@ -1,7 +1,7 @@
 import { formatImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
 import { systemConfigKeys } from "../catalogue/systemConfigKeys";
 import { getFromApi, type ImmichApiError, putToApi } from "./immichApi";
-import { defaultOf, mistakeIn, sameSetting } from "./settings";
+import { defaultOf, mistakeIn, sameSetting, settingOf } from "./settings";
 import type {
   ApiStoreArgs,
   FormerValue,
@@ -128,13 +128,7 @@ function differing(answer: StoredSettings, wanted: Readonly<Record<string, unkno
 function ours(document: Document): StoredSettings {
   const values: Record<string, string> = {};
   for (const { key } of systemConfigKeys) {
-    const value = key
-      .split(".")
-      .reduce<unknown>(
-        (part, name) =>
-          typeof part === "object" && part !== null ? (part as Document)[name] : undefined,
-        document,
-      );
+    const value = settingOf(document, key);
     if (value !== undefined) values[key] = JSON.stringify(value);
   }
   const { machineLearning } = document;

@@ -1,4 +1,6 @@
+import { isClipModel } from "../catalogue/clipModels";
 import type { ImmichVersion } from "../catalogue/immichVersion";
+import { clipModelKey } from "../catalogue/systemConfigKeys";
 import { readApi, writeApi } from "./apiStore";
 import { readDatabase, writeDatabase } from "./databaseStore";
 import { defaultOf, immichVersionOf, mistakeIn, sameSetting, type Settings } from "./settings";
@@ -91,7 +93,7 @@ export async function readSettings(
     const current = text === undefined ? defaultOf(key, version) : parse(text);
     const found = (current ?? null) as Settings[string];
     settings[key] = sameSetting(key, found, value) ? value : found;
-    const mistake = text === undefined ? undefined : mistakeIn(key, current, version);
+    const mistake = text === undefined ? undefined : dangerIn(key, current, version);
     if (mistake !== undefined) {
       notes.push(
         `Immich's configuration has ${key} = ${text}, which ${mistake}: Immich may not start with it`,
@@ -130,6 +132,14 @@ function write(
 
 function read(store: StoreArgs, version: ImmichVersion): Promise<StoredSettings> {
   return store.kind === "api" ? readApi(store) : readDatabase(store, version);
+}
+
+/** Why a value that somebody else wrote may keep Immich from starting. */
+function dangerIn(key: string, value: unknown, version: ImmichVersion): string | undefined {
+  if (key === clipModelKey && typeof value === "string" && !isClipModel(value)) {
+    return "is no CLIP model this program knows";
+  }
+  return mistakeIn(key, value, version);
 }
 
 /**
@@ -203,7 +213,7 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
       `before this program it was ${change?.value ?? "not set"}`
     );
   });
-  if (result.clearedEmbeddings !== null) {
+  if (result.clearedEmbeddings) {
     notes.push(
       `${result.clearedEmbeddings} embeddings of the former CLIP model were cleared; search finds nothing ` +
         "until the job Smart Search has run (Administration, Jobs, Smart Search, Missing)",

@@ -101,6 +101,19 @@ export function sameSetting(key: string, left: unknown, right: unknown): boolean
   return JSON.stringify(left) === JSON.stringify(right);
 }
 
+/** What stands under a dotted key of a whole configuration. */
+export function settingOf(configuration: unknown, key: string): unknown {
+  return key
+    .split(".")
+    .reduce<unknown>(
+      (part, name) =>
+        typeof part === "object" && part !== null
+          ? (part as Record<string, unknown>)[name]
+          : undefined,
+      configuration,
+    );
+}
+
 /** Reads a release that was checked before; anything else is a mistake of the caller and throws. */
 export function immichVersionOf(text: string): ImmichVersion {
   const version = parseImmichVersion(text);

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { findClipModel } from "../catalogue/clipModels";
+import { isClipModel } from "../catalogue/clipModels";
 import { clipModelKey } from "../catalogue/systemConfigKeys";
 import { parseImmichVersion } from "../catalogue/immichVersion";
 import {
@@ -142,7 +142,7 @@ function mistakesIn(news: Inputs): pulumi.dynamic.CheckFailure[] {
   if (
     typeof model === "string" &&
     !isUnknown(model) &&
-    findClipModel(model) === undefined &&
+    !isClipModel(model) &&
     !(byApi && news.allowUnknownModels === true)
   ) {
     const reason =
