@@ -1,0 +1,105 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import {
+  type DemoConfig,
+  demoJournal,
+  type DemoWorld,
+  enterDemoWorld,
+  project,
+  readDemoConfig,
+  stack,
+  stackFile,
+  withReachableImages,
+} from "./demoWorld";
+import { ensureDockerEngine } from "./engine";
+import { narrate, type Say } from "./narration";
+import { loadProgram } from "./program";
+import { showDemo, type HostOutput } from "./report";
+import { findEngine, openStack } from "./withEngine";
+import { createWithoutEngine, removeWithoutEngine } from "./withoutEngine";
+
+const say: Say = (line) => console.log(line);
+
+async function demo(withoutEngine: boolean): Promise<void> {
+  await ensureDockerEngine(say);
+  const config = withoutCard(await withReachableImages(await readDemoConfig(), say));
+  const world = await enterDemoWorld(config, say);
+  config["immich-ml:immich"].database.port = world.server.port;
+
+  const search = withoutEngine ? { missing: "it was asked for" } : await findEngine(say);
+  const hosts =
+    "engine" in search
+      ? await bringUpWithEngine(search.engine, config, world)
+      : await bringUpWithoutEngine(search.missing, config, world);
+  await showDemo(hosts, world, say);
+}
+
+async function bringUpWithEngine(
+  engine: Parameters<typeof openStack>[0]["engine"],
+  config: DemoConfig,
+  world: DemoWorld,
+): Promise<HostOutput[]> {
+  const secrets = { databasePassword: world.server.password };
+  const text = stackFile(config);
+  const rehearsed = await openStack({ engine, project, stack, stackFile: text, secrets, say });
+
+  say("\n1. What would be done");
+  await rehearsed.preview();
+  say("\n2. Doing it");
+  const outputs = await rehearsed.up();
+  say("\n3. A second look: nothing is left to do");
+  await expectChanges(0, rehearsed.preview());
+  say("\n4. Somebody changes the CLIP model in Immich's configuration by hand");
+  await world.database.query(
+    `UPDATE system_metadata
+     SET value = jsonb_set(value, '{machineLearning,clip}', '{"modelName": "RN50__openai"}')
+     WHERE key = 'system-config'`,
+  );
+  await expectChanges(1, rehearsed.preview(true));
+  say("\n5. Repairing it");
+  await rehearsed.up(true);
+  return (outputs["machineLearning"]?.value ?? []) as HostOutput[];
+}
+
+async function expectChanges(expected: number, preview: Promise<number>): Promise<void> {
+  const changes = await preview;
+  if (expected === 0 ? changes > 0 : changes < expected)
+    throw new Error(`the preview shows ${changes} changes where ${expected} were expected`);
+}
+
+async function bringUpWithoutEngine(
+  reason: string,
+  config: DemoConfig,
+  world: DemoWorld,
+): Promise<HostOutput[]> {
+  say(`Rehearsing without state and diff, since ${reason}.`);
+  if (existsSync(demoJournal))
+    await narrate("what an earlier run created", say, () => removeWithoutEngine(demoJournal, say));
+  const outputs = await createWithoutEngine({
+    project,
+    stack,
+    config: { ...config, [`${project}:databasePassword`]: world.server.password },
+    program: loadProgram,
+    journal: demoJournal,
+    say,
+  });
+  return outputs["machineLearning"] as HostOutput[];
+}
+
+/**
+ * The image for NVIDIA cards on a machine without one: ONNX Runtime has to be told that there is no
+ * CUDA, or else Immich's service asks for it first and every request fails (seen with 1.14.1).
+ */
+function withoutCard(config: DemoConfig): DemoConfig {
+  const hosts = config["immich-ml:hosts"].map((host) =>
+    host.accelerator === "cpu"
+      ? { ...host, envFiles: [path.join(__dirname, "stand-in", "no-card.env")] }
+      : host,
+  );
+  return { ...config, "immich-ml:hosts": hosts };
+}
+
+demo(process.argv.includes("--without-engine")).catch((error: Error) => {
+  console.error(`\n${error.message}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,46 @@
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { demoJournal } from "./demo";
+import { demoFolder, findDemoWorld, project, readDemoConfig, stack, stackFile } from "./demoWorld";
+import { ensureDockerEngine } from "./engine";
+import type { Say } from "./narration";
+import { findEngine, hasRehearsedStack, openStack } from "./withEngine";
+import { removeWithoutEngine } from "./withoutEngine";
+
+const say: Say = (line) => console.log(line);
+
+async function demoDown(): Promise<void> {
+  const config = await readDemoConfig();
+  const world = await findDemoWorld(config, say);
+  if (world === undefined) {
+    say("There is no demo to take away.");
+    return;
+  }
+  await ensureDockerEngine(say);
+  if (existsSync(demoJournal)) await removeWithoutEngine(demoJournal, say);
+  if (hasRehearsedStack()) {
+    const search = await findEngine(say);
+    if (!("engine" in search))
+      throw new Error(`A stack is there that only Pulumi can destroy, but ${search.missing}.`);
+    const secrets = { databasePassword: world.server.password };
+    const text = stackFile(config);
+    const { engine } = search;
+    const rehearsed = await openStack({ engine, project, stack, stackFile: text, secrets, say });
+    await rehearsed.destroy();
+  }
+
+  const row = await world.database.configurationText();
+  if (row !== world.before) {
+    say(`before: ${world.before}\nnow:    ${row}`);
+    throw new Error("Immich's configuration row is not what it was; the database is left for you.");
+  }
+  say(`Immich's configuration row is byte for byte what it was (${row?.length ?? 0} bytes).`);
+  await world.server.remove();
+  await rm(demoFolder, { recursive: true });
+  say("The stand-in images and the build cache stay, so that the next demo is quick.");
+}
+
+demoDown().catch((error: Error) => {
+  console.error(`\n${error.message}`);
+  process.exitCode = 1;
+});

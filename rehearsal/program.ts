@@ -1,0 +1,12 @@
+import path from "node:path";
+import { repositoryFolder } from "./folders";
+
+/** Runs index.ts as it stands; it may export its outputs or a function that makes them. */
+export async function loadProgram(): Promise<object> {
+  const file = path.join(repositoryFolder, "index.ts");
+  const loaded = (await import(file)) as { default?: unknown };
+  const exported = loaded.default ?? loaded;
+  return typeof exported === "function"
+    ? (exported as () => Promise<object>)()
+    : (exported);
+}
