@@ -53,12 +53,12 @@ export interface HostSettings extends Pick<
   | "environment"
   | "proof"
   | "healthTimeout"
-  | "gpus"
 > {
   readonly accelerator: AcceleratorName;
   readonly card: Card | undefined;
   /** Undefined only while the card of a host with `gpu: auto` is not yet known. */
   readonly image: ImageSource | undefined;
+  readonly gpus: GpuChoice | undefined;
   readonly containerName: string;
   readonly cacheVolume: string;
   readonly network: string | undefined;
@@ -67,6 +67,15 @@ export interface HostSettings extends Pick<
   readonly url: string;
   /** What the host's env files say, under the variables' own names. */
   readonly environmentFile: Readonly<Record<string, string>>;
+}
+
+/** Which NVIDIA cards the container is given; exactly one of the fields. */
+export interface GpuChoice {
+  /** How many; -1 for all. */
+  readonly count?: number;
+  /** Numbers or UUIDs. */
+  readonly ids?: string[];
+  readonly cdi?: string[];
 }
 
 export interface Settings {
@@ -79,6 +88,7 @@ export interface Settings {
   /** Undefined when the stack leaves Immich's own configuration alone (`preset: none`). */
   readonly models: ModelSelection | undefined;
   readonly embeddings: "clear" | "keep";
+  readonly allowUnknownModels: boolean;
   readonly reindex: boolean;
   readonly preflight: "enforce" | "warn" | "off";
   readonly secrets: Secrets;
@@ -141,6 +151,7 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
     build,
     models,
     embeddings: parts.embeddings ?? "clear",
+    allowUnknownModels: parts.allowUnknownModels ?? false,
     reindex: parts.reindex ?? false,
     preflight: parts.preflight ?? "enforce",
     secrets: surroundings.secrets,
@@ -188,6 +199,7 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     accelerator,
     card,
     image,
+    gpus: host.gpus && gpuChoice(host.gpus),
     containerName: host.containerName ?? `immich-ml-${host.name}`,
     cacheVolume: host.cacheVolume ?? `immich-ml-${host.name}-cache`,
     network,
@@ -195,6 +207,12 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     url: host.url ?? defaultUrl(host, networkAlias),
     environmentFile,
   };
+}
+
+function gpuChoice({ count, ids, cdi }: NonNullable<HostEntry["gpus"]>): GpuChoice {
+  if (ids) return { ids: ids.map(String) };
+  if (cdi) return { cdi };
+  return { count: count === "all" ? -1 : (count ?? 1) };
 }
 
 function defaultUrl(host: HostEntry, networkAlias: string): string {

@@ -1,0 +1,4 @@
+export * from "./legacyImage";
+export * from "./machineLearning";
+export * from "./modelCache";
+export * from "./modelPreset";

@@ -1,0 +1,81 @@
+import { MachineLearning, ModelCache, ModelPreset } from "./components";
+import { loadSettings } from "./settings";
+import {
+  configurationStore,
+  databaseProvider,
+  dockerProviders,
+  machineLearningImage,
+} from "./wiring";
+
+/** Everything is read and checked before the first resource is registered. */
+export default async function immichMachineLearning() {
+  const settings = loadSettings();
+  await Promise.resolve();
+  const world = {
+    database: {
+      host: settings.immich.database?.host ?? "",
+      port: settings.immich.database?.port ?? 5432,
+    },
+  };
+
+  const { immich } = settings;
+  const docker = dockerProviders(settings);
+  const labels = {
+    "org.immich-ml.project": settings.project,
+    "org.immich-ml.stack": settings.stack,
+  };
+
+  const hosts = settings.hosts.map((host) => {
+    const provider = docker.get(host.dockerHost)!;
+    const image = machineLearningImage(host, settings, { provider });
+    const cache = new ModelCache(
+      `${host.name}-cache`,
+      { volumeName: host.cacheVolume, retain: host.keepCache, labels },
+      { provider },
+    );
+    const service = new MachineLearning(
+      host.name,
+      { ...host, image, cacheVolume: cache.volumeName, immichVersion: immich.version, labels },
+      { provider },
+    );
+    return { host, image, service };
+  });
+
+  const preset =
+    settings.models &&
+    new ModelPreset(
+      "preset",
+      {
+        models: settings.models,
+        urls: hosts.map(({ host }) => host.url),
+        store: configurationStore(settings, world.database),
+        immichVersion: immich.version,
+        embeddings: settings.embeddings,
+        allowUnknownModels: settings.allowUnknownModels,
+        serverContainer: immich.serverContainer
+          ? { name: immich.serverContainer, dockerHost: immich.dockerHost }
+          : undefined,
+      },
+      {
+        providers: world.database ? [databaseProvider(settings, world.database)] : [],
+        // Immich is told to use a service only after that has proven itself.
+        dependsOn: hosts.map(({ service }) => service),
+      },
+    );
+
+  return {
+    machineLearning: hosts.map(({ host, image, service }) => ({
+      host: host.name,
+      url: host.url,
+      image,
+      containerId: service.containerId,
+      containerName: service.containerName,
+      dockerHost: host.dockerHost,
+      accelerator: host.accelerator,
+      runtime: host.image!.kind === "legacy" ? host.image!.generation : "official",
+      executionProvider: service.executionProvider,
+    })),
+    systemConfig: preset?.settings,
+    restart: preset?.restart,
+  };
+}

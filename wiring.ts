@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+
+import * as docker from "@pulumi/docker";
+import * as postgresql from "@pulumi/postgresql";
+import * as pulumi from "@pulumi/pulumi";
+
+import { LegacyImage, type ModelPresetArgs } from "./components";
+import type { HostSettings, Settings } from "./settings";
+
+/*
+ * From settings to what Pulumi and the components ask for: providers, images, the way into Immich.
+ */
+
+/**
+ * One Docker provider per endpoint, whichever hosts share it: every explicit provider is a process of
+ * its own beside the engine.
+ */
+export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.Provider> {
+  const endpoints = new Set(settings.hosts.map((host) => host.dockerHost));
+  return new Map(
+    [...endpoints].map((endpoint) => [
+      endpoint,
+      new docker.Provider(`docker-${endpointName(endpoint)}`, { host: endpoint }),
+    ]),
+  );
+}
+
+/** The image a host's container runs, by id: a legacy image built there, or any other pulled. */
+export function machineLearningImage(
+  host: HostSettings,
+  settings: Settings,
+  opts: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const name = `${host.name}-image`;
+  const source = host.image!;
+  if (source.kind === "pulled") {
+    return new docker.RemoteImage(name, { name: source.reference, keepLocally: true }, opts)
+      .imageId;
+  }
+  const { caCertificate, ...build } = settings.build;
+  return new LegacyImage(
+    name,
+    {
+      ...build,
+      ...(caCertificate && { caCertificate: readFileSync(caCertificate, "utf8") }),
+      generation: source.generation,
+      immichVersion: settings.immich.version,
+    },
+    opts,
+  ).imageId;
+}
+
+/** Where Immich keeps its configuration: its API, or its database at the address that was found. */
+export function configurationStore(
+  settings: Settings,
+  database: DatabaseAddress | undefined,
+): ModelPresetArgs["store"] {
+  const { immich, secrets } = settings;
+  if (immich.api) return { kind: "api", url: immich.api.url, apiKey: secrets.immichApiKey! };
+  const { name, user, sslMode } = immich.database!;
+  return {
+    ...database!,
+    kind: "database",
+    database: name,
+    user,
+    sslMode,
+    password: secrets.databasePassword!,
+  };
+}
+
+export interface DatabaseAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The connection by which the schema, the functions and the role in Immich's database are made. */
+export function databaseProvider(
+  settings: Settings,
+  address: DatabaseAddress,
+): postgresql.Provider {
+  const { name, user, sslMode } = settings.immich.database!;
+  return new postgresql.Provider("immich-database", {
+    host: address.host,
+    port: address.port,
+    database: name,
+    username: user,
+    password: pulumi.secret(settings.secrets.databasePassword!),
+    // The provider's own default asks for TLS, which Immich's PostgreSQL does not speak.
+    sslmode: sslMode,
+    // Without a superuser the provider must not ask for what only one may see.
+    superuser: false,
+    connectTimeout: 15,
+  });
+}
+
+/** `unix:///var/run/docker.sock` is `local`, `ssh://me@gpu-box:22` is `gpu-box-22`. */
+function endpointName(endpoint: string): string {
+  if (endpoint === "unix:///var/run/docker.sock") return "local";
+  return endpoint
+    .replace(/^[a-z]+:\/\//, "")
+    .replace(/^[^@/]*@/, "")
+    .replace(/[^A-Za-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
+}
