@@ -1,7 +1,14 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { demoJournal } from "./demo";
-import { demoFolder, findDemoWorld, project, readDemoConfig, stack, stackFile } from "./demoWorld";
+import {
+  demoFolder,
+  demoJournal,
+  findDemoWorld,
+  project,
+  readDemoConfig,
+  stack,
+  stackFile,
+} from "./demoWorld";
 import { ensureDockerEngine } from "./engine";
 import type { Say } from "./narration";
 import { findEngine, hasRehearsedStack, openStack } from "./withEngine";
@@ -23,8 +30,9 @@ async function demoDown(): Promise<void> {
     if (!("engine" in search))
       throw new Error(`A stack is there that only Pulumi can destroy, but ${search.missing}.`);
     const secrets = { databasePassword: world.server.password };
-    const text = stackFile(config);
     const { engine } = search;
+    config["immich-ml:immich"].database.port = world.server.port;
+    const text = stackFile(config);
     const rehearsed = await openStack({ engine, project, stack, stackFile: text, secrets, say });
     await rehearsed.destroy();
   }

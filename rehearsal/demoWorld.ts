@@ -29,11 +29,13 @@ export interface DemoWorld {
   before: string | undefined;
 }
 
-const folder = path.join(rehearsalFolder, "demo");
-const beforeFile = path.join(folder, "row-before.json");
+/** Everything the demo leaves on disk, but the database's data and Pulumi's state. */
+export const demoFolder = path.join(rehearsalFolder, "demo");
 
-/** Everything the demo leaves on disk, but the database's data. */
-export const demoFolder = folder;
+/** Where a rehearsal without engine keeps what it created. */
+export const demoJournal = path.join(demoFolder, "created.json");
+
+const beforeFile = path.join(demoFolder, "row-before.json");
 
 /** Starts the world of the demo, or finds it as an earlier run has left it. */
 export async function enterDemoWorld(config: DemoConfig, say: Say): Promise<DemoWorld> {
@@ -41,7 +43,7 @@ export async function enterDemoWorld(config: DemoConfig, say: Say): Promise<Demo
   const server = await narrate("PostgreSQL", say, () =>
     startPostgres({ folder: path.join(rehearsalFolder, "database"), port }),
   );
-  await mkdir(folder, { recursive: true });
+  await mkdir(demoFolder, { recursive: true });
   if (existsSync(beforeFile)) {
     const { before } = JSON.parse(await readFile(beforeFile, "utf8")) as { before?: string };
     return { server, database: openImmichDatabase(server, { name }), before };

@@ -22,7 +22,9 @@ export interface PostgresServer {
 export interface PostgresOptions {
   /** Keeps the data between runs. A server that already runs on it is used as it is. */
   folder: string;
-  /** Default: a free port; a server that was started before keeps the port it had. */
+  /**
+   * Default, and where it is taken: a free port. A server that was started before keeps its port.
+   */
   port?: number;
 }
 
@@ -52,7 +54,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     ? (JSON.parse(await readFile(settingsFile, "utf8")) as { port: number; password: string })
     : undefined;
   const password = known?.password ?? randomBytes(12).toString("hex");
-  let port = options.port ?? known?.port ?? (await freePort());
+  const port = known?.port ?? (await freePort(options.port).catch(() => freePort()));
 
   if (known === undefined) {
     await rm(data, { recursive: true, force: true });
@@ -71,8 +73,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     () => true,
     () => false,
   );
-  if (runs && known !== undefined) port = known.port;
-  else {
+  if (!runs) {
     const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off`;
     await controlled("start", "--log", path.join(folder, "postgres.log"), "--options", settings);
   }
@@ -94,11 +95,12 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   };
 }
 
-export function freePort(): Promise<number> {
+/** The port asked for, or any when none is; fails when it is taken. */
+export function freePort(wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(wanted, "127.0.0.1", () => {
       const address = server.address();
       server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
     });

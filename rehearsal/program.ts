@@ -6,7 +6,5 @@ export async function loadProgram(): Promise<object> {
   const file = path.join(repositoryFolder, "index.ts");
   const loaded = (await import(file)) as { default?: unknown };
   const exported = loaded.default ?? loaded;
-  return typeof exported === "function"
-    ? (exported as () => Promise<object>)()
-    : (exported);
+  return typeof exported === "function" ? (exported as () => Promise<object>)() : exported;
 }

@@ -32,7 +32,7 @@ export const commandMakers: Makers = { "command:local:Command": command };
 async function execute(
   line: string | undefined,
   inputs: Command,
-  previousOutput: Record<string, string>,
+  previousOutput: NodeJS.ProcessEnv,
   say: Say,
 ): Promise<{ stdout: string; stderr: string }> {
   if (line === undefined) return { stdout: "", stderr: "" };
