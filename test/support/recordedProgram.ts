@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+
+/** One resource as the program asked for it. */
+export interface RecordedResource {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Record<string, unknown>;
+}
+
+/** The configuration in a stack file, as the engine hands it to the program. */
+export function stackConfiguration(path: string): Record<string, unknown> {
+  return (parse(readFileSync(path, "utf8")) as { config: Record<string, unknown> }).config;
+}
+
+/**
+ * Runs index.ts against Pulumi's mocks and answers with every resource it registers, in the order of
+ * their types and names, and with its outputs.
+ */
+export async function recordProgram(
+  stack: string,
+  config: Readonly<Record<string, unknown>>,
+): Promise<{ resources: RecordedResource[]; outputs: Record<string, unknown> }> {
+  const resources: RecordedResource[] = [];
+  await pulumi.runtime.setMocks(
+    {
+      newResource: ({ type, name, inputs }) => {
+        resources.push({ type, name, inputs: inputs as Record<string, unknown> });
+        return { id: `${name}-id`, state: stateOf(type, name, inputs as Record<string, unknown>) };
+      },
+      call: ({ inputs }) => inputs as Record<string, unknown>,
+    },
+    "immich-ml",
+    stack,
+    false,
+  );
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(
+      Object.entries(config).map(([key, value]) => [
+        key,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ]),
+    ),
+  );
+  const { default: program } = await import("../../index");
+  const outputs = await resolved(pulumi.output(await program()));
+  const order = (resource: RecordedResource) => `${resource.type} ${resource.name}`;
+  resources.sort((left, right) => (order(left) < order(right) ? -1 : 1));
+  return { resources, outputs: outputs as Record<string, unknown> };
+}
+
+/** What the engine's providers would add to what they are asked for. */
+function stateOf(type: string, name: string, inputs: Record<string, unknown>) {
+  if (type === "docker:index/remoteImage:RemoteImage") {
+    return { ...inputs, imageId: `sha256:${name}` };
+  }
+  if (type === "command:local:Command") {
+    const proof = { ok: true, provider: "CUDAExecutionProvider", devices: [] };
+    return { ...inputs, stdout: JSON.stringify(proof), stderr: "" };
+  }
+  return inputs;
+}
+
+function resolved<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => output.apply(resolve));
+}

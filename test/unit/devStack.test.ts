@@ -1,0 +1,211 @@
+import { parse } from "yaml";
+import { beforeAll, describe, expect, it } from "vitest";
+
+import {
+  recordProgram,
+  stackConfiguration,
+  type RecordedResource,
+} from "../support/recordedProgram";
+
+/** The service as the text this stack follows gives it, but for the remarks. */
+const composeService = parse(`
+container_name: immich_machine_learning
+image: immich-ml-legacy:latest
+volumes:
+  - model-cache:/cache
+env_file:
+  - .env
+environment:
+  - MACHINE_LEARNING_WORKERS=1
+  - MACHINE_LEARNING_MAX_JOBS_PER_WORKER=1
+  - MACHINE_LEARNING_MODEL_TTL=10
+  - MACHINE_LEARNING_ANN_FP16_TURBO=false
+  - DEVICE=cuda
+deploy:
+  resources:
+    reservations:
+      devices:
+        - driver: nvidia
+          count: 1
+          capabilities: [gpu]
+restart: always
+`) as {
+  container_name: string;
+  image: string;
+  volumes: string[];
+  env_file: string[];
+  environment: string[];
+  deploy: { resources: { reservations: { devices: unknown[] } } };
+  restart: string;
+};
+
+let resources: RecordedResource[];
+let outputs: Record<string, unknown>;
+
+beforeAll(async () => {
+  const config = stackConfiguration("Pulumi.dev.yaml");
+  ({ resources, outputs } = await recordProgram("dev", {
+    ...config,
+    "immich-ml:databasePassword": "the database's password",
+  }));
+});
+
+const find = (type: string, name: string) =>
+  resources.find((resource) => resource.type === type && resource.name === name)!;
+
+describe("the dev stack", () => {
+  it("registers these resources and no others", () => {
+    expect(resources.map(({ type, name }) => `${type} ${name}`)).toMatchInlineSnapshot(`
+      [
+        "command:local:Command attic-proof",
+        "command:local:Command preset-restart",
+        "command:local:Command preset-restart-on-destroy",
+        "docker:index/container:Container attic",
+        "docker:index/remoteImage:RemoteImage attic-image",
+        "docker:index/volume:Volume attic-cache",
+        "immich-ml:index:LegacyImage attic-image",
+        "immich-ml:index:MachineLearning attic",
+        "immich-ml:index:ModelCache attic-cache",
+        "immich-ml:index:ModelPreset preset",
+        "postgresql:index/function:Function preset-check-store",
+        "postgresql:index/function:Function preset-read-settings",
+        "postgresql:index/function:Function preset-settings-keys",
+        "postgresql:index/function:Function preset-write-settings",
+        "postgresql:index/grant:Grant preset-role-functions",
+        "postgresql:index/grant:Grant preset-role-schema",
+        "postgresql:index/role:Role preset-role",
+        "postgresql:index/schema:Schema preset-schema",
+        "pulumi-nodejs:dynamic/immich-ml:SystemConfig preset-settings",
+        "pulumi:providers:docker docker-local",
+        "pulumi:providers:postgresql immich-database",
+      ]
+    `);
+  });
+
+  it("runs the container that the compose service describes, field by field", () => {
+    const { inputs } = find("docker:index/container:Container", "attic");
+    const image = find("docker:index/remoteImage:RemoteImage", "attic-image").inputs;
+    const volume = find("docker:index/volume:Volume", "attic-cache").inputs;
+
+    expect(inputs["name"]).toBe(composeService.container_name);
+    expect(image["name"]).toMatch(/^immich-ml-legacy:v2\.7\.5-onnxruntime1\.14\.1-[0-9a-f]{12}$/);
+    expect(inputs["image"]).toBe("sha256:attic-image");
+    expect([`${String(volume["name"])}:/cache`]).toEqual(composeService.volumes);
+    expect(inputs["volumes"]).toEqual([{ containerPath: "/cache", volumeName: "model-cache" }]);
+    expect(inputs["envs"]).toEqual(expect.arrayContaining(composeService.environment));
+    expect(inputs["deviceRequests"]).toEqual(composeService.deploy.resources.reservations.devices);
+    expect(inputs["restart"]).toBe(composeService.restart);
+  });
+
+  it("asks for exactly this container", () => {
+    expect(find("docker:index/container:Container", "attic").inputs).toMatchInlineSnapshot(`
+      {
+        "capabilities": {
+          "drops": [
+            "ALL",
+          ],
+        },
+        "deviceRequests": [
+          {
+            "capabilities": [
+              "gpu",
+            ],
+            "count": 1,
+            "driver": "nvidia",
+          },
+        ],
+        "envs": [
+          "DEVICE=cuda",
+          "MACHINE_LEARNING_ANN_FP16_TURBO=false",
+          "MACHINE_LEARNING_MAX_BATCH_SIZE__FACIAL_RECOGNITION=1",
+          "MACHINE_LEARNING_MAX_JOBS_PER_WORKER=1",
+          "MACHINE_LEARNING_MODEL_TTL=10",
+          "MACHINE_LEARNING_REQUEST_THREADS=1",
+          "MACHINE_LEARNING_WORKERS=1",
+        ],
+        "healthcheck": {
+          "interval": "10s",
+          "retries": 3,
+          "startPeriod": "2m0s",
+          "tests": [
+            "CMD",
+            "python3",
+            "healthcheck.py",
+          ],
+          "timeout": "10s",
+        },
+        "image": "sha256:attic-image",
+        "labels": [
+          {
+            "label": "org.immich-ml.project",
+            "value": "immich-ml",
+          },
+          {
+            "label": "org.immich-ml.stack",
+            "value": "dev",
+          },
+        ],
+        "logDriver": "json-file",
+        "logOpts": {
+          "max-file": "3",
+          "max-size": "10m",
+        },
+        "name": "immich_machine_learning",
+        "networksAdvanced": [
+          {
+            "aliases": [
+              "immich-machine-learning",
+            ],
+            "name": "immich_default",
+          },
+        ],
+        "restart": "always",
+        "securityOpts": [
+          "no-new-privileges:true",
+        ],
+        "volumes": [
+          {
+            "containerPath": "/cache",
+            "volumeName": "model-cache",
+          },
+        ],
+      }
+    `);
+  });
+
+  it("sets exactly this in Immich's configuration", () => {
+    expect(outputs["systemConfig"]).toMatchInlineSnapshot(`
+      {
+        "job.faceDetection.concurrency": 1,
+        "job.ocr.concurrency": 1,
+        "job.smartSearch.concurrency": 1,
+        "machineLearning.clip.enabled": true,
+        "machineLearning.clip.modelName": "ViT-B-32__openai",
+        "machineLearning.facialRecognition.enabled": true,
+        "machineLearning.facialRecognition.modelName": "buffalo_s",
+        "machineLearning.ocr.enabled": false,
+        "machineLearning.urls": [
+          "http://immich-machine-learning:3003",
+        ],
+      }
+    `);
+  });
+
+  it("tells where each host is and what runs there", () => {
+    expect(outputs["machineLearning"]).toMatchInlineSnapshot(`
+      [
+        {
+          "accelerator": "cuda",
+          "containerId": "attic-id",
+          "containerName": "immich_machine_learning",
+          "dockerHost": "unix:///var/run/docker.sock",
+          "executionProvider": "CUDAExecutionProvider",
+          "host": "attic",
+          "image": "sha256:attic-image",
+          "runtime": "kepler-maxwell",
+          "url": "http://immich-machine-learning:3003",
+        },
+      ]
+    `);
+  });
+});
