@@ -4,7 +4,7 @@ import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { commandMakers } from "./makers/command";
 import { dockerMakers } from "./makers/docker";
-import { dynamicMakers } from "./makers/dynamic";
+import { dynamicMakers, dynamicType } from "./makers/dynamic";
 import type { Inputs, Made, Maker, Makers, Wanted } from "./makers/maker";
 import { postgresqlMakers } from "./makers/postgresql";
 import { narrate, type Say } from "./narration";
@@ -121,7 +121,7 @@ export async function removeWithoutEngine(journal: string, say: Say): Promise<vo
 }
 
 function makerOf({ type }: Wanted): Maker {
-  const maker = makers[type];
+  const maker = makers[type.startsWith(dynamicType) ? dynamicType : type];
   if (maker === undefined)
     throw new Error(`without a Pulumi engine this rehearsal cannot create a ${type}`);
   return maker;
@@ -134,7 +134,7 @@ function providerName(reference: string | undefined): string {
 
 /** `docker:index/container:Container` is `Container`. */
 function shortType(type: string): string {
-  return type === "pulumi-nodejs:dynamic:Resource" ? "Dynamic" : (type.split(":").at(-1) ?? type);
+  return type.split(":").at(-1) ?? type;
 }
 
 /** A secret arrives wrapped; the wrapper's signature is Pulumi's own for secrets. */

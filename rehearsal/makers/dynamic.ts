@@ -4,6 +4,9 @@ import type { dynamic } from "@pulumi/pulumi";
 import { repositoryFolder } from "../folders";
 import type { Inputs, Maker, Makers } from "./maker";
 
+/** A dynamic resource may add a name of its own to it: `pulumi-nodejs:dynamic/immich-ml:…`. */
+export const dynamicType = "pulumi-nodejs:dynamic";
+
 /** Calls the provider that a dynamic resource carries in its inputs, as the engine's plugin does. */
 const dynamicResource: Maker = {
   async make(wanted) {
@@ -22,7 +25,7 @@ const dynamicResource: Maker = {
   },
 };
 
-export const dynamicMakers: Makers = { "pulumi-nodejs:dynamic:Resource": dynamicResource };
+export const dynamicMakers: Makers = { [dynamicType]: dynamicResource };
 
 function providerOf(inputs: Inputs): dynamic.ResourceProvider {
   const file = path.join(repositoryFolder, "dynamic-provider.js");
