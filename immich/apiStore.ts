@@ -97,7 +97,7 @@ async function put(
     answer = ours(await putToApi<Document>(store, "/system-config", document));
   } catch (error) {
     const { status } = error as ImmichApiError;
-    if (status !== undefined && status < 500) throw error;
+    if (status !== undefined && status >= 400 && status < 500) throw error;
     // Nobody said whether it was done. Asking changes nothing; sending again might undo what
     // somebody saved meanwhile.
     answer = ours(

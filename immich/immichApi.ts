@@ -1,7 +1,7 @@
 /** A request to Immich's API that did not go as it should. The message is for a person. */
 export class ImmichApiError extends Error {
   /**
-   * @param status the answer's HTTP status, or undefined when there was no whole answer.
+   * @param status the answer's HTTP status, or undefined when no answer came.
    */
   constructor(
     message: string,
@@ -84,6 +84,7 @@ async function request<Answer>(
     throw new ImmichApiError(
       `Immich at ${base} answered ${method} /api${path} with ${what}: is this the address of the Immich ` +
         "server itself, e.g. http://immich_server:2283, and not of a login page or another service before it?",
+      response.status,
     );
   }
 }

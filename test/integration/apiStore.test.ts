@@ -1,0 +1,207 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import { readApi, writeApi } from "../../immich/apiStore";
+import { probeApi } from "../../immich/databaseProbe";
+import type { ApiStoreArgs, SettingChange, WriteOptions } from "../../immich/store";
+import { startStandInImmich, wholeConfiguration, type StandInImmich } from "../support/immichApi";
+
+const options: WriteOptions = {
+  version: { major: 2, minor: 7, patch: 5 },
+  embeddings: "clear",
+  dropEmptyRow: false,
+};
+const clipModel = "machineLearning.clip.modelName";
+const faceModel = "machineLearning.facialRecognition.modelName";
+const set = (key: string, value: unknown): SettingChange => ({ key, value: JSON.stringify(value) });
+const putting = "PUT /api/system-config";
+const getting = "GET /api/system-config";
+
+let immich: StandInImmich;
+let store: ApiStoreArgs;
+
+beforeEach(async () => {
+  immich = await startStandInImmich();
+  store = { kind: "api", url: immich.url, apiKey: immich.apiKey };
+});
+afterEach(() => immich.close());
+
+const puts = () => immich.requests.filter((request) => request.startsWith("PUT")).length;
+const failure = (work: Promise<unknown>) =>
+  work.then(
+    () => "no failure",
+    (error: Error) => error.message,
+  );
+
+describe("what goes well", () => {
+  test("sends the whole configuration back with only our keys changed", async () => {
+    const result = await writeApi(
+      store,
+      [set(faceModel, "buffalo_s"), set(clipModel, "RN50__openai")],
+      options,
+    );
+    const expected = wholeConfiguration() as {
+      machineLearning: { clip: object; facialRecognition: object };
+    };
+    Object.assign(expected.machineLearning.clip, { modelName: "RN50__openai" });
+    Object.assign(expected.machineLearning.facialRecognition, { modelName: "buffalo_s" });
+    expect(immich.configuration).toEqual(expected);
+    expect(result.before).toEqual({
+      [faceModel]: { value: '"buffalo_l"' },
+      [clipModel]: { value: '"ViT-B-32__openai"' },
+    });
+  });
+
+  test("reads only our keys", async () => {
+    const { values } = await readApi(store);
+    expect(values[clipModel]).toBe('"ViT-B-32__openai"');
+    expect(JSON.stringify(values)).not.toContain("secret");
+    expect(Object.keys(values).every((key) => /^(machineLearning|job)\./.test(key))).toBe(true);
+    expect(Object.keys(values)).not.toContain("job.thumbnailGeneration.concurrency");
+  });
+
+  test("sends nothing when nothing would change, since each save makes Immich start over", async () => {
+    await writeApi(
+      store,
+      [set(faceModel, "buffalo_l"), set(clipModel, "immich-app/ViT-B-32__openai")],
+      options,
+    );
+    expect(puts()).toBe(0);
+  });
+
+  test("takes the address with /api and a slash at the end as well", async () => {
+    const { values } = await readApi({ ...store, url: `${immich.url}/api/` });
+    expect(values[faceModel]).toBe('"buffalo_l"');
+  });
+
+  test("leaves a key that somebody has changed since", async () => {
+    const change = { key: faceModel, value: '"buffalo_m"', expected: ['"buffalo_s"'] };
+    const { skipped } = await writeApi(store, [change], options);
+    expect(skipped).toEqual({ [faceModel]: '"buffalo_l"' });
+    expect(puts()).toBe(0);
+  });
+
+  test("gives a key that was absent in the database its default", async () => {
+    await writeApi(store, [set(faceModel, "buffalo_s")], options);
+    await writeApi(store, [{ key: faceModel, remove: 1, expected: ['"buffalo_s"'] }], options);
+    expect((await readApi(store)).values[faceModel]).toBe('"buffalo_l"');
+  });
+});
+
+describe("what Immich refuses", () => {
+  test("a wrong key", async () => {
+    const message = await failure(readApi({ ...store, apiKey: "wrong-key" }));
+    expect(message).toContain("refuses the API key (Invalid API key): immich-ml:immichApiKey");
+    expect(message).not.toContain("wrong-key");
+  });
+
+  test("a key without permission to change, before anything is changed", async () => {
+    immich.permissions = ["systemConfig.read"];
+    expect(await failure(writeApi(store, [set(faceModel, "buffalo_s")], options))).toContain(
+      "Missing required permission: systemConfig.update",
+    );
+    expect(puts()).toBe(1);
+  });
+
+  test("a configuration file in force", async () => {
+    immich.configFile = true;
+    expect(await failure(writeApi(store, [set(faceModel, "buffalo_s")], options))).toContain(
+      "takes its configuration from a file (IMMICH_CONFIG_FILE)",
+    );
+    expect(puts()).toBe(0);
+    expect(await probeApi(store)).toEqual({
+      ok: false,
+      message: expect.stringContaining("IMMICH_CONFIG_FILE") as string,
+    });
+  });
+
+  test("a CLIP model the server does not know: Immich's own words are passed on", async () => {
+    const message = await failure(writeApi(store, [set(clipModel, "ViT-X")], options));
+    expect(message).toContain("HTTP 400 (Unknown CLIP model: ViT-X");
+    expect(immich.configuration).toEqual(wholeConfiguration());
+  });
+
+  test("a key the running release does not have", async () => {
+    immich.version = { major: 2, minor: 1, patch: 0 };
+    expect(
+      await failure(writeApi(store, [set("machineLearning.ocr.enabled", false)], options)),
+    ).toContain(
+      "is v2.1.0: machineLearning.ocr.enabled does not exist in Immich v2.1.0; nothing was changed",
+    );
+    expect(puts()).toBe(0);
+  });
+});
+
+describe("what goes wrong on the way", () => {
+  test("HTTP 500 on reading is tried again, on saving it is not", async () => {
+    immich.faults.set(getting, { status: 500, body: "{}", times: 2 });
+    await writeApi(store, [set(faceModel, "buffalo_s")], options);
+    expect(immich.requests.filter((request) => request === getting)).toHaveLength(3);
+
+    immich.faults.set(putting, { status: 500, body: '{"message":"Internal server error"}' });
+    const before = puts();
+    expect(await failure(writeApi(store, [set(faceModel, "buffalo_m")], options))).toContain(
+      "HTTP 500 (Internal server error)",
+    );
+    expect(puts()).toBe(before + 1);
+  });
+
+  test("a save whose answer is lost is looked up instead of made again", async () => {
+    for (const cut of ["within", "after"] as const) {
+      immich.faults.set(putting, { cut, times: 1 });
+      const model = cut === "within" ? "buffalo_s" : "buffalo_m";
+      const before = puts();
+      await writeApi(store, [set(faceModel, model)], options);
+      expect(puts()).toBe(before + 1);
+      expect((await readApi(store)).values[faceModel]).toBe(JSON.stringify(model));
+    }
+  });
+
+  test("a save that never arrived is reported, not made again", async () => {
+    immich.faults.set(putting, { cut: "before" });
+    expect(await failure(writeApi(store, [set(faceModel, "buffalo_s")], options))).toContain(
+      "broke off",
+    );
+    expect(puts()).toBe(1);
+    expect(immich.configuration).toEqual(wholeConfiguration());
+  });
+
+  test("a page of HTML, half an answer and no server each say what is wrong", async () => {
+    immich.faults.set(getting, { status: 200, body: "<!doctype html><title>Login</title>" });
+    expect(await failure(readApi(store))).toContain(
+      "with a web page: is this the address of the Immich",
+    );
+    immich.faults.set(getting, { cut: "within" });
+    expect(await failure(readApi(store))).toContain("broke off in the middle of its answer");
+    immich.faults.set(getting, { status: 200, body: '{"machineLearning": {"cl' });
+    expect(await failure(readApi(store))).toContain("something that is no whole JSON");
+    await immich.close();
+    expect(await failure(readApi(store))).toMatch(
+      /does not answer \(ECONNREFUSED\): is it running\?/,
+    );
+    expect(await failure(readApi({ ...store, url: "http://immich.invalid:2283" }))).toContain(
+      "has a name that is not known here",
+    );
+    immich = await startStandInImmich();
+  });
+
+  test("no message ever repeats the configuration or the key", async () => {
+    const secrets = /stand-in-(oauth|smtp)-secret|stand-in-api-key/;
+    immich.faults.set(putting, { status: 400, body: JSON.stringify(wholeConfiguration()) });
+    expect(await failure(writeApi(store, [set(faceModel, "buffalo_s")], options))).not.toMatch(
+      secrets,
+    );
+    immich.faults.set(getting, {
+      status: 502,
+      body: JSON.stringify({ message: { a: wholeConfiguration() } }),
+    });
+    expect(await failure(readApi(store))).not.toMatch(secrets);
+  });
+});
+
+test("the probe says which release answers and which CLIP model is in use", async () => {
+  expect(await probeApi(store)).toEqual({
+    ok: true,
+    immichVersion: "v2.7.5",
+    clipModel: "ViT-B-32__openai",
+  });
+});
