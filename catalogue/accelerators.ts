@@ -71,6 +71,8 @@ export interface Accelerator {
    */
   readonly executionProviders: readonly [string, ...string[]];
   readonly prerequisites: readonly Prerequisite[];
+  /** GiB an image for it takes at most, unpacked; an estimate, only warned about. */
+  readonly imageDisk: number;
   /** Where these facts come from, when not only from `hwaccel.ml.yml`. */
   readonly source: string;
 }
@@ -99,6 +101,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     title: "no accelerator",
     imageSuffix: "",
     architectures: ["amd64", "arm64"],
+    imageDisk: 3,
     minimumImmichVersion: "1.0.0",
     executionProviders: ["CPUExecutionProvider"],
     source: "hwaccel.ml.yml, service cpu",
@@ -110,6 +113,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     imageSuffix: "-cuda",
     architectures: ["amd64"],
     gpuRequest: { driver: "nvidia", count: 1, capabilities: ["gpu"] },
+    imageDisk: 8,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["CUDAExecutionProvider"],
     prerequisites: [
@@ -145,6 +149,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
         optional: false,
       },
     ],
+    imageDisk: 3,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["ArmNN"],
     prerequisites: [
@@ -177,6 +182,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
       },
     ],
     deviceCgroupRules: ["c 189:* rmw"],
+    imageDisk: 4,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["OpenVINOExecutionProvider"],
     prerequisites: [renderNode],
@@ -203,6 +209,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
         optional: false,
       },
     ],
+    imageDisk: 4,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["OpenVINOExecutionProvider"],
     prerequisites: [
@@ -228,6 +235,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     architectures: ["amd64"],
     devices: ["/dev/dri", "/dev/kfd"],
     groups: ["video"],
+    imageDisk: 35,
     minimumImmichVersion: "1.130.0",
     executionProviders: ["MIGraphXExecutionProvider", "ROCMExecutionProvider"],
     prerequisites: [
@@ -249,6 +257,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     architectures: ["arm64"],
     devices: ["/dev/dri"],
     securityOptions: ["systempaths=unconfined", "apparmor=unconfined"],
+    imageDisk: 3,
     minimumImmichVersion: "1.130.0",
     executionProviders: ["RKNN"],
     prerequisites: [

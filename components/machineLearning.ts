@@ -21,11 +21,11 @@ import {
 /** Which NVIDIA GPUs the container is given. Exactly one of the fields. */
 export interface GpuSelection {
   /** How many, whichever they are; -1 for all. */
-  count?: number;
+  count?: number | undefined;
   /** Indexes (`0`) or UUIDs (`GPU-…`), as `nvidia-smi -L` shows them. */
-  ids?: string[];
+  ids?: string[] | undefined;
   /** Names of the Container Device Interface, such as `nvidia.com/gpu=0`; needs Docker 25. */
-  cdi?: string[];
+  cdi?: string[] | undefined;
 }
 
 /** The port made reachable from outside the engine. Immich's ML has no authentication. */
@@ -33,26 +33,26 @@ export interface PublishedPort {
   /** The address of the host it is bound to, such as `192.168.1.20`. */
   address: pulumi.Input<string>;
   /** @default 3003 */
-  port?: pulumi.Input<number>;
+  port?: pulumi.Input<number> | undefined;
 }
 
 export interface ResourceLimits {
   /** Main memory in MiB. @default no limit */
-  memory?: pulumi.Input<number>;
+  memory?: pulumi.Input<number> | undefined;
   /** Processor cores, such as `1.5`. @default no limit */
-  cpus?: pulumi.Input<number>;
+  cpus?: pulumi.Input<number> | undefined;
 }
 
 /** What is withheld from the container; each is given back by its name. */
 export interface Hardening {
   /** Forbids gaining privileges by set-user-id programs. @default true */
-  noNewPrivileges?: boolean;
+  noNewPrivileges?: boolean | undefined;
   /** Drops all of root's capabilities. @default true */
-  dropCapabilities?: boolean;
+  dropCapabilities?: boolean | undefined;
   /** Makes the image's file system unwritable; `/tmp` is kept in memory. @default false */
-  readOnlyRoot?: boolean;
+  readOnlyRoot?: boolean | undefined;
   /** Limits the log to three files of 10 MB. @default true */
-  limitLog?: boolean;
+  limitLog?: boolean | undefined;
 }
 
 export interface MachineLearningArgs {
@@ -66,13 +66,13 @@ export interface MachineLearningArgs {
   immichVersion: string;
 
   /** What the models are computed on. @default "cpu" */
-  accelerator?: AcceleratorName;
+  accelerator?: AcceleratorName | undefined;
 
   /** The NVIDIA GPUs, for the accelerator `cuda` only. @default one, whichever it is */
-  gpus?: GpuSelection;
+  gpus?: GpuSelection | undefined;
 
   /** Name of the container on its engine. @default "immich_machine_learning" */
-  containerName?: pulumi.Input<string>;
+  containerName?: pulumi.Input<string> | undefined;
 
   /** Name of the volume mounted at `/cache`. */
   cacheVolume: pulumi.Input<string>;
@@ -81,44 +81,51 @@ export interface MachineLearningArgs {
    * Settings of the ML server, by the names of `catalogue/environment.ts` (`modelTtl`) or the
    * variables' own names. All are checked against the Immich version.
    */
-  environment?: Record<string, EnvironmentValue>;
+  environment?: Record<string, EnvironmentValue> | undefined;
 
   /**
    * Variables as read from `.env` files, under their own names; `environment` overrides them. All
    * but the known harmless ones are kept secret.
    */
-  environmentFile?: Record<string, pulumi.Input<string>>;
+  environmentFile?: Record<string, pulumi.Input<string>> | undefined;
 
   /** An existing network to join, such as `immich_default`. @default the engine's own */
-  network?: pulumi.Input<string>;
+  network?: pulumi.Input<string> | undefined;
 
   /** The name the container answers to in `network`. @default "immich-machine-learning" */
-  networkAlias?: pulumi.Input<string>;
+  networkAlias?: pulumi.Input<string> | undefined;
 
   /** @default no port is published */
-  publish?: PublishedPort;
+  publish?: PublishedPort | undefined;
+
+  /**
+   * Where Immich's server reaches it.
+   *
+   * @default `networkAlias` where a network is joined, otherwise the published address
+   */
+  url?: pulumi.Input<string> | undefined;
 
   /** The accelerator's optional mounts that this host has, by their path on the host. */
-  optionalMounts?: string[];
+  optionalMounts?: string[] | undefined;
 
   /** When the engine starts the container again. @default "always" */
-  restart?: pulumi.Input<"no" | "on-failure" | "always" | "unless-stopped">;
+  restart?: pulumi.Input<"no" | "on-failure" | "always" | "unless-stopped"> | undefined;
 
-  limits?: ResourceLimits;
+  limits?: ResourceLimits | undefined;
 
-  hardening?: Hardening;
+  hardening?: Hardening | undefined;
 
   /** Labels of the container, by name. */
-  labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
 
   /** Whether a failed proof of the accelerator fails the deployment. @default "enforce" */
-  proof?: ProofMode;
+  proof?: ProofMode | undefined;
 
   /** Seconds the container has to become healthy. @default 600 */
-  healthTimeout?: pulumi.Input<number>;
+  healthTimeout?: pulumi.Input<number> | undefined;
 
   /** The engine's address for the docker client that runs the proof. @default the client's own */
-  dockerHost?: pulumi.Input<string>;
+  dockerHost?: pulumi.Input<string> | undefined;
 }
 
 /**
@@ -160,13 +167,8 @@ export class MachineLearning extends pulumi.ComponentResource {
 
     const accelerator = accelerators[args.accelerator ?? "cpu"];
     const environment = checkedEnvironment(name, args);
-    const hardening: Required<Hardening> = {
-      noNewPrivileges: true,
-      dropCapabilities: true,
-      readOnlyRoot: false,
-      limitLog: true,
-      ...args.hardening,
-    };
+    const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
+    const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
     const port = Number(environment.IMMICH_PORT ?? environment.MACHINE_LEARNING_PORT ?? 3003);
     const alias = args.networkAlias ?? "immich-machine-learning";
 
@@ -196,12 +198,12 @@ export class MachineLearning extends pulumi.ComponentResource {
           groupAdds: [...accelerator.groups],
           securityOpts: [
             ...accelerator.securityOptions,
-            ...(hardening.noNewPrivileges ? ["no-new-privileges:true"] : []),
+            ...(noNewPrivileges ? ["no-new-privileges:true"] : []),
           ],
         }),
-        ...(hardening.dropCapabilities && { capabilities: { drops: ["ALL"] } }),
-        ...(hardening.readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
-        ...(hardening.limitLog && {
+        ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
+        ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
+        ...(limitLog && {
           logDriver: "json-file",
           logOpts: { "max-size": "10m", "max-file": "3" },
         }),
@@ -240,7 +242,7 @@ export class MachineLearning extends pulumi.ComponentResource {
 
     this.containerId = container.id;
     this.containerName = container.name;
-    this.url = addressOf(args, alias, port);
+    this.url = pulumi.output(args.url ?? addressOf(args, alias, port));
     this.proof = pulumi.output(proof?.stdout.apply(parseProof));
     this.executionProvider = this.proof.apply((result) =>
       result?.ok ? result.provider : undefined,

@@ -8,7 +8,7 @@ export interface ModelCacheArgs {
    *
    * @default "model-cache"
    */
-  volumeName?: pulumi.Input<string>;
+  volumeName?: pulumi.Input<string> | undefined;
 
   /**
    * Whether the volume and the models in it stay when the stack is destroyed. They are several
@@ -17,10 +17,10 @@ export interface ModelCacheArgs {
    *
    * @default true
    */
-  retain?: boolean;
+  retain?: boolean | undefined;
 
   /** Marks put on the volume, by name. Those of an adopted volume stay as they are. */
-  labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
 }
 
 /**

@@ -1,0 +1,177 @@
+import type { CommandResult, Run } from "./command";
+
+/** What a Docker engine says of itself. */
+export interface EngineFacts {
+  /** Such as `20.10.24`. */
+  readonly version: string;
+  /** As images are called: `amd64`, `arm64`; others as the engine calls them. */
+  readonly architecture: string;
+  /** The runtimes containers can be started with; the NVIDIA toolkit adds `nvidia`. */
+  readonly runtimes: readonly string[];
+  /** Whether the engine looks for devices of the Container Device Interface. */
+  readonly hasCdi: boolean;
+  /** The CDI devices it found, where it tells (Docker 28.2 and newer). */
+  readonly cdiDevices: readonly string[];
+  /** Where images and volumes are kept on the host. */
+  readonly root: string;
+  /** For people, such as `Docker Desktop`. */
+  readonly operatingSystem: string;
+  readonly swarm: boolean;
+}
+
+/** What is known of a container on an engine. */
+export interface ContainerFacts {
+  readonly id: string;
+  readonly running: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Addresses in the networks it is in, by the network's name. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** Ports published on the engine's host, by the port inside, such as `5432`. */
+  readonly published: Readonly<Record<string, { readonly address: string; readonly port: number }>>;
+}
+
+export type Answer<Facts> =
+  { readonly ok: true; readonly facts: Facts } | { readonly ok: false; readonly message: string };
+
+/** The docker client's commands, for one engine. */
+export class Engine {
+  constructor(
+    private readonly endpoint: string,
+    private readonly run: Run,
+  ) {}
+
+  async facts(): Promise<Answer<EngineFacts>> {
+    const info = await this.docker("info", "--format", "{{json .}}");
+    // Old clients exit with 0 though the engine did not answer, and say so inside the answer.
+    const facts = info.code === 0 ? parseEngineInfo(info.stdout) : undefined;
+    if (facts) return { ok: true, facts };
+    return { ok: false, message: explainFailure(info, this.endpoint) };
+  }
+
+  /** Nothing when there is no such container. */
+  async container(name: string): Promise<ContainerFacts | undefined> {
+    const result = await this.docker("container", "inspect", name);
+    return result.code === 0 ? parseContainer(result.stdout) : undefined;
+  }
+
+  async networks(): Promise<readonly string[]> {
+    const result = await this.docker("network", "ls", "--format", "{{.Name}}");
+    return lines(result.stdout);
+  }
+
+  async hasImage(reference: string): Promise<boolean> {
+    return (await this.docker("image", "inspect", "--format", "{{.Id}}", reference)).code === 0;
+  }
+
+  private docker(...parameters: string[]): Promise<CommandResult> {
+    return this.run("docker", parameters, { environment: { DOCKER_HOST: this.endpoint } });
+  }
+}
+
+/** Reads `docker info --format '{{json .}}'`; nothing when the engine did not answer. */
+export function parseEngineInfo(text: string): EngineFacts | undefined {
+  const info = parseJson(text) as DockerInfo | undefined;
+  if (!info?.ServerVersion) return undefined;
+  return {
+    version: info.ServerVersion,
+    architecture: architectureOf(info.Architecture ?? ""),
+    runtimes: Object.keys(info.Runtimes ?? {}),
+    hasCdi: (info.CDISpecDirs ?? []).length > 0,
+    cdiDevices: (info.DiscoveredDevices ?? []).map((device) => device.ID),
+    root: info.DockerRootDir ?? "/var/lib/docker",
+    operatingSystem: info.OperatingSystem ?? "",
+    swarm: info.Swarm?.LocalNodeState === "active",
+  };
+}
+
+/** What is read of the engine's own words; the client names them so. */
+interface DockerInfo {
+  readonly ServerVersion?: string;
+  readonly Architecture?: string;
+  readonly Runtimes?: Record<string, unknown> | null;
+  readonly CDISpecDirs?: readonly string[] | null;
+  readonly DiscoveredDevices?: readonly { readonly ID: string }[] | null;
+  readonly DockerRootDir?: string;
+  readonly OperatingSystem?: string;
+  readonly Swarm?: { readonly LocalNodeState?: string };
+  readonly ServerErrors?: readonly string[];
+}
+
+/** Reads `docker container inspect NAME`. */
+export function parseContainer(text: string): ContainerFacts | undefined {
+  const [container] = (parseJson(text) as readonly Inspected[] | undefined) ?? [];
+  if (!container) return undefined;
+  const networks = Object.entries(container.NetworkSettings?.Networks ?? {});
+  const ports = Object.entries(container.NetworkSettings?.Ports ?? {});
+  return {
+    id: container.Id,
+    running: container.State?.Running === true,
+    labels: container.Config?.Labels ?? {},
+    addresses: Object.fromEntries(
+      networks.flatMap(([name, { IPAddress }]) => (IPAddress ? [[name, IPAddress]] : [])),
+    ),
+    published: Object.fromEntries(
+      ports.flatMap(([port, bindings]) =>
+        (bindings ?? [])
+          .slice(0, 1)
+          .map(({ HostIp, HostPort }) => [
+            port.replace(/\/.*/, ""),
+            { address: HostIp, port: Number(HostPort) },
+          ]),
+      ),
+    ),
+  };
+}
+
+interface Inspected {
+  readonly Id: string;
+  readonly State?: { readonly Running?: boolean };
+  readonly Config?: { readonly Labels?: Record<string, string> | null };
+  readonly NetworkSettings?: {
+    readonly Networks?: Record<string, { readonly IPAddress?: string }> | null;
+    readonly Ports?: Record<
+      string,
+      readonly { readonly HostIp: string; readonly HostPort: string }[] | null
+    > | null;
+  };
+}
+
+/** `uname -m` says x86_64 where images say amd64. */
+export function architectureOf(machine: string): string {
+  return { x86_64: "amd64", aarch64: "arm64" }[machine] ?? machine;
+}
+
+/** One sentence for a person: why the engine did not answer and what to do. */
+function explainFailure(result: CommandResult, endpoint: string): string {
+  const said = (result.stderr.trim() || lastServerError(result.stdout)).split("\n").at(-1) ?? "";
+  if (result.code === 127) {
+    return "the docker command-line client is not installed on this machine: https://docs.docker.com/engine/install";
+  }
+  if (result.code === 124) return `Docker at ${endpoint} does not answer`;
+  if (/permission denied/i.test(said)) {
+    return `Docker at ${endpoint} may not be used by this user: add the user to the group docker, or run as root (${said})`;
+  }
+  if (/host key verification failed/i.test(said)) {
+    return `the ssh key of ${endpoint} is not known: connect once by hand with ssh and accept it`;
+  }
+  return `Docker at ${endpoint} does not answer: start it, or correct dockerHost (${said})`;
+}
+
+function lastServerError(text: string): string {
+  return (parseJson(text) as DockerInfo | undefined)?.ServerErrors?.at(-1) ?? "no reason given";
+}
+
+export function lines(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

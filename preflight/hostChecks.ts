@@ -1,0 +1,277 @@
+import { type Accelerator, accelerators } from "../catalogue/accelerators";
+import { gpuGenerations, parseComputeCapability } from "../catalogue/gpuGenerations";
+import type { HostSettings } from "../settings";
+import type { ContainerFacts, EngineFacts } from "./engine";
+import type { HostFacts } from "./host";
+import { isDriverAtLeast, type NvidiaCard } from "./nvidia";
+
+/** What was found wrong: a mistake stops the deployment, a warning is only told. */
+export interface Finding {
+  readonly severity: "mistake" | "warning";
+  readonly message: string;
+}
+
+/** The oldest engine the program was tried on; device requests for GPUs need 19.03. */
+export const minimumEngineVersion = "20.10";
+
+/**
+ * The oldest NVIDIA driver Immich's documentation names for its `-cuda` images since they were
+ * built on CUDA 12.2 (v1.106).
+ */
+const officialMinimumDriver = "535";
+
+/** Whose container may be touched: this stack's. */
+export interface Owner {
+  readonly project: string;
+  readonly stack: string;
+}
+
+/** Checks one host against what its engine and the machine itself said. */
+export function checkHost(
+  host: HostSettings,
+  engine: EngineFacts,
+  machine: HostFacts | undefined,
+): Finding[] {
+  const accelerator = accelerators[host.accelerator];
+  return [
+    ...checkEngine(host, accelerator, engine),
+    ...(machine
+      ? checkMachine(host, accelerator, engine, machine)
+      : host.accelerator === "cpu"
+        ? []
+        : [
+            warning(
+              `${host.dockerHost} leads to the engine only, so the ${accelerator.title} of its machine was not checked`,
+            ),
+          ]),
+  ];
+}
+
+function checkEngine(host: HostSettings, accelerator: Accelerator, engine: EngineFacts): Finding[] {
+  const findings: Finding[] = [];
+  if (!isDriverAtLeast(engine.version, minimumEngineVersion)) {
+    findings.push(
+      mistake(
+        `Docker ${engine.version} is too old; ${minimumEngineVersion} or newer is needed: https://docs.docker.com/engine/install`,
+      ),
+    );
+  }
+  const { architectures } = accelerator;
+  const isOfficialImage = host.image?.kind === "pulled";
+  if (isOfficialImage && !(architectures as readonly string[]).includes(engine.architecture)) {
+    findings.push(
+      mistake(
+        `the machine is ${engine.architecture}, but Immich's image for ${accelerator.name} exists only for ${architectures.join(" and ")}`,
+      ),
+    );
+  }
+  if (host.gpus?.cdi && !engine.hasCdi) {
+    findings.push(
+      mistake(
+        `gpus.cdi needs Docker 25 or newer with the Container Device Interface switched on; this is ${engine.version}: https://docs.docker.com/build/building/cdi`,
+      ),
+    );
+  }
+  return findings;
+}
+
+function checkMachine(
+  host: HostSettings,
+  accelerator: Accelerator,
+  engine: EngineFacts,
+  machine: HostFacts,
+): Finding[] {
+  const findings: Finding[] = accelerator.prerequisites
+    .filter(({ path }) => path !== undefined && !machine.paths.includes(path))
+    .map(({ what, fix }) => mistake(`${what} is missing: ${fix}`));
+  const needsRenderNode = ["openvino", "openvino-wsl", "rocm"].includes(host.accelerator);
+  if (needsRenderNode && machine.paths.includes("/dev/dri") && !machine.hasRenderNode) {
+    findings.push(
+      mistake(
+        "/dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
+      ),
+    );
+  }
+  if (host.accelerator === "cuda") findings.push(...checkNvidia(host, engine, machine));
+  if (machine.freeDisk !== undefined && machine.freeDisk < accelerator.imageDisk) {
+    findings.push(
+      warning(
+        `only ${machine.freeDisk.toFixed(1)} GiB are free in ${engine.root}; an image for ${accelerator.name} takes up to ${accelerator.imageDisk} GiB unless it is there already`,
+      ),
+    );
+  }
+  return findings;
+}
+
+function checkNvidia(host: HostSettings, engine: EngineFacts, machine: HostFacts): Finding[] {
+  const findings: Finding[] = [];
+  const hasToolkit =
+    engine.runtimes.includes("nvidia") ||
+    machine.toolkit.length > 0 ||
+    engine.cdiDevices.some((device) => device.startsWith("nvidia.com/"));
+  if (!hasToolkit) {
+    findings.push(
+      mistake(
+        "the NVIDIA Container Toolkit is missing: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html",
+      ),
+    );
+  }
+  if (machine.nvidia.kind === "absent") {
+    findings.push(
+      mistake(
+        "NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; open kernel modules do not serve cards before Turing",
+      ),
+    );
+    return findings;
+  }
+  if (machine.nvidia.kind === "failed") {
+    findings.push(
+      mistake(
+        `NVIDIA's driver does not work (nvidia-smi: ${machine.nvidia.message}): restart the machine after a driver update, and check that the driver still supports the card`,
+      ),
+    );
+    return findings;
+  }
+  const { cards } = machine.nvidia;
+  findings.push(...checkSelection(host, cards));
+  const chosen = chosenCards(host.gpus, cards);
+  for (const card of chosen) findings.push(...checkCard(host, card));
+  findings.push(...checkDeclaredCard(host, chosen));
+  return findings;
+}
+
+function checkSelection(host: HostSettings, cards: readonly NvidiaCard[]): Finding[] {
+  const present = cards.map((card) => `${card.index} (${card.name})`).join(", ");
+  const unknown = (host.gpus?.ids ?? []).filter((id) => !cards.some((card) => isCard(card, id)));
+  const findings = unknown.map((id) =>
+    mistake(`gpus.ids names ${id}, but the host has ${present}`),
+  );
+  const count = host.gpus?.count;
+  if (count !== undefined && count > cards.length) {
+    findings.push(mistake(`gpus.count asks for ${count} cards, but the host has ${present}`));
+  }
+  return findings;
+}
+
+function checkCard(host: HostSettings, card: NvidiaCard): Finding[] {
+  const generation =
+    host.image?.kind === "legacy" ? gpuGenerations[host.image.generation] : undefined;
+  const findings: Finding[] = [];
+  const minimumDriver = generation?.minimumDriver ?? officialMinimumDriver;
+  if (!isDriverAtLeast(card.driver, minimumDriver)) {
+    findings.push(
+      mistake(
+        `the NVIDIA driver ${card.driver} is too old for CUDA ${generation?.cuda ?? "12.2"}; ${minimumDriver} or newer is needed`,
+      ),
+    );
+  }
+  const oldest = generation && parseComputeCapability(generation.computeCapabilities[0]!);
+  const own = card.computeCapability && parseComputeCapability(card.computeCapability);
+  if (generation && oldest && own && own < oldest) {
+    findings.push(
+      mistake(
+        `runtime ${generation.name} has no code for ${card.name} (compute capability ${card.computeCapability}); leave gpu and runtime out of the stack file, or set gpu: auto`,
+      ),
+    );
+  }
+  return findings;
+}
+
+/** The stack file must not say one card while the host has another. */
+function checkDeclaredCard(host: HostSettings, chosen: readonly NvidiaCard[]): Finding[] {
+  const declared = host.card;
+  const [first] = chosen;
+  if (!declared || !first || chosen.some((card) => card.computeCapability === undefined)) return [];
+  const findings: Finding[] = [];
+  const isThere = chosen.some((card) => card.computeCapability === declared.computeCapability);
+  if (!isThere) {
+    const said = declared.name ?? `compute capability ${declared.computeCapability}`;
+    findings.push(
+      mistake(
+        `the stack file says ${said}, but the host has ${first.name} (compute capability ${first.computeCapability}); correct gpu, or set gpu: auto`,
+      ),
+    );
+  }
+  const smallest = Math.min(...chosen.map((card) => card.videoMemory ?? Infinity));
+  // A card reports a little less than what is printed on its box.
+  if (isThere && declared.videoMemory !== undefined && smallest < declared.videoMemory * 0.9) {
+    findings.push(
+      mistake(
+        `the stack file counts on ${declared.videoMemory} MiB of video memory, but ${first.name} has ${smallest} MiB; set videoMemory: ${smallest}`,
+      ),
+    );
+  }
+  return findings;
+}
+
+/** The cards the container will be given. The engine takes the first ones when only a count is asked. */
+export function chosenCards(
+  gpus: HostSettings["gpus"],
+  cards: readonly NvidiaCard[],
+): readonly NvidiaCard[] {
+  const ids = gpus?.ids;
+  if (ids) return cards.filter((card) => ids.some((id) => isCard(card, id)));
+  if (gpus?.cdi) return cards;
+  const count = gpus?.count ?? 1;
+  return count === -1 ? cards : cards.slice(0, count);
+}
+
+function isCard(card: NvidiaCard, id: string): boolean {
+  return String(card.index) === id || card.uuid === id;
+}
+
+/** Whether the container's name is free for this stack. */
+export function checkContainerName(
+  host: HostSettings,
+  existing: ContainerFacts | undefined,
+  owner: Owner,
+): Finding[] {
+  if (!existing) return [];
+  const { labels } = existing;
+  const stack = labels["org.immich-ml.stack"];
+  const project = labels["org.immich-ml.project"];
+  if (stack === owner.stack && project === owner.project) return [];
+  const taken = `the container name ${host.containerName} is taken`;
+  if (stack !== undefined) {
+    return [
+      mistake(
+        `${taken} by stack ${project}/${stack}: give this host another containerName, or destroy that stack first`,
+      ),
+    ];
+  }
+  const service = labels["com.docker.compose.service"];
+  if (service === undefined) {
+    return [
+      mistake(
+        `${taken} by a container that is not ours: remove it (docker rm -f ${host.containerName}), or give this host another containerName`,
+      ),
+    ];
+  }
+  const files = labels["com.docker.compose.project.config_files"];
+  const folder = labels["com.docker.compose.project.working_dir"];
+  const inFolder = folder ? `in ${folder} run ` : "";
+  return [
+    mistake(
+      `${taken} by docker compose's service ${service}. To hand it over: ${inFolder}docker compose rm --stop --force ${service}, then delete the service from ${files ?? "the compose file"}; its volume and models stay. Or give this host another containerName`,
+    ),
+  ];
+}
+
+/** Whether the network to join is there. */
+export function checkNetwork(host: HostSettings, networks: readonly string[]): Finding[] {
+  if (host.network === undefined || networks.includes(host.network)) return [];
+  const others = networks.filter((name) => !["host", "none"].includes(name)).join(", ");
+  return [
+    mistake(
+      `the network ${host.network} does not exist; there are ${others}. Start Immich first (docker compose up -d), or correct immich.network`,
+    ),
+  ];
+}
+
+function mistake(message: string): Finding {
+  return { severity: "mistake", message };
+}
+
+function warning(message: string): Finding {
+  return { severity: "warning", message };
+}

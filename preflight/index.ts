@@ -1,0 +1,236 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { accelerators } from "../catalogue/accelerators";
+import { probeApi, probeDatabase } from "../immich/databaseProbe";
+import type { Card, Cards, HostSettings, Settings } from "../settings";
+import { run, type Run } from "./command";
+import { type ContainerFacts, Engine } from "./engine";
+import { type HostFacts, surveyHost } from "./host";
+import {
+  checkContainerName,
+  checkHost,
+  checkNetwork,
+  chosenCards,
+  type Finding,
+} from "./hostChecks";
+
+/** What was learnt of the world outside, for those who need it. */
+export interface World {
+  /** Where Immich's database is reached from here; nothing when it is not used or was not found. */
+  readonly database: { readonly host: string; readonly port: number } | undefined;
+  /** By host name: the accelerator's optional mounts the host has. */
+  readonly optionalMounts: Readonly<Record<string, string[]>>;
+}
+
+/**
+ * Looks at every host and at Immich before anything is changed, all at the same time, and reports
+ * everything that is missing at once. Changes nothing.
+ *
+ * @throws pulumi.RunError that lists what is missing, unless `preflight` is `warn` or `off`
+ */
+export async function preflight(settings: Settings, runner: Run = run): Promise<World> {
+  const [hosts, immich] = await Promise.all([
+    settings.preflight === "off"
+      ? []
+      : Promise.all(settings.hosts.map((host) => inspectHost(host, settings, runner))),
+    inspectImmich(settings, runner),
+  ]);
+  report(settings, [...hosts.flatMap((host) => host.findings), ...immich.findings]);
+  return {
+    database: immich.address,
+    optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
+  };
+}
+
+/**
+ * Finds out which cards the hosts with `gpu: auto` have.
+ *
+ * @param settings with those hosts' images still undecided
+ * @throws pulumi.RunError when a host does not tell
+ */
+export async function detectCards(settings: Settings, runner: Run = run): Promise<Cards> {
+  const undecided = settings.hosts.filter((host) => host.image === undefined);
+  const problems: string[] = [];
+  const cards: Record<string, Card> = {};
+  await Promise.all(
+    undecided.map(async (host) => {
+      const answer = await detectCard(host, runner);
+      if (typeof answer === "string") problems.push(`${host.name}: ${answer}`);
+      else cards[host.name] = answer;
+    }),
+  );
+  if (problems.length > 0) {
+    throw new pulumi.RunError(
+      `gpu: auto found no card; nothing was changed:\n${problems.map((line) => `  ${line}`).join("\n")}`,
+    );
+  }
+  return cards;
+}
+
+/**
+ * Where a port of a container is reached from this machine.
+ *
+ * A container of the local engine is reached at its own address, preferably that of `network`; one
+ * of a remote engine, or of Docker Desktop's virtual machine, only at a published port.
+ *
+ * @returns nothing when it is not reached at all
+ */
+export function lookUpContainerAddress(
+  container: ContainerFacts,
+  options: {
+    readonly port: number;
+    readonly network?: string | undefined;
+    readonly endpoint: string;
+    readonly isVirtualMachine?: boolean;
+  },
+): { readonly host: string; readonly port: number } | undefined {
+  const isLocal = options.endpoint.startsWith("unix://");
+  const published = container.published[String(options.port)];
+  const own =
+    (options.network && container.addresses[options.network]) ??
+    Object.values(container.addresses)[0];
+  if (isLocal && own && !options.isVirtualMachine) return { host: own, port: options.port };
+  if (!published) return undefined;
+  const isEverywhere = ["", "0.0.0.0", "::"].includes(published.address);
+  const here = isLocal ? "127.0.0.1" : new URL(options.endpoint).hostname;
+  return { host: isEverywhere ? here : published.address, port: published.port };
+}
+
+interface Inspection {
+  readonly name: string;
+  readonly findings: readonly Finding[];
+  readonly optionalMounts: string[];
+}
+
+async function inspectHost(
+  host: HostSettings,
+  settings: Settings,
+  runner: Run,
+): Promise<Inspection> {
+  const engine = new Engine(host.dockerHost, runner);
+  const answer = await engine.facts();
+  const named = (findings: readonly Finding[]) =>
+    findings.map((finding) => ({ ...finding, message: `${host.name}: ${finding.message}` }));
+  if (!answer.ok) {
+    const findings = named([{ severity: "mistake", message: answer.message }]);
+    return { name: host.name, findings, optionalMounts: [] };
+  }
+  const [machine, container, networks] = await Promise.all([
+    surveyHost(host.dockerHost, answer.facts.root, runner),
+    engine.container(host.containerName),
+    engine.networks(),
+  ]);
+  return {
+    name: host.name,
+    findings: named([
+      ...checkHost(host, answer.facts, machine),
+      ...checkContainerName(host, container, settings),
+      ...checkNetwork(host, networks),
+    ]),
+    optionalMounts: presentOptionalMounts(host, machine),
+  };
+}
+
+function presentOptionalMounts(host: HostSettings, machine: HostFacts | undefined): string[] {
+  return accelerators[host.accelerator].mounts
+    .filter((mount) => mount.optional && machine?.paths.includes(mount.hostPath))
+    .map((mount) => mount.hostPath);
+}
+
+interface ImmichInspection {
+  readonly findings: readonly Finding[];
+  readonly address?: { readonly host: string; readonly port: number } | undefined;
+}
+
+/** The database's address is needed even where nothing is to be checked. */
+async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichInspection> {
+  if (!settings.models) return { findings: [] };
+  const { api, database } = settings.immich;
+  if (api) {
+    if (settings.preflight === "off") return { findings: [] };
+    const probe = await probeApi({ url: api.url, apiKey: settings.secrets.immichApiKey! });
+    return { findings: probe.ok ? [] : [{ severity: "mistake", message: probe.message }] };
+  }
+  if (!database) return { findings: [] };
+  const located = database.container
+    ? await locateDatabase(database.container, settings, runner)
+    : { host: database.host!, port: database.port };
+  if (typeof located === "string") {
+    return { findings: [{ severity: "mistake", message: located }] };
+  }
+  if (settings.preflight === "off") return { findings: [], address: located };
+  const probe = await probeDatabase({
+    ...located,
+    database: database.name,
+    user: database.user,
+    password: settings.secrets.databasePassword!,
+    sslMode: database.sslMode,
+  });
+  return {
+    address: located,
+    findings: probe.ok ? [] : [{ severity: "mistake", message: probe.message }],
+  };
+}
+
+async function locateDatabase(
+  name: string,
+  settings: Settings,
+  runner: Run,
+): Promise<{ readonly host: string; readonly port: number } | string> {
+  const { dockerHost, network, database } = settings.immich;
+  const engine = new Engine(dockerHost, runner);
+  const answer = await engine.facts();
+  if (!answer.ok) return `Immich's database: ${answer.message}`;
+  const container = await engine.container(name);
+  if (!container) {
+    return `Immich's database: there is no container ${name} at ${dockerHost}; correct immich.database.container, or give immich.database.host`;
+  }
+  if (!container.running) {
+    return `Immich's database: the container ${name} is not running; start it: docker start ${name}`;
+  }
+  const address = lookUpContainerAddress(container, {
+    port: database!.port,
+    network,
+    endpoint: dockerHost,
+    isVirtualMachine: answer.facts.operatingSystem === "Docker Desktop",
+  });
+  return (
+    address ??
+    `Immich's database: port ${database!.port} of ${name} is not reached from here; publish it on the host, or give immich.database.host`
+  );
+}
+
+async function detectCard(host: HostSettings, runner: Run): Promise<Card | string> {
+  const answer = await new Engine(host.dockerHost, runner).facts();
+  if (!answer.ok) return answer.message;
+  const machine = await surveyHost(host.dockerHost, answer.facts.root, runner);
+  if (!machine) return `nvidia-smi cannot be asked at ${host.dockerHost}; name the card in gpu`;
+  if (machine.nvidia.kind === "absent") return "there is no nvidia-smi; install NVIDIA's driver";
+  if (machine.nvidia.kind === "failed") return `nvidia-smi: ${machine.nvidia.message}`;
+  const chosen = chosenCards(host.gpus, machine.nvidia.cards);
+  const [oldest] = [...chosen].sort(
+    (a, b) => Number(a.computeCapability ?? 0) - Number(b.computeCapability ?? 0),
+  );
+  if (!oldest) return "gpus chooses none of the host's cards";
+  if (oldest.computeCapability === undefined) {
+    return `this driver does not tell the compute capability of ${oldest.name}, and it is no card this program knows; give it in gpu, such as 5.0`;
+  }
+  return {
+    name: oldest.name,
+    computeCapability: oldest.computeCapability,
+    videoMemory: oldest.videoMemory,
+  };
+}
+
+function report(settings: Settings, findings: readonly Finding[]): void {
+  const mistakes = findings.filter((finding) => finding.severity === "mistake");
+  const isRefused = settings.preflight !== "warn" && mistakes.length > 0;
+  for (const { severity, message } of findings) {
+    if (severity === "warning" || !isRefused) void pulumi.log.warn(message);
+  }
+  if (!isRefused) return;
+  const list = mistakes.map(({ message }) => `  ${message}`).join("\n");
+  throw new pulumi.RunError(
+    `the hosts are not ready; nothing was changed (preflight: warn goes on all the same):\n${list}`,
+  );
+}
