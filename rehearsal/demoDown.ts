@@ -16,7 +16,7 @@ import { removeWithoutEngine } from "./withoutEngine";
 
 const say: Say = (line) => console.log(line);
 
-async function demoDown(): Promise<void> {
+async function demoDown(anyway: boolean): Promise<void> {
   const config = await readDemoConfig();
   const world = await findDemoWorld(config, say);
   if (world === undefined) {
@@ -40,15 +40,18 @@ async function demoDown(): Promise<void> {
   const row = await world.database.configurationText();
   if (row !== world.before) {
     say(`before: ${world.before}\nnow:    ${row}`);
-    throw new Error("Immich's configuration row is not what it was; the database is left for you.");
-  }
-  say(`Immich's configuration row is byte for byte what it was (${row?.length ?? 0} bytes).`);
+    if (!anyway)
+      throw new Error(
+        "Immich's configuration row is not what it was. The demo's database is left as it is;\n" +
+          "`npm run demo:down -- --anyway` removes it.",
+      );
+  } else say(`Immich's configuration row is byte for byte what it was (${row?.length} bytes).`);
   await world.server.remove();
   await rm(demoFolder, { recursive: true });
   say("The stand-in images and the build cache stay, so that the next demo is quick.");
 }
 
-demoDown().catch((error: Error) => {
+demoDown(process.argv.includes("--anyway")).catch((error: Error) => {
   console.error(`\n${error.message}`);
   process.exitCode = 1;
 });

@@ -248,14 +248,3 @@ async function contentOf(folder: string): Promise<string> {
   const contents = await Promise.all(paths.map((file) => readFile(file, "utf8")));
   return JSON.stringify(paths.map((file, i) => [path.relative(standIn, file), contents[i]]));
 }
-
-if (require.main === module) {
-  const version = process.argv[2] ?? "v2.7.5";
-  ensureStandInImages(version, (line) => console.log(line)).then(
-    (images) => console.log(Object.values(images).join("\n")),
-    (error: Error) => {
-      console.error(error.message);
-      process.exitCode = 1;
-    },
-  );
-}

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import {
@@ -133,6 +133,7 @@ export async function openStack(options: StackOptions): Promise<RehearsedStack> 
         stack.destroy({ configFile, onOutput, onEvent, suppressProgress: true }),
       );
       await stack.workspace.removeStack(stackName);
+      await rm(projectFolder, { recursive: true });
     },
   };
 }
