@@ -132,7 +132,8 @@ export async function openStack(options: StackOptions): Promise<RehearsedStack> 
       await watched("destroy", say, (onOutput, onEvent) =>
         stack.destroy({ configFile, onOutput, onEvent, suppressProgress: true }),
       );
-      await stack.workspace.removeStack(stackName);
+      // Forgetting a stack deletes its stack file, which must not be the repository's.
+      await elsewhere.workspace.removeStack(stackName);
       await rm(projectFolder, { recursive: true });
     },
   };
