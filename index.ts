@@ -8,7 +8,7 @@ import {
 } from "./wiring";
 
 /** Everything is read and checked before the first resource is registered. */
-export default async function immichMachineLearning() {
+export = async function immichMachineLearning() {
   const settings = loadSettings();
   await Promise.resolve();
   const world = {
@@ -78,4 +78,4 @@ export default async function immichMachineLearning() {
     systemConfig: preset?.settings,
     restart: preset?.restart,
   };
-}
+};

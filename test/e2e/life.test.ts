@@ -1,0 +1,211 @@
+import { createServer } from "node:net";
+
+import type Docker from "dockerode";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
+import type { PostgresServer } from "../../rehearsal/postgres";
+import { standIns, startedDocker, testName } from "../support/docker";
+import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
+import { startTestPostgres } from "../support/postgres";
+
+const missing = await missingEngine();
+
+/** One stack as its owner lives with it, from the first `up` to `destroy`. Each step follows on the last. */
+describe.skipIf(missing)("the life of a stack on the real engine", () => {
+  const containerName = testName("life");
+  const cacheVolume = `${containerName}-cache`;
+  let docker: Docker;
+  let postgres: PostgresServer;
+  let database: ImmichDatabase;
+  let before: string | undefined;
+  let stack: EngineStack;
+  let config: Record<string, unknown>;
+  let host: Record<string, unknown>;
+
+  beforeAll(async () => {
+    docker = await startedDocker();
+    const images = await standIns();
+    postgres = await startTestPostgres();
+    database = await createImmichDatabase(postgres);
+    before = await database.configurationText();
+    host = {
+      name: "attic",
+      accelerator: "cpu",
+      runtime: "kepler-maxwell",
+      containerName,
+      cacheVolume,
+      publish: { address: "127.0.0.1", port: await freePort() },
+      environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
+    };
+    config = {
+      immich: {
+        version: "v2.7.5",
+        database: {
+          host: database.host,
+          port: database.port,
+          name: database.name,
+          user: database.user,
+        },
+      },
+      build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
+      preset: "legacy-2gb",
+      hosts: [host],
+    };
+    stack = await openEngineStack({
+      name: "life",
+      config,
+      secrets: { databasePassword: database.password },
+    });
+  });
+
+  afterAll(async () => {
+    await stack?.dispose();
+    await docker
+      ?.getVolume(cacheVolume)
+      .remove()
+      .catch(() => undefined);
+    await postgres?.remove();
+  });
+
+  const container = () => docker.getContainer(containerName).inspect();
+  const nothingToDo = async () => {
+    expect((await stack.preview()).steps).toEqual([]);
+    expect((await stack.preview({ refresh: true })).steps).toEqual([]);
+  };
+  const settings = async () =>
+    JSON.parse((await database.configurationText()) ?? "{}") as {
+      machineLearning?: { clip?: { modelName?: string } };
+    };
+
+  it("a first preview changes nothing", async () => {
+    const { steps } = await stack.preview();
+    expect(steps).toContain("create attic");
+    expect(steps).toContain("create preset-settings");
+    expect(await database.configurationText()).toBe(before);
+    await expect(container()).rejects.toThrow(/no such container/i);
+  });
+
+  it("up builds the image, runs a healthy container, proves it and sets the preset", async () => {
+    const { outputs } = await stack.up();
+    const [service] = outputs["machineLearning"]!.value as Record<string, string>[];
+    const running = await container();
+    expect(running.State.Health?.Status).toBe("healthy");
+    expect(running.Id).toBe(service!["containerId"]);
+    expect(running.Image).toBe(service!["image"]);
+    expect(service!["executionProvider"]).toBe("CPUExecutionProvider");
+    expect((await settings()).machineLearning?.clip?.modelName ?? "ViT-B-32__openai").toBe(
+      "ViT-B-32__openai",
+    );
+    await nothingToDo();
+  });
+
+  it("no secret stands in the state in clear", async () => {
+    const state = await stack.exportState();
+    for (const secret of [database.password, "rehearsal-oauth-secret", "rehearsal-smtp-secret"]) {
+      expect(state).not.toContain(secret);
+    }
+  });
+
+  it("another environment replaces the container and builds nothing", async () => {
+    const image = (await container()).Image;
+    await stack.configure({
+      ...config,
+      hosts: [{ ...host, environment: { workers: 1, requestThreads: 2, modelTtl: 10 } }],
+    });
+    const { steps } = await stack.up();
+    expect(steps.filter((step) => step.endsWith("attic-image"))).toEqual([]);
+    expect((await container()).Config.Env).toContain("MACHINE_LEARNING_REQUEST_THREADS=2");
+    expect((await container()).Image).toBe(image);
+    await nothingToDo();
+  });
+
+  it("another preset leaves the container alone", async () => {
+    const id = (await container()).Id;
+    config = {
+      ...config,
+      preset: "balanced",
+      hosts: [{ ...host, environment: { workers: 1, requestThreads: 2, modelTtl: 10 } }],
+    };
+    await stack.configure(config);
+    const { steps } = await stack.up();
+    expect(steps).toEqual(["update preset-settings"]);
+    expect((await settings()).machineLearning?.clip?.modelName).toBe("ViT-B-16-SigLIP2__webli");
+    expect((await container()).Id).toBe(id);
+    await nothingToDo();
+  });
+
+  it("a container deleted by hand comes back", async () => {
+    await docker.getContainer(containerName).remove({ force: true });
+    expect((await stack.preview({ refresh: true })).steps).toContain("create attic");
+    await stack.up({ refresh: true });
+    expect((await container()).State.Running).toBe(true);
+    await nothingToDo();
+  });
+
+  it("a container stopped by hand runs again", async () => {
+    await docker.getContainer(containerName).stop();
+    await stack.up({ refresh: true });
+    expect((await container()).State.Running).toBe(true);
+    await nothingToDo();
+  });
+
+  it("an image deleted by hand is built again", async () => {
+    await docker.getContainer(containerName).remove({ force: true });
+    const state = JSON.parse(await stack.exportState()) as {
+      deployment: { resources: { type: string; outputs?: { name?: string } }[] };
+    };
+    const reference = state.deployment.resources.find(
+      ({ type }) => type === "docker:index/remoteImage:RemoteImage",
+    )!.outputs!.name!;
+    await docker.getImage(reference).remove({ force: true });
+    expect((await stack.preview({ refresh: true })).steps).toContain("create attic-image");
+    await stack.up({ refresh: true });
+    expect((await container()).State.Running).toBe(true);
+    await nothingToDo();
+  });
+
+  it("a setting changed by hand is named with both values, and repaired", async () => {
+    await database.query(
+      `UPDATE system_metadata SET value = jsonb_set(value, '{machineLearning,clip,modelName}', '"RN50__openai"')
+       WHERE key = 'system-config'`,
+    );
+    const { text } = await stack.preview({ refresh: true });
+    expect(text).toMatch(/clip\.modelName.*"RN50__openai" => "ViT-B-16-SigLIP2__webli"/);
+    await stack.up({ refresh: true });
+    expect((await settings()).machineLearning?.clip?.modelName).toBe("ViT-B-16-SigLIP2__webli");
+    await nothingToDo();
+  });
+
+  it("destroy gives Immich's configuration back byte for byte and leaves nothing but the cache", async () => {
+    await stack.destroy();
+    expect(await database.configurationText()).toBe(before);
+    await expect(container()).rejects.toThrow(/no such container/i);
+    expect((await docker.getVolume(cacheVolume).inspect()).Name).toBe(cacheVolume);
+    expect(await database.query("SELECT FROM pg_namespace WHERE nspname = 'immich_ml'")).toEqual(
+      [],
+    );
+    expect(await database.query("SELECT FROM pg_roles WHERE rolname = 'immich_ml'")).toEqual([]);
+  });
+
+  it("the next up adopts the cache that was kept", async () => {
+    const created = (await docker.getVolume(cacheVolume).inspect()) as { CreatedAt?: string };
+    await stack.up();
+    expect(await docker.getVolume(cacheVolume).inspect()).toMatchObject({
+      CreatedAt: created.CreatedAt,
+    });
+    await nothingToDo();
+    await stack.destroy();
+  });
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}

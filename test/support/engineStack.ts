@@ -1,0 +1,143 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import {
+  type EngineEvent,
+  LocalWorkspace,
+  type OutputMap,
+  type Stack,
+} from "@pulumi/pulumi/automation";
+import { parse, stringify } from "yaml";
+
+import { findEngine } from "../../rehearsal/withEngine";
+
+const repository = path.join(__dirname, "..", "..");
+
+/** What one run of the engine did, or in a preview would do. */
+export interface EngineRun {
+  /** Operations other than `same`, as `create attic-image`, without the stack itself. */
+  readonly steps: readonly string[];
+  /** The properties that differ, by resource name. */
+  readonly differences: Readonly<Record<string, readonly string[]>>;
+  /** Everything the engine printed. */
+  readonly text: string;
+  readonly outputs: OutputMap;
+}
+
+/** A stack of index.ts on the real engine, with its state in a temporary folder. */
+export interface EngineStack {
+  readonly name: string;
+  configure(config: Readonly<Record<string, unknown>>): Promise<void>;
+  preview(options?: { refresh?: boolean }): Promise<EngineRun>;
+  up(options?: { refresh?: boolean }): Promise<EngineRun>;
+  destroy(): Promise<EngineRun>;
+  /** The state as it is stored, secrets encrypted. */
+  exportState(): Promise<string>;
+  /** Destroys what is left and removes the folder. */
+  dispose(): Promise<void>;
+}
+
+/** Why there is no engine, for a test to skip with; undefined when there is one. */
+export async function missingEngine(): Promise<string | undefined> {
+  const found = await findEngine(console.log);
+  if ("engine" in found) return undefined;
+  console.log(`SKIPPED, without a Pulumi engine nothing is proven here: ${found.missing}`);
+  return found.missing;
+}
+
+export async function openEngineStack(options: {
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly secrets?: Readonly<Record<string, string>>;
+}): Promise<EngineStack> {
+  const { name } = options;
+  const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-stack-"));
+  const environment = {
+    PULUMI_BACKEND_URL: `file://${folder}`,
+    PULUMI_CONFIG_PASSPHRASE: "test",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+  };
+  const found = await findEngine(console.log);
+  if ("missing" in found) throw new Error(found.missing);
+  const settings = { pulumiCommand: found.engine, envVars: environment };
+
+  // The engine writes a new stack's salt beside the project file, so it is given a copy of that.
+  const project = path.join(folder, "project");
+  const configFile = path.join(project, `Pulumi.${name}.yaml`);
+  const copied = await LocalWorkspace.create({
+    ...settings,
+    workDir: await folderWithProject(project),
+  });
+  await copied.createStack(name);
+  for (const [key, value] of Object.entries(options.secrets ?? {})) {
+    await copied.setConfig(name, `immich-ml:${key}`, { value, secret: true });
+  }
+  const encrypted = parse(await readFile(configFile, "utf8")) as { config?: object };
+  const configure = (config: Readonly<Record<string, unknown>>) =>
+    writeFile(
+      configFile,
+      stringify({ ...encrypted, config: { ...encrypted.config, ...namespaced(config) } }),
+    );
+  await configure(options.config);
+
+  const stack = await LocalWorkspace.selectStack(
+    { stackName: name, workDir: repository },
+    settings,
+  );
+  const common = { configFile, color: "never", suppressProgress: true } as const;
+  return {
+    name,
+    configure,
+    preview: (more = {}) =>
+      recorded((on) => stack.preview({ ...common, ...more, ...on, diff: true })),
+    up: (more = {}) => recorded((on) => stack.up({ ...common, ...more, ...on })),
+    destroy: () => recorded((on) => stack.destroy({ ...common, ...on })),
+    exportState: async () => JSON.stringify(await stack.exportStack()),
+    dispose: () => dispose(stack, folder, configFile),
+  };
+}
+
+async function folderWithProject(folder: string): Promise<string> {
+  await cp(path.join(repository, "Pulumi.yaml"), path.join(folder, "Pulumi.yaml"));
+  return folder;
+}
+
+function namespaced(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [`immich-ml:${key}`, value]),
+  );
+}
+
+interface Listeners {
+  onOutput: (text: string) => void;
+  onError: (text: string) => void;
+  onEvent: (event: EngineEvent) => void;
+}
+
+async function recorded(
+  run: (on: Listeners) => Promise<{ outputs?: OutputMap } | object>,
+): Promise<EngineRun> {
+  const steps: string[] = [];
+  const differences: Record<string, string[]> = {};
+  let text = "";
+  const keep = (more: string) => void (text += more);
+  const result = await run({
+    onOutput: keep,
+    onError: keep,
+    onEvent: ({ resourcePreEvent }) => {
+      const step = resourcePreEvent?.metadata;
+      if (!step || ["same", "refresh", "read"].includes(step.op)) return;
+      if (step.type === "pulumi:pulumi:Stack") return;
+      const name = step.urn.split("::").at(-1)!;
+      steps.push(`${step.op} ${name}`);
+      if (step.detailedDiff) differences[name] = Object.keys(step.detailedDiff);
+    },
+  });
+  return { steps, differences, text, outputs: "outputs" in result ? (result.outputs ?? {}) : {} };
+}
+
+async function dispose(stack: Stack, folder: string, configFile: string): Promise<void> {
+  await stack.destroy({ configFile }).catch(() => undefined);
+  await rm(folder, { recursive: true, force: true });
+}
