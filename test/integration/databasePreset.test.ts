@@ -119,7 +119,7 @@ describe("giving back", () => {
     const memory = await apply();
     await setKey("{machineLearning,facialRecognition,modelName}", '"antelopev2"');
     const state = { ...declare(), ...memory };
-    const { props } = await provider.read!("system-config", state);
+    const props = (await provider.read!("system-config", state)).props!;
     expect(props.settings[faceModel]).toBe("antelopev2");
     await provider.delete!("system-config", props);
     expect(await immich.configurationText()).toContain("antelopev2");
