@@ -290,7 +290,7 @@ function withoutEmptyLists<T extends Record<string, unknown[]>>(lists: T): Parti
   ) as Partial<T>;
 }
 
-/** One input for each variable, so that a secret one does not hide a change of another. */
+/** The engine keeps a list secret as a whole: one secret variable hides the others' changes too. */
 function environmentList(
   file: MachineLearningArgs["environmentFile"],
   environment: Record<string, string>,

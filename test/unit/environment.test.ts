@@ -117,9 +117,8 @@ describe("renderEnvironment", () => {
     ["machine_learning_model_ttl", "MACHINE_LEARNING_MODEL_TTL"],
   ])("offers for the unknown name %s the nearest, %s", (name, nearest) => {
     const { problems } = renderEnvironment({ [name]: 1 }, current, "cuda");
-    expect(problems).toEqual([
-      { name, message: expect.stringContaining(`did you mean ${nearest}?`) },
-    ]);
+    expect(problems.map((problem) => problem.name)).toEqual([name]);
+    expect(problems[0]?.message).toContain(`did you mean ${nearest}?`);
   });
 
   it("lists the known names where none is near", () => {

@@ -1,0 +1,320 @@
+import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import type { MachineLearningArgs } from "../../components/machineLearning";
+import { MachineLearning } from "../../components/machineLearning";
+import { inferenceProgram, proofCommand, waitingScript } from "../../proof/proof";
+
+interface Registered {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+}
+
+const registered: Registered[] = [];
+const secretSignature = "4dabf18193072939515e22adb298388d";
+
+/** A value as the engine receives it, with secrets marked in words. */
+function readable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(readable);
+  if (typeof value !== "object" || value === null) return value;
+  const object = value as Record<string, unknown>;
+  if (secretSignature in object) return { secret: readable(object["value"]) };
+  return Object.fromEntries(Object.entries(object).map(([key, item]) => [key, readable(item)]));
+}
+
+beforeEach(() => {
+  registered.length = 0;
+});
+
+beforeAll(async () => {
+  await pulumi.runtime.setMocks({
+    newResource: ({ type, name, inputs }) => {
+      registered.push({ type, name, inputs: readable(inputs) as Record<string, unknown> });
+      const stdout =
+        type === "command:local:Command"
+          ? 'noise\n{"ok": true, "provider": "CUDAExecutionProvider", "devices": []}\n'
+          : undefined;
+      return { id: `${name}-id`, state: { ...(inputs as object), stdout } };
+    },
+    call: () => ({}),
+  });
+});
+
+/** The machine of a GTX 750 Ti, as the dev stack describes it. */
+const attic: MachineLearningArgs = {
+  image: "sha256:abc",
+  immichVersion: "v2.7.5",
+  accelerator: "cuda",
+  containerName: "immich_machine_learning",
+  cacheVolume: "model-cache",
+  network: "immich_default",
+  environment: {
+    workers: 1,
+    maxJobsPerWorker: 1,
+    modelTtl: 10,
+    annFp16Turbo: false,
+    device: "cuda",
+  },
+};
+
+async function create(args: Partial<MachineLearningArgs> = {}, base = attic) {
+  const service = new MachineLearning("attic", { ...base, ...args });
+  const outputs = await settled(
+    pulumi.output({
+      url: service.url,
+      containerId: service.containerId,
+      executionProvider: service.executionProvider,
+      proof: service.proof,
+    }),
+  );
+  const container = registered.find(({ type }) => type === "docker:index/container:Container")!;
+  const proof = registered.find(({ type }) => type === "command:local:Command");
+  return { outputs, container, proof };
+}
+
+function settled<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => output.apply(resolve));
+}
+
+describe("MachineLearning", () => {
+  it("registers the seed's compose service field by field, hardened", async () => {
+    const { container } = await create();
+    expect(container).toEqual({
+      type: "docker:index/container:Container",
+      name: "attic",
+      inputs: {
+        name: "immich_machine_learning",
+        image: "sha256:abc",
+        envs: [
+          "DEVICE=cuda",
+          "MACHINE_LEARNING_ANN_FP16_TURBO=false",
+          "MACHINE_LEARNING_MAX_JOBS_PER_WORKER=1",
+          "MACHINE_LEARNING_MODEL_TTL=10",
+          "MACHINE_LEARNING_WORKERS=1",
+        ],
+        volumes: [{ containerPath: "/cache", volumeName: "model-cache" }],
+        deviceRequests: [{ driver: "nvidia", count: 1, capabilities: ["gpu"] }],
+        securityOpts: ["no-new-privileges:true"],
+        capabilities: { drops: ["ALL"] },
+        logDriver: "json-file",
+        logOpts: { "max-size": "10m", "max-file": "3" },
+        networksAdvanced: [{ name: "immich_default", aliases: ["immich-machine-learning"] }],
+        restart: "always",
+        healthcheck: {
+          tests: ["CMD", "python3", "healthcheck.py"],
+          interval: "10s",
+          timeout: "10s",
+          retries: 3,
+          startPeriod: "2m0s",
+        },
+        labels: [],
+      },
+    });
+  });
+
+  it("keeps the variables secret once an env file brings one that is not known to be harmless", async () => {
+    const plain = await create({ environmentFile: { TZ: "UTC" }, environment: { workers: 2 } });
+    expect(plain.container.inputs["envs"]).toEqual(["MACHINE_LEARNING_WORKERS=2", "TZ=UTC"]);
+    registered.length = 0;
+    const { container } = await create({
+      environmentFile: { DB_PASSWORD: "hidden", MACHINE_LEARNING_WORKERS: "4" },
+      environment: { workers: 2 },
+    });
+    expect(container.inputs["envs"]).toEqual({
+      secret: ["DB_PASSWORD=hidden", "MACHINE_LEARNING_WORKERS=2"],
+    });
+  });
+
+  it("is reached under Immich's own default address, and names what computed", async () => {
+    const { outputs } = await create();
+    expect(outputs).toEqual({
+      url: "http://immich-machine-learning:3003",
+      containerId: "attic-id",
+      executionProvider: "CUDAExecutionProvider",
+      proof: { ok: true, provider: "CUDAExecutionProvider", devices: [] },
+    });
+  });
+
+  it("proves every new container, with nothing quoted into the command line", async () => {
+    const { proof } = await create({ dockerHost: "ssh://me@box", healthTimeout: 90 });
+    expect(proof?.name).toBe("attic-proof");
+    expect(proof?.inputs).toEqual({
+      create: proofCommand,
+      stdin: inferenceProgram(),
+      environment: {
+        IMMICH_ML_PROOF: waitingScript(),
+        IMMICH_ML_HOST: "attic",
+        IMMICH_ML_CONTAINER: "attic-id",
+        IMMICH_ML_EXPECTED: "CUDAExecutionProvider",
+        IMMICH_ML_MODE: "enforce",
+        IMMICH_ML_TIMEOUT: "90",
+        DOCKER_HOST: "ssh://me@box",
+      },
+      triggers: ["attic-id"],
+      logging: "stderr",
+      addPreviousOutputInEnv: false,
+    });
+  });
+
+  it("registers no proof where it is off", async () => {
+    const { proof, outputs } = await create({ proof: "off" });
+    expect(proof).toBeUndefined();
+    expect(outputs.executionProvider).toBeUndefined();
+    expect(outputs.proof).toBeUndefined();
+  });
+
+  it.each([
+    [
+      { ids: ["0", "GPU-1a2b"] },
+      [{ driver: "nvidia", deviceIds: ["0", "GPU-1a2b"], capabilities: ["gpu"] }],
+    ],
+    [{ count: -1 }, [{ driver: "nvidia", count: -1, capabilities: ["gpu"] }]],
+    [{ cdi: ["nvidia.com/gpu=0"] }, [{ driver: "cdi", deviceIds: ["nvidia.com/gpu=0"] }]],
+  ])("asks for the GPUs %o", async (gpus, deviceRequests) => {
+    const { container } = await create({ gpus });
+    expect(container.inputs["deviceRequests"]).toEqual(deviceRequests);
+  });
+
+  it.each([
+    ["cpu", {}],
+    [
+      "armnn",
+      {
+        devices: [{ hostPath: "/dev/mali0", containerPath: "/dev/mali0", permissions: "rwm" }],
+        mounts: [
+          {
+            type: "bind",
+            source: "/usr/lib/libmali.so",
+            target: "/usr/lib/libmali.so",
+            readOnly: true,
+          },
+        ],
+      },
+    ],
+    [
+      "openvino",
+      {
+        devices: [{ hostPath: "/dev/dri", containerPath: "/dev/dri", permissions: "rwm" }],
+        mounts: [{ type: "bind", source: "/dev/bus/usb", target: "/dev/bus/usb", readOnly: false }],
+        deviceCgroupRules: ["c 189:* rmw"],
+      },
+    ],
+    [
+      "rocm",
+      {
+        devices: [
+          { hostPath: "/dev/dri", containerPath: "/dev/dri", permissions: "rwm" },
+          { hostPath: "/dev/kfd", containerPath: "/dev/kfd", permissions: "rwm" },
+        ],
+        groupAdds: ["video"],
+      },
+    ],
+  ] as const)(
+    "gives the accelerator %s its devices and nothing else",
+    async (accelerator, expected) => {
+      const { container } = await create({ accelerator });
+      const keys = ["devices", "mounts", "deviceCgroupRules", "groupAdds", "deviceRequests"];
+      const given = Object.entries(container.inputs).filter(([key]) => keys.includes(key));
+      expect(Object.fromEntries(given)).toEqual(expected);
+    },
+  );
+
+  it("mounts the Mali firmware where the host has it", async () => {
+    const { container } = await create({
+      accelerator: "armnn",
+      optionalMounts: ["/lib/firmware/mali_csffw.bin"],
+    });
+    expect(container.inputs["mounts"]).toHaveLength(2);
+  });
+
+  it("gives each hardening back by its name, and makes the root unwritable when asked", async () => {
+    const { container } = await create({
+      hardening: {
+        noNewPrivileges: false,
+        dropCapabilities: false,
+        limitLog: false,
+        readOnlyRoot: true,
+      },
+    });
+    for (const key of ["securityOpts", "capabilities", "logOpts", "logDriver"]) {
+      expect(container.inputs).not.toHaveProperty(key);
+    }
+    expect(container.inputs).toMatchObject({ readOnly: true, tmpfs: { "/tmp": "" } });
+  });
+
+  it("keeps a hardening whose switch is undefined", async () => {
+    const { container } = await create({ hardening: { dropCapabilities: undefined } });
+    expect(container.inputs["capabilities"]).toEqual({ drops: ["ALL"] });
+  });
+
+  it("publishes no port unless asked, and then on the named address only", async () => {
+    expect((await create()).container.inputs).not.toHaveProperty("ports");
+    registered.length = 0;
+    const { container, outputs } = await create({
+      network: undefined,
+      publish: { address: "192.168.1.20", port: 13003 },
+      environment: { port: 4000 },
+    });
+    expect(container.inputs["ports"]).toEqual([
+      { internal: 4000, external: 13003, ip: "192.168.1.20" },
+    ]);
+    expect(outputs.url).toBe("http://192.168.1.20:13003");
+  });
+
+  it("writes an IPv6 address into brackets", async () => {
+    const { outputs } = await create({ network: undefined, publish: { address: "fd00::2" } });
+    expect(outputs.url).toBe("http://[fd00::2]:3003");
+  });
+
+  it("limits memory, swap and processors when asked", async () => {
+    const { container } = await create({ limits: { memory: 2048, cpus: 1.5 } });
+    expect(container.inputs).toMatchObject({ memory: 2048, memorySwap: 4096, cpus: "1.5" });
+  });
+
+  it("waits longer for the first answer where models are preloaded", async () => {
+    const { container } = await create({ environment: { preloadClipVisual: "ViT-B-32__openai" } });
+    expect(container.inputs["healthcheck"]).toMatchObject({ startPeriod: "30m0s" });
+  });
+
+  it("replaces the container before it makes the new one, and puts the parts under the component", async () => {
+    const options = new Map<string, pulumi.CustomResourceOptions>();
+    const service = new MachineLearning("attic", attic, {
+      transformations: [
+        ({ type, opts }) => {
+          options.set(type, opts);
+          return undefined;
+        },
+      ],
+    });
+    await settled(service.proof);
+    expect(options.get("docker:index/container:Container")).toMatchObject({
+      deleteBeforeReplace: true,
+    });
+    expect(options.get("docker:index/container:Container")?.parent).toBe(service);
+    expect(options.get("command:local:Command")?.parent).toBe(service);
+  });
+
+  it.each([
+    [
+      { immichVersion: "release" },
+      "attic: [immichVersion] release is not a version such as v2.7.5",
+    ],
+    [
+      { environment: { workers: -1 } },
+      "attic: [environment] workers: -1 is not a whole number of 1 or more",
+    ],
+    [
+      { accelerator: "cpu", gpus: { count: 1 } },
+      "attic: [gpus] are NVIDIA's, but the accelerator is cpu",
+    ],
+    [{ gpus: { count: 1, ids: ["0"] } }, "attic: [gpus] must have exactly one of count, ids, cdi"],
+    [
+      { network: undefined },
+      "attic: [network] or [publish] must be given, otherwise Immich's server cannot reach the container",
+    ],
+  ] as [Partial<MachineLearningArgs>, string][])("refuses %o", (wrong, message) => {
+    expect(() => new MachineLearning("attic", { ...attic, ...wrong })).toThrow(message);
+    expect(registered.filter(({ type }) => type.startsWith("docker"))).toEqual([]);
+  });
+});
