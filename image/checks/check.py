@@ -6,12 +6,17 @@ Each check prints one line; the first that fails ends the build with a line that
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from driver_stub import write_stub
 
 CUDA_WHEELS = Path("/opt/cuda")
 
@@ -29,11 +34,26 @@ CUDA_LIBRARY = re.compile(r"^lib(cu|nv)[a-zA-Z]+\.so")
 IDENTITY_MODEL = bytes.fromhex(
     "0807"  # ir_version: 7
     "3a2f"  # graph
-    "0a10" "0a0178" "120179" "2208" + "Identity".encode().hex()  # node: x -> y
-    + "1201" + "67"  # name: g
-    + "5a0b" "0a0178" "1206" "0a04" "0801" "1200"  # input x: float scalar
-    + "620b" "0a0179" "1206" "0a04" "0801" "1200"  # output y: float scalar
-    + "4202100d"  # opset_import: 13
+    "0a10"
+    "0a0178"
+    "120179"
+    "2208"
+    + "Identity".encode().hex()  # node: x -> y
+    + "1201"
+    + "67"  # name: g
+    + "5a0b"
+    "0a0178"
+    "1206"
+    "0a04"
+    "0801"
+    "1200"  # input x: float scalar
+     + "620b"
+    "0a0179"
+    "1206"
+    "0a04"
+    "0801"
+    "1200"  # output y: float scalar
+     + "4202100d"  # opset_import: 13
 )
 
 
@@ -60,8 +80,6 @@ def check_runtime(expected: str) -> str:
 
 def check_cudnn(expected: str) -> str:
     """cuDNN itself says it is the version of the lock (a newer one has no code for the card)."""
-    import ctypes
-
     libraries = sorted(CUDA_WHEELS.glob("nvidia/cudnn/lib/libcudnn.so.*"))
     if not libraries:
         raise CheckFailed(f"no cuDNN under {CUDA_WHEELS}")
@@ -91,7 +109,17 @@ finally:
 def check_session() -> str:
     """A CUDA session ends in 'no driver', never in a silent session on the CPU, and each CUDA
     library that the loader took for it is the locked wheel's."""
-    outcome = subprocess.run([sys.executable, "-c", SESSION], input=IDENTITY_MODEL, capture_output=True)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ)
+        if not has_driver():
+            write_stub(Path(folder))
+            environment["LD_LIBRARY_PATH"] = folder
+        outcome = subprocess.run(
+            [sys.executable, "-c", SESSION],
+            input=IDENTITY_MODEL,
+            capture_output=True,
+            env=environment,
+        )
     output = (outcome.stdout + outcome.stderr).decode(errors="replace")
     libraries = [
         Path(path)
@@ -113,7 +141,18 @@ def check_session() -> str:
             "a session asked for CUDA silently runs on the CPU:"
             f" a CUDA library is missing or broken; loaded {names or 'none'}\n{output}"
         )
-    raise CheckFailed(f"a CUDA session fails otherwise than for want of a driver:\n{output}")
+    raise CheckFailed(
+        "a CUDA session fails otherwise than for want of a driver"
+        f" (exit status {outcome.returncode}):\n{output}"
+    )
+
+
+def has_driver() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def check_immich() -> str:
@@ -126,6 +165,7 @@ def check_immich() -> str:
 def check_bridge() -> str:
     """The opset bridge stands between whoever opens a model and ONNX Runtime."""
     import onnxruntime
+
     import opset_bridge
 
     if not opset_bridge.is_installed(onnxruntime):

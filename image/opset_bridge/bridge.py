@@ -1,0 +1,225 @@
+"""Finds or makes the form of a model that the runtime reads, beside the original.
+
+For `model.onnx` and a runtime that reads opset 18: `model.opset18.onnx`, its weights in
+`model.opset18.<hash>.data`, and `model.opset18.lock`. The converted model names its data file and
+what it was made from, and is put in place last and in one step: whoever sees it can use it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import functools
+import glob
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opset_bridge.convert import Converted, convert
+from opset_bridge.hook import OpsetBridgeError
+from opset_bridge.limits import Limits, limits_of
+from opset_bridge.outline import Outline, read_outline
+from opset_bridge.wire import MalformedMessage
+
+# Metadata of a converted model: what it was made from, and the files this depends on.
+MADE_FROM = "opset_bridge.made_from"
+SOURCES = "opset_bridge.sources"
+DATA_FILE = "opset_bridge.data_file"
+# A change of how models are converted that old results must not survive is a change of this.
+CONVERSION = "1"
+
+MEBIBYTE = 1024 * 1024
+
+
+def loadable(path: str) -> str:
+    """The path to open instead of `path`: itself when the runtime can read the model or when it is
+    no model (the runtime says best what is wrong with it), else that of the converted model.
+
+    :raises OpsetBridgeError: when the model needs a conversion that cannot be done or kept
+    """
+    limits = _installed_limits()
+    if limits is None:
+        return path
+    try:
+        outline = read_outline(path)
+    except (MalformedMessage, OSError):
+        return path
+    if outline.opset <= limits.opset and outline.ir_version <= limits.ir_version:
+        return path
+    return _Conversion(path, outline, limits).result()
+
+
+@functools.cache
+def _installed_limits() -> Limits | None:
+    import onnxruntime
+
+    return limits_of(onnxruntime.__version__)
+
+
+class _Conversion:
+    """One model and the files that belong to its conversion."""
+
+    def __init__(self, path: str, outline: Outline, limits: Limits) -> None:
+        stem = path[: -len(".onnx")] if path.endswith(".onnx") else path
+        self.path = path
+        self.outline = outline
+        self.limits = limits
+        self.stem = f"{stem}.opset{limits.opset}"
+        self.target = f"{self.stem}.onnx"
+
+    def result(self) -> str:
+        if self._is_current():
+            return self.target
+        try:
+            with self._lock():
+                # Another worker may have done it while this one waited.
+                if not self._is_current():
+                    self._make()
+        except OSError as error:
+            raise OpsetBridgeError(self._cannot_keep(error)) from error
+        return self.target
+
+    def _is_current(self) -> bool:
+        """Whether the converted model is whole and made from what lies there now."""
+        try:
+            metadata = read_outline(self.target).metadata
+            name, _, size = metadata.get(DATA_FILE, "").rpartition(" ")
+            if name and os.stat(self._beside(name)).st_size != int(size):
+                return False
+            sources = metadata.get(SOURCES, "").splitlines()
+            return metadata.get(MADE_FROM) == self._made_from(sources)
+        except (MalformedMessage, OSError, ValueError):
+            return False
+
+    def _made_from(self, sources: list[str]) -> str:
+        parts = [f"{CONVERSION} {self.limits.opset} {self.limits.ir_version}"]
+        for file in [self.path, *map(self._beside, sources)]:
+            status = os.stat(file)
+            parts.append(f"{os.path.basename(file)} {status.st_size} {status.st_mtime_ns}")
+        return "\n".join(parts)
+
+    def _beside(self, name: str) -> str:
+        return os.path.join(os.path.dirname(self.path), name)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """One worker converts, others wait; the lock of a killed one is free."""
+        with open(f"{self.stem}.lock", "ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _make(self) -> None:
+        begin = time.monotonic()
+        for leftover in glob.glob(f"{glob.escape(self.stem)}.*.part"):
+            os.unlink(leftover)
+        made_from = self._made_from([])
+        digest = hashlib.sha256(made_from.encode()).hexdigest()[:12]
+        data = f"{self.stem}.{digest}.data"
+        _say(
+            f"{self.path}: opset {self.outline.opset} and IR version {self.outline.ir_version} are"
+            f" too new for this ONNX Runtime, converting to opset {self.limits.opset} once"
+        )
+        converted = convert(self.path, self.limits, os.path.basename(data))
+        self._require_space(converted)
+        metadata = {
+            MADE_FROM: self._made_from(converted.sources),
+            SOURCES: "\n".join(converted.sources),
+        }
+        if converted.weights:
+            metadata[DATA_FILE] = f"{os.path.basename(data)} {converted.data_size}"
+        for key, value in metadata.items():
+            converted.model.metadata_props.add(key=key, value=value)
+        model = converted.model.SerializeToString()
+        try:
+            if converted.weights:
+                with _replacing(data) as file:
+                    _copy_weights(converted, file)
+            with _replacing(self.target) as file:
+                _write_all(file, model)
+        except BaseException:
+            _unlink(data)
+            raise
+        for old in glob.glob(f"{glob.escape(self.stem)}.*.data"):
+            if old != data or not converted.weights:
+                _unlink(old)
+        size = (converted.data_size + len(model)) / MEBIBYTE
+        _say(f"{self.target}: {size:.0f} MiB in {time.monotonic() - begin:.1f} s")
+
+    def _require_space(self, converted: Converted) -> None:
+        volume = os.statvfs(os.path.dirname(self.path) or ".")
+        free = volume.f_bavail * volume.f_frsize
+        needed = converted.data_size + converted.model.ByteSize()
+        if needed > free:
+            raise OSError(
+                errno.ENOSPC,
+                f"{-(-needed // MEBIBYTE)} MiB are needed and {free // MEBIBYTE} MiB are free",
+            )
+
+    def _cannot_keep(self, error: OSError) -> str:
+        what = (
+            f"{self.path}: opset {self.outline.opset} is too new for this ONNX Runtime, and the"
+            " model converted for it cannot be kept beside it"
+        )
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"{what}: no space in the model cache ({reason}); free some or enlarge it"
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            return f"{what}: the model cache cannot be written ({reason}); make it writable once"
+        return f"{what}: {reason}"
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[int]:
+    """A file descriptor whose content becomes the file at `path` in one step, or not at all."""
+    part = f"{path}.part"
+    descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o666)
+    try:
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(part, path)
+    except BaseException:
+        _unlink(part)
+        raise
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _copy_weights(converted: Converted, file: int) -> None:
+    for weight in converted.weights:
+        os.lseek(file, weight.target, os.SEEK_SET)
+        with open(weight.path, "rb") as source:
+            position, rest = weight.source, weight.length
+            while rest:
+                copied = os.sendfile(file, source.fileno(), position, rest)
+                if copied == 0:
+                    raise OSError(errno.EIO, f"{weight.path} became shorter while it was read")
+                position += copied
+                rest -= copied
+    os.ftruncate(file, converted.data_size)
+
+
+def _write_all(file: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _say(text: str) -> None:
+    # Not through logging: gunicorn's workers configure it as they like, this has to be seen.
+    print(f"opset bridge: {text}", file=sys.stderr, flush=True)

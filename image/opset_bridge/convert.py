@@ -1,0 +1,202 @@
+"""Converts a model's graph; its large weights are never in memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opset_bridge.hook import OpsetBridgeError
+from opset_bridge.limits import Limits
+from opset_bridge.outline import mapped, without_large_weights
+
+if TYPE_CHECKING:
+    import onnx
+
+# ONNX Runtime maps external data into memory; a tensor at an odd offset has crashed 1.14.1, one at
+# the beginning of a page is also read without a copy.
+ALIGNMENT = 4096
+
+# Operators whose newer versions only take more types, and for which onnx 1.20.1 to 1.23.2 have no
+# adapter. A node of theirs that does use a newer type is refused by the runtime.
+UNCHANGED_OPERATORS = frozenset({"ConstantOfShape", "GlobalMaxPool"})
+HIDDEN_DOMAIN = "opset_bridge.hidden"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Bytes that have to be copied into the converted model's data file."""
+
+    path: str
+    """The file they lie in now."""
+    source: int
+    """Where in that file."""
+    target: int
+    """Where in the data file."""
+    length: int
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted model that is not yet written."""
+
+    model: onnx.ModelProto
+    weights: list[Weight]
+    data_size: int
+    sources: list[str]
+    """Files other than the model's own that weights were taken from."""
+
+
+def convert(path: str, limits: Limits, data_name: str) -> Converted:
+    """Rewrites the model at `path` so that a runtime with these limits reads it.
+
+    :param data_name: name the weights' file will have in the model's folder
+    :raises OpsetBridgeError: when there is no older form; names model, operator and opset
+    """
+    import onnx
+
+    with mapped(path) as content:
+        # Memory: the graph alone, however large the weights.
+        model = onnx.ModelProto.FromString(without_large_weights(content, os.path.basename(path)))
+    model = _inline_functions(path, model)
+    opset = _default_opset(model)
+    if opset > limits.opset:
+        _require_known_operators(path, model, limits)
+        model = _convert_opset(path, model, limits.opset)
+    model.ir_version = min(model.ir_version, limits.ir_version)
+    return _place_weights(path, model, data_name)
+
+
+def _default_opset(model: onnx.ModelProto) -> int:
+    return max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=0)
+
+
+def _inline_functions(path: str, model: onnx.ModelProto) -> onnx.ModelProto:
+    """The converter does not look into functions that a model defines itself."""
+    if not model.functions:
+        return model
+    import onnx.inliner
+
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except Exception as error:
+        raise OpsetBridgeError(f"{path}: its functions cannot be inlined: {error}") from error
+
+
+def _require_known_operators(path: str, model: onnx.ModelProto, limits: Limits) -> None:
+    import onnx
+
+    for node in _nodes(model.graph):
+        if node.domain not in ("", "ai.onnx"):
+            continue
+        try:
+            onnx.defs.get_schema(node.op_type, limits.opset, "")
+        except onnx.defs.SchemaError:
+            raise OpsetBridgeError(
+                _unconvertible(path, node.op_type, _default_opset(model), limits.opset)
+            ) from None
+
+
+def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        for attribute in node.attribute:
+            for subgraph in [attribute.g, *attribute.graphs]:
+                nodes.extend(_nodes(subgraph))
+    return nodes
+
+
+def _convert_opset(path: str, model: onnx.ModelProto, target: int) -> onnx.ModelProto:
+    import onnx
+    import onnx.version_converter
+
+    opset = _default_opset(model)
+    external = [t for t in model.graph.initializer if t.data_location == t.EXTERNAL]
+    inputs = {value.name for value in model.graph.input}
+    # The converter wants to read each initializer's data, but takes an input on its type alone.
+    for tensor in external:
+        if tensor.name not in inputs:
+            model.graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    _keep(model.graph.initializer, lambda tensor: tensor.data_location != tensor.EXTERNAL)
+    # The converter passes by nodes of other domains.
+    _move_unchanged_operators(model, "", HIDDEN_DOMAIN)
+    model.opset_import.add(domain=HIDDEN_DOMAIN, version=1)
+    try:
+        converted = onnx.version_converter.convert_version(model, target)
+        _move_unchanged_operators(converted, HIDDEN_DOMAIN, "")
+        _keep(converted.opset_import, lambda imported: imported.domain != HIDDEN_DOMAIN)
+        onnx.checker.check_model(converted)
+    except Exception as error:
+        operator = re.search(r"\bfor (\w+)\s*$|[Oo]p(?:erator)?[ _:]*type[: ]*(\w+)", str(error))
+        name = next((group for group in operator.groups() if group), None) if operator else None
+        reason = " ".join(str(error).split())
+        raise OpsetBridgeError(
+            f"{_unconvertible(path, name or 'one of its operators', opset, target)} ({reason})"
+        ) from error
+    _keep(
+        converted.graph.input,
+        lambda value: value.name in inputs or value.name not in {t.name for t in external},
+    )
+    converted.graph.initializer.extend(external)
+    return converted
+
+
+def _move_unchanged_operators(model: onnx.ModelProto, source: str, target: str) -> None:
+    for node in _nodes(model.graph):
+        if node.op_type in UNCHANGED_OPERATORS and node.domain == source:
+            node.domain = target
+
+
+def _unconvertible(path: str, operator: str, opset: int, target: int) -> str:
+    return (
+        f"{path}: operator {operator} of opset {opset} has no form in opset {target}, "
+        "the newest that the ONNX Runtime installed can read; choose another model"
+    )
+
+
+def _place_weights(path: str, model: onnx.ModelProto, data_name: str) -> Converted:
+    """Gives each tensor outside the graph a place at which the runtime can map it.
+
+    Weights that already lie aligned in a file of their own stay there.
+    """
+    folder = os.path.dirname(path)
+    weights: list[Weight] = []
+    sources: set[str] = set()
+    end = 0
+    for tensor in model.graph.initializer:
+        if tensor.data_location != tensor.EXTERNAL:
+            continue
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        location = entries.get("location", "")
+        offset = int(entries.get("offset", 0))
+        source = os.path.join(folder, location)
+        size = os.stat(source).st_size
+        length = int(entries.get("length", size - offset))
+        if offset + length > size:
+            raise OpsetBridgeError(
+                f"{path}: the weights of {tensor.name} reach behind the end of {location}:"
+                " delete the model from the cache, Immich downloads it again"
+            )
+        if location != os.path.basename(path):
+            sources.add(location)
+            if offset % ALIGNMENT == 0:
+                continue
+        target = -(-end // ALIGNMENT) * ALIGNMENT
+        end = target + length
+        weights.append(Weight(source, offset, target, length))
+        del tensor.external_data[:]
+        for key, value in (("location", data_name), ("offset", target), ("length", length)):
+            tensor.external_data.add(key=key, value=str(value))
+    return Converted(model, weights, end, sorted(sources))
+
+
+def _keep(field: Any, wanted: Callable[[Any], bool]) -> None:
+    """Removes from a repeated field what is not wanted."""
+    kept = [element for element in field if wanted(element)]
+    del field[:]
+    field.extend(kept)
