@@ -15,6 +15,11 @@ export interface ImageBuildRequest {
   readonly generation: GenerationName;
   readonly immichVersion: string;
   readonly contextPath: string;
+  /**
+   * Whose image it is. Part of the tag alone, not of the build: what two owners build from the same
+   * sources is one image with two tags, and one of them can be deleted without the other.
+   */
+  readonly owner?: string | undefined;
   readonly pythonImage?: string | undefined;
   readonly immichImage?: string | undefined;
   readonly imageMirror?: string | Readonly<Record<string, string>> | undefined;
@@ -28,7 +33,7 @@ export interface ImageBuildRequest {
 
 /** A build as Docker takes it. */
 export interface ImageBuild {
-  /** Repository and tag; the tag carries `contentHash`, so equal names are equal images. */
+  /** Repository and tag; the tag carries `contentHash`, so equal names are equal images of one owner. */
   readonly reference: string;
   /** Of the build context's files that matter and all build arguments; 12 hexadecimal digits. */
   readonly contentHash: string;
@@ -79,7 +84,12 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
     ...optional("HTTPS_PROXY", request.httpsProxy),
     ...optional("NO_PROXY", request.noProxy),
   };
-  const contentHash = hashBuild(request.contextPath, Object.values(locks), buildArgs);
+  const contentHash = hashBuild(
+    request.contextPath,
+    Object.values(locks),
+    buildArgs,
+    request.owner ?? "",
+  );
   const tag = `${formatImmichVersion(version)}-onnxruntime${generation.onnxRuntime}-${contentHash}`;
   return { reference: `${generation.imageName}:${tag}`, contentHash, buildArgs };
 }
@@ -134,6 +144,7 @@ function hashBuild(
   contextPath: string,
   locks: readonly string[],
   buildArgs: Readonly<Record<string, string>>,
+  owner: string,
 ): string {
   if (!existsSync(join(contextPath, "Dockerfile"))) {
     throw new Error(`contextPath "${contextPath}" holds no Dockerfile`);
@@ -142,7 +153,7 @@ function hashBuild(
     ...contextEntries.flatMap((entry) => filesUnder(contextPath, entry)),
     ...locks,
   ].sort();
-  const hash = createHash("sha256");
+  const hash = createHash("sha256").update(`${owner}\0`);
   for (const file of files) {
     hash
       .update(`${file}\0`)

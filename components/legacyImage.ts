@@ -68,7 +68,8 @@ export class LegacyImage extends pulumi.ComponentResource {
     super("immich-ml:index:LegacyImage", name, args, opts);
 
     const context = pulumi.output(args.contextPath ?? "image");
-    const build = planBuild(args, context);
+    const owner = [pulumi.getProject(), pulumi.getStack(), name].join("/");
+    const build = planBuild(args, context, owner);
     const image = new docker.RemoteImage(
       name,
       {
@@ -88,8 +89,9 @@ export class LegacyImage extends pulumi.ComponentResource {
 function planBuild(
   args: LegacyImageArgs,
   contextPath: pulumi.Output<string>,
+  owner: string,
 ): pulumi.OutputInstance<ImageBuild> & pulumi.Lifted<ImageBuild> {
   return pulumi
-    .output({ ...args, contextPath })
+    .output({ ...args, contextPath, owner })
     .apply((request) => imageBuild(request as ImageBuildRequest));
 }

@@ -44,7 +44,7 @@ export async function recordProgram(
       ]),
     ),
   );
-  const { default: program } = await import("../../index");
+  const { default: program } = await import("../../index.js");
   const outputs = await resolved(pulumi.output(await program()));
   const order = (resource: RecordedResource) => `${resource.type} ${resource.name}`;
   resources.sort((left, right) => (order(left) < order(right) ? -1 : 1));

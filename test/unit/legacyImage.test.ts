@@ -171,6 +171,14 @@ describe("imageBuild", () => {
   });
 });
 
+describe("the tag", () => {
+  it("differs between two owners of the same build, so that each can delete its own", () => {
+    const [one, other] = ["a/dev/x", "b/dev/x"].map((owner) => imageBuild({ ...dev, owner }));
+    expect(one!.reference).not.toBe(other!.reference);
+    expect(one!.buildArgs).toEqual(other!.buildArgs);
+  });
+});
+
 describe("LegacyImage", () => {
   const resources: pulumi.runtime.MockResourceArgs[] = [];
 
@@ -188,7 +196,7 @@ describe("LegacyImage", () => {
   });
 
   it("registers one image with exact inputs under its own name", async () => {
-    const { LegacyImage } = await import("../../components/legacyImage");
+    const { LegacyImage } = await import("../../components/legacyImage.js");
     const image = new LegacyImage("attic-image", {
       generation: "kepler-maxwell",
       immichVersion: "v2.7.5",
@@ -198,7 +206,7 @@ describe("LegacyImage", () => {
         resolve(values);
       });
     });
-    const expected = imageBuild(dev);
+    const expected = imageBuild({ ...dev, owner: "project/stack/attic-image" });
     expect(imageId).toBe("sha256:0123");
     expect(reference).toBe(expected.reference);
     expect(
