@@ -1,4 +1,5 @@
 import { MachineLearning, ModelCache, ModelPreset } from "./components";
+import { detectCards, preflight } from "./preflight";
 import { loadSettings } from "./settings";
 import {
   configurationStore,
@@ -9,14 +10,8 @@ import {
 
 /** Everything is read and checked before the first resource is registered. */
 export = async function immichMachineLearning() {
-  const settings = loadSettings();
-  await Promise.resolve();
-  const world = {
-    database: {
-      host: settings.immich.database?.host ?? "",
-      port: settings.immich.database?.port ?? 5432,
-    },
-  };
+  const settings = loadSettings(await detectCards(loadSettings()));
+  const world = await preflight(settings);
 
   const { immich } = settings;
   const docker = dockerProviders(settings);
@@ -35,7 +30,14 @@ export = async function immichMachineLearning() {
     );
     const service = new MachineLearning(
       host.name,
-      { ...host, image, cacheVolume: cache.volumeName, immichVersion: immich.version, labels },
+      {
+        ...host,
+        image,
+        cacheVolume: cache.volumeName,
+        optionalMounts: world.optionalMounts[host.name],
+        immichVersion: immich.version,
+        labels,
+      },
       { provider },
     );
     return { host, image, service };
@@ -51,6 +53,7 @@ export = async function immichMachineLearning() {
         store: configurationStore(settings, world.database),
         immichVersion: immich.version,
         embeddings: settings.embeddings,
+        currentClipModel: world.currentClipModel,
         allowUnknownModels: settings.allowUnknownModels,
         serverContainer: immich.serverContainer
           ? { name: immich.serverContainer, dockerHost: immich.dockerHost }

@@ -14,24 +14,25 @@ const secretKeys = ["databasePassword", "immichApiKey"] as const;
  * Reads and checks the stack's configuration and works out what it means: which image each host's
  * card needs, which variables its container gets, which models Immich is told to use.
  *
- * @param cards what was found on the hosts whose `gpu` is `auto`, by host name; those not yet
- *   known have no image
+ * @param cards what was found on the hosts whose `gpu` is `auto`, by host name; without them these
+ *   hosts have no image yet, and what else is worth knowing is left for the complete reading
  * @throws pulumi.RunError that lists every mistake, a line each: key, value, what is allowed
  */
-export function loadSettings(cards: Cards = {}): Settings {
+export function loadSettings(cards?: Cards): Settings {
   const namespace = pulumi.getProject();
   const { values, problems } = collect(pulumi.runtime.allConfig());
   const { parts, problems: ofShape } = checkParts(values);
   const { settings, problems: ofMeaning } = resolve(parts, {
     project: namespace,
     stack: pulumi.getStack(),
-    cards,
+    cards: cards ?? {},
     secrets: {
       databasePassword: pulumi.runtime.getConfig(`${namespace}:databasePassword`),
       immichApiKey: pulumi.runtime.getConfig(`${namespace}:immichApiKey`),
     },
   });
   refuse([...problems, ...ofShape, ...ofMeaning]);
+  if (cards) for (const note of settings!.notes) void pulumi.log.info(note);
   return settings!;
 }
 

@@ -143,7 +143,9 @@ export function architectureOf(machine: string): string {
 
 /** One sentence for a person: why the engine did not answer and what to do. */
 function explainFailure(result: CommandResult, endpoint: string): string {
-  const said = (result.stderr.trim() || lastServerError(result.stdout)).split("\n").at(-1) ?? "";
+  const errors = result.stderr.trim() || lastServerError(result.stdout);
+  // Over ssh the client wraps what ssh said into a long sentence of its own.
+  const said = errors.split("stderr=").at(-1)!.trim().split("\n").at(-1)!;
   if (result.code === 127) {
     return "the docker command-line client is not installed on this machine: https://docs.docker.com/engine/install";
   }

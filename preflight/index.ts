@@ -1,7 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators } from "../catalogue/accelerators";
-import { probeApi, probeDatabase } from "../immich/databaseProbe";
+import {
+  compareImmichVersions,
+  formatImmichVersion,
+  parseImmichVersion,
+} from "../catalogue/immichVersion";
+import { probeApi, probeDatabase, type ProbeFailure } from "../immich/databaseProbe";
 import type { Card, Cards, HostSettings, Settings } from "../settings";
 import { run, type Run } from "./command";
 import { type ContainerFacts, Engine } from "./engine";
@@ -18,6 +23,8 @@ import {
 export interface World {
   /** Where Immich's database is reached from here; nothing when it is not used or was not found. */
   readonly database: { readonly host: string; readonly port: number } | undefined;
+  /** The CLIP model Immich uses now; nothing when it was not asked. */
+  readonly currentClipModel: string | undefined;
   /** By host name: the accelerator's optional mounts the host has. */
   readonly optionalMounts: Readonly<Record<string, string[]>>;
 }
@@ -38,6 +45,7 @@ export async function preflight(settings: Settings, runner: Run = run): Promise<
   report(settings, [...hosts.flatMap((host) => host.findings), ...immich.findings]);
   return {
     database: immich.address,
+    currentClipModel: immich.clipModel,
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
   };
 }
@@ -140,6 +148,7 @@ function presentOptionalMounts(host: HostSettings, machine: HostFacts | undefine
 interface ImmichInspection {
   readonly findings: readonly Finding[];
   readonly address?: { readonly host: string; readonly port: number } | undefined;
+  readonly clipModel?: string;
 }
 
 /** The database's address is needed even where nothing is to be checked. */
@@ -149,7 +158,7 @@ async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichIns
   if (api) {
     if (settings.preflight === "off") return { findings: [] };
     const probe = await probeApi({ url: api.url, apiKey: settings.secrets.immichApiKey! });
-    return { findings: probe.ok ? [] : [{ severity: "mistake", message: probe.message }] };
+    return judge(probe, settings);
   }
   if (!database) return { findings: [] };
   const located = database.container
@@ -166,10 +175,24 @@ async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichIns
     password: settings.secrets.databasePassword!,
     sslMode: database.sslMode,
   });
-  return {
-    address: located,
-    findings: probe.ok ? [] : [{ severity: "mistake", message: probe.message }],
-  };
+  return { ...judge(probe, settings), address: located };
+}
+
+/** The ML side must follow the server's version, so a difference is told. */
+function judge(
+  probe: ProbeFailure | { readonly ok: true; immichVersion: string | undefined; clipModel: string },
+  settings: Settings,
+): ImmichInspection {
+  if (!probe.ok) return { findings: [{ severity: "mistake", message: probe.message }] };
+  const running = probe.immichVersion && parseImmichVersion(probe.immichVersion);
+  const findings: Finding[] = [];
+  if (running && compareImmichVersions(running, settings.version) !== 0) {
+    findings.push({
+      severity: "warning",
+      message: `Immich runs ${formatImmichVersion(running)}, but immich.version is ${settings.immich.version}: server and machine learning should be of one version`,
+    });
+  }
+  return { findings, clipModel: probe.clipModel };
 }
 
 async function locateDatabase(

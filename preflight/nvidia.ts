@@ -20,7 +20,7 @@ export type NvidiaAnswer =
   /** The program is there but cannot talk to the driver or finds no card. */
   | { readonly kind: "failed"; readonly message: string };
 
-/** What is asked first; drivers before 470 answer that they do not know `compute_cap`. */
+/** What is asked first; old drivers answer that `compute_cap` is no field they know. */
 export const nvidiaFields = "index,uuid,name,driver_version,memory.total,compute_cap";
 /** What every driver answers. */
 export const nvidiaFieldsOfOldDrivers = "index,uuid,name,driver_version,memory.total";

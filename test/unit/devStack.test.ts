@@ -1,11 +1,22 @@
 import { parse } from "yaml";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 
 import {
   recordProgram,
   stackConfiguration,
   type RecordedResource,
 } from "../support/recordedProgram";
+
+// The world outside is not asked here; test/integration/preflight*.test.ts does that.
+vi.mock("../../preflight", () => ({
+  detectCards: () => Promise.resolve({}),
+  preflight: () =>
+    Promise.resolve({
+      database: { host: "172.18.0.3", port: 5432 },
+      currentClipModel: "ViT-B-32__openai",
+      optionalMounts: { attic: [] },
+    }),
+}));
 
 /** The service as the text this stack follows gives it, but for the remarks. */
 const composeService = parse(`
