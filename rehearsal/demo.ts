@@ -43,20 +43,22 @@ async function bringUpWithEngine(
   const text = stackFile(config);
   const rehearsed = await openStack({ engine, project, stack, stackFile: text, secrets, say });
 
-  say("\n1. What would be done");
-  await rehearsed.preview();
-  say("\n2. Doing it");
+  if (rehearsed.isNew) {
+    say("\nWhat would be done");
+    await rehearsed.preview();
+  }
+  say("\nDoing it");
   const outputs = await rehearsed.up();
-  say("\n3. A second look: nothing is left to do");
+  say("\nA second look: nothing is left to do");
   await expectChanges(0, rehearsed.preview());
-  say("\n4. Somebody changes the CLIP model in Immich's configuration by hand");
+  say("\nSomebody changes the CLIP model in Immich's configuration by hand");
   await world.database.query(
     `UPDATE system_metadata
      SET value = jsonb_set(value, '{machineLearning,clip}', '{"modelName": "RN50__openai"}')
      WHERE key = 'system-config'`,
   );
   await expectChanges(1, rehearsed.preview(true));
-  say("\n5. Repairing it");
+  say("\nRepairing it");
   await rehearsed.up(true);
   return (outputs["machineLearning"]?.value ?? []) as HostOutput[];
 }

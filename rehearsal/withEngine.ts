@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import {
@@ -8,6 +8,7 @@ import {
   type OutputMap,
   PulumiCommand,
 } from "@pulumi/pulumi/automation";
+import { EngineEvents } from "./engineEvents";
 import { rehearsalFolder, repositoryFolder } from "./folders";
 import { narrate, type Say } from "./narration";
 import { isInstalled, run } from "./shell";
@@ -53,6 +54,8 @@ export async function findEngine(say: Say): Promise<EngineSearch> {
 
 /** A stack of this repository, kept in a folder: no login, no file of the repository is changed. */
 export interface RehearsedStack {
+  /** Whether no earlier run has left it behind. */
+  isNew: boolean;
   /** Shows what would be done; answers with the number of resources that would change. */
   preview(refresh?: boolean): Promise<number>;
   up(refresh?: boolean): Promise<OutputMap>;
@@ -76,6 +79,7 @@ export async function openStack(options: StackOptions): Promise<RehearsedStack> 
   const state = path.join(engineFolder, "state");
   const projectFolder = path.join(engineFolder, "project");
   const configFile = path.join(projectFolder, `Pulumi.${stackName}.yaml`);
+  const isNew = !existsSync(configFile);
   await mkdir(state, { recursive: true });
   await mkdir(projectFolder, { recursive: true });
   const settings = {
@@ -89,89 +93,61 @@ export async function openStack(options: StackOptions): Promise<RehearsedStack> 
     },
   };
 
-  // A new stack's salt is written beside its project file; that is done to a copy.
-  await cp(path.join(repositoryFolder, "Pulumi.yaml"), path.join(projectFolder, "Pulumi.yaml"));
-  const salt = existsSync(configFile)
-    ? (/^encryptionsalt:.*$/m.exec(await readFile(configFile, "utf8"))?.[0] ?? "")
-    : "";
+  // The engine writes into the folder of the project file, a new stack's salt for example; so it
+  // is given a folder of its own, from which it reaches the program through a link.
+  const projectText = await readFile(path.join(repositoryFolder, "Pulumi.yaml"), "utf8");
+  await writeFile(path.join(projectFolder, "Pulumi.yaml"), `${projectText}\nmain: program\n`);
+  const link = path.join(projectFolder, "program");
+  if (!existsSync(link)) await symlink(repositoryFolder, link);
+  const salt = isNew
+    ? ""
+    : (/^encryptionsalt:.*$/m.exec(await readFile(configFile, "utf8"))?.[0] ?? "");
   await writeFile(configFile, `${options.stackFile}\n${salt}\n`);
-  const elsewhere = await LocalWorkspace.createOrSelectStack(
+  const stack = await LocalWorkspace.createOrSelectStack(
     { stackName, workDir: projectFolder },
     settings,
   );
   for (const [key, value] of Object.entries(options.secrets))
-    await elsewhere.setConfig(`${options.project}:${key}`, { value, secret: true });
-  const stack = await LocalWorkspace.selectStack(
-    { stackName, workDir: repositoryFolder },
-    settings,
-  );
+    await stack.setConfig(`${options.project}:${key}`, { value, secret: true });
+
+  const warnings = new Set<string>();
+  const told = async (
+    kind: "preview" | "up" | "destroy",
+    refresh: boolean,
+    operation: (onEvent: (event: EngineEvent) => void) => Promise<unknown>,
+  ): Promise<number> => {
+    const command = `pulumi ${kind}${refresh ? " --refresh" : ""}`;
+    const events = new EngineEvents(kind, say, warnings);
+    say(`$ ${command}`);
+    try {
+      await operation(events.hear);
+    } catch (error) {
+      throw events.count.hasError ? new Error(`${command} failed.`) : error;
+    } finally {
+      events.end();
+    }
+    const { changes } = events.count;
+    if (kind === "preview") say(changes === 0 ? "  no changes" : `  changes: ${changes}`);
+    return changes;
+  };
 
   return {
-    async preview(refresh = false) {
-      let changes = 0;
-      await watched("preview", say, (onOutput, onEvent) =>
-        stack.preview({
-          ...{ configFile, refresh, onOutput, diff: refresh, suppressProgress: true },
-          onEvent: (event) => {
-            onEvent(event);
-            const counts = Object.entries(event.summaryEvent?.resourceChanges ?? {});
-            for (const [kind, count] of counts) if (kind !== "same") changes += count ?? 0;
-          },
-        }),
-      );
-      return changes;
-    },
+    isNew,
+    preview: (refresh = false) =>
+      told("preview", refresh, (onEvent) => stack.preview({ refresh, onEvent })),
     async up(refresh = false) {
-      const options = { configFile, refresh, suppressOutputs: true, suppressProgress: true };
-      const result = await watched("up", say, (onOutput, onEvent) =>
-        stack.up({ ...options, onOutput, onEvent }),
-      );
-      return result.outputs;
+      let outputs: OutputMap = {};
+      await told("up", refresh, async (onEvent) => {
+        outputs = (await stack.up({ refresh, onEvent })).outputs;
+      });
+      return outputs;
     },
     async destroy() {
-      await watched("destroy", say, (onOutput, onEvent) =>
-        stack.destroy({ configFile, onOutput, onEvent, suppressProgress: true }),
-      );
-      // Forgetting a stack deletes its stack file, which must not be the repository's.
-      await elsewhere.workspace.removeStack(stackName);
+      await told("destroy", false, (onEvent) => stack.destroy({ onEvent }));
+      await stack.workspace.removeStack(stackName);
       await rm(projectFolder, { recursive: true });
     },
   };
-}
-
-type Operation<T> = (
-  onOutput: (text: string) => void,
-  onEvent: (event: EngineEvent) => void,
-) => Promise<T>;
-
-/** Shows what the engine says, and after five seconds of silence what it is still working on. */
-async function watched<T>(name: string, say: Say, operation: Operation<T>): Promise<T> {
-  const working = new Map<string, number>();
-  let lastNews = Date.now();
-  const onOutput = (text: string) => {
-    lastNews = Date.now();
-    for (const line of text.split("\n")) if (line.trim() !== "") say(`  ${line}`);
-  };
-  const onEvent = (event: EngineEvent) => {
-    const started = event.resourcePreEvent?.metadata;
-    const ended = (event.resOutputsEvent ?? event.resOpFailedEvent)?.metadata;
-    if (started && started.op !== "same") working.set(started.urn, Date.now());
-    if (ended) working.delete(ended.urn);
-  };
-  const clock = setInterval(() => {
-    if (Date.now() - lastNews < 5000) return;
-    lastNews = Date.now();
-    const busy = [...working].map(
-      ([urn, since]) => `${urn.split("::").at(-1)} (${((Date.now() - since) / 1000).toFixed(0)} s)`,
-    );
-    say(`  ${name}: still at it${busy.length > 0 ? `: ${busy.join(", ")}` : ""}`);
-  }, 500);
-  say(`pulumi ${name}`);
-  try {
-    return await operation(onOutput, onEvent);
-  } finally {
-    clearInterval(clock);
-  }
 }
 
 /** Plugins are shared with the user's own Pulumi; everything else stays apart. */
