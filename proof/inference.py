@@ -268,7 +268,7 @@ def prove_on_device(onnxruntime, numpy, model, picture, reference, provider, dev
             onnxruntime, model, picture, provider, device, errors
         )
     except Exception as error:  # ONNX Runtime's errors have no common class over its releases.
-        errors.append(str(error))
+        errors.extend(str(error).splitlines())
         raise ProofFailed("%s failed on device %s" % (provider, device), errors, hint_for(errors))
     elsewhere = sorted(
         operator

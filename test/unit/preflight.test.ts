@@ -1,0 +1,587 @@
+import { describe, expect, it } from "vitest";
+
+import type { CommandResult, Run } from "../../preflight/command";
+import { detectCards, lookUpContainerAddress, preflight } from "../../preflight";
+import { parseContainer, parseEngineInfo } from "../../preflight/engine";
+import { parseSurvey, shellOn, surveyScript } from "../../preflight/host";
+import { checkContainerName, checkHost, checkNetwork } from "../../preflight/hostChecks";
+import { isDriverAtLeast, parseNvidiaSmi } from "../../preflight/nvidia";
+import type { HostSettings, Settings } from "../../settings";
+
+/** `docker info --format '{{json .}}'`, shortened to what matters, as engines really answer. */
+const engineAnswers = {
+  debian12: {
+    ServerVersion: "20.10.24+dfsg1",
+    Architecture: "x86_64",
+    Runtimes: { "io.containerd.runc.v2": {}, runc: {} },
+    DockerRootDir: "/var/lib/docker",
+    OperatingSystem: "Debian GNU/Linux 12 (bookworm)",
+    Swarm: { LocalNodeState: "inactive" },
+  },
+  withToolkit: {
+    ServerVersion: "27.5.1",
+    Architecture: "x86_64",
+    Runtimes: { nvidia: { path: "nvidia-container-runtime" }, runc: {} },
+    CDISpecDirs: ["/etc/cdi", "/var/run/cdi"],
+    DockerRootDir: "/var/lib/docker",
+    OperatingSystem: "Ubuntu 24.04.2 LTS",
+  },
+  withCdi: {
+    ServerVersion: "29.0.2",
+    Architecture: "x86_64",
+    Runtimes: { runc: {} },
+    CDISpecDirs: ["/etc/cdi", "/var/run/cdi"],
+    DiscoveredDevices: [{ Source: "cdi", ID: "nvidia.com/gpu=0" }],
+    DockerRootDir: "/var/lib/docker",
+    OperatingSystem: "NixOS 25.11",
+  },
+  board: {
+    ServerVersion: "26.1.4",
+    Architecture: "aarch64",
+    Runtimes: { runc: {} },
+    DockerRootDir: "/var/lib/docker",
+    OperatingSystem: "Armbian 24.11.1 bookworm",
+  },
+  ancient: { ServerVersion: "18.09.1", Architecture: "x86_64", Runtimes: { runc: {} } },
+};
+
+const engine = (name: keyof typeof engineAnswers) =>
+  parseEngineInfo(JSON.stringify(engineAnswers[name]))!;
+
+const uuid = "GPU-8e5e22a2-43f2-1f6d-52f6-0d3bb5e0a5f4";
+const otherUuid = "GPU-0c1f7f0e-11aa-2bb3-44cc-55dd66ee77ff";
+const nvidia = (...cards: string[]) =>
+  [...cards.map((card) => `nvidia ${card}`), "nvidia-exit 0"].join("\n");
+
+/** What the survey's script prints on hosts of many kinds. */
+const surveys = {
+  gtx750ti: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 750 Ti, 535.183.01, 1999, 5.0`)}`,
+  gtx750tiOldDriver: `free 52428800\ntoolkit nvidia-container-runtime-hook\n${nvidia(`0, ${uuid}, GeForce GTX 750 Ti, 440.100, 2002`)}`,
+  gtx750tiDriver450: `free 52428800\ntoolkit nvidia-container-runtime-hook\n${nvidia(`0, ${uuid}, GeForce GTX 750 Ti, 450.119.03, 2002`)}`,
+  gtx1060: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 1060 3GB, 570.133.07, 3072, 6.1`)}`,
+  gtx1060OldDriver: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 1060 3GB, 470.256.02, 3019, 6.1`)}`,
+  twoCards: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce RTX 3060, 570.133.07, 12288, 8.6`, `1, ${otherUuid}, NVIDIA GeForce GTX 750 Ti, 570.133.07, 2048, 5.0`)}`,
+  unknownOldCard: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, GeForce 610M Special, 390.157, 1024`)}`,
+  noDriver: "free 52428800\ntoolkit nvidia-ctk\nnvidia-exit 127",
+  brokenDriver:
+    "free 52428800\ntoolkit nvidia-ctk\nnvidia NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.\nnvidia-exit 9",
+  mismatch:
+    "free 52428800\ntoolkit nvidia-ctk\nnvidia Failed to initialize NVML: Driver/library version mismatch\nnvidia NVML library version: 535.183\nnvidia-exit 18",
+  noDevices: "free 52428800\ntoolkit nvidia-ctk\nnvidia No devices were found\nnvidia-exit 6",
+  noToolkit: `free 52428800\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 750 Ti, 535.183.01, 1999, 5.0`)}`,
+  fullDisk: `free 2097152\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 750 Ti, 535.183.01, 1999, 5.0`)}`,
+  intel:
+    "path /dev/dri\npath /dev/bus/usb\nrender /dev/dri/renderD128\nfree 52428800\nnvidia-exit 127",
+  intelWithoutRenderNode: "path /dev/dri\npath /dev/bus/usb\nfree 52428800\nnvidia-exit 127",
+  wsl: "path /dev/dri\npath /dev/dxg\npath /usr/lib/wsl\npath /dev/bus/usb\nrender /dev/dri/renderD128\nfree 52428800\nnvidia-exit 127",
+  mali: "path /dev/mali0\npath /lib/firmware/mali_csffw.bin\npath /usr/lib/libmali.so\nfree 52428800\nnvidia-exit 127",
+  maliWithoutLibrary: "path /dev/mali0\nfree 52428800\nnvidia-exit 127",
+  amd: "path /dev/dri\npath /dev/kfd\nrender /dev/dri/renderD128\nfree 52428800\nnvidia-exit 127",
+  bare: "free 52428800\nnvidia-exit 127",
+};
+
+const attic = {
+  name: "attic",
+  dockerHost: "unix:///var/run/docker.sock",
+  accelerator: "cuda",
+  card: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
+  image: { kind: "legacy", generation: "kepler-maxwell" },
+  gpus: undefined,
+  containerName: "immich_machine_learning",
+  network: "immich_default",
+} as unknown as HostSettings;
+
+const official = { kind: "pulled", reference: "ghcr.io/immich-app/x" } as const;
+
+function messages(
+  host: Partial<HostSettings>,
+  survey: keyof typeof surveys,
+  engineName: keyof typeof engineAnswers = "withToolkit",
+): string[] {
+  const findings = checkHost(
+    { ...attic, ...host },
+    engine(engineName),
+    parseSurvey(surveys[survey]),
+  );
+  return findings.map(({ severity, message }) => `${severity}: ${message}`);
+}
+
+describe("checkHost", () => {
+  it.each([
+    ["a GTX 750 Ti with a current driver", {}, "gtx750ti", "withToolkit"],
+    ["a GTX 750 Ti whose driver does not know compute_cap", {}, "gtx750tiDriver450", "withToolkit"],
+    ["a newer card on an older runtime", { card: undefined }, "gtx1060", "withToolkit"],
+    ["a toolkit that only left its hook", {}, "gtx750ti", "debian12"],
+    [
+      "a toolkit known by CDI alone",
+      { gpus: { cdi: ["nvidia.com/gpu=0"] } },
+      "noToolkit",
+      "withCdi",
+    ],
+    ["the second of two cards, by index", { gpus: { ids: ["1"] } }, "twoCards", "withToolkit"],
+    ["the second of two cards, by UUID", { gpus: { ids: [otherUuid] } }, "twoCards", "withToolkit"],
+    [
+      "no accelerator on a bare machine",
+      { accelerator: "cpu", card: undefined, image: official },
+      "bare",
+      "debian12",
+    ],
+    [
+      "an Intel GPU",
+      { accelerator: "openvino", card: undefined, image: official },
+      "intel",
+      "debian12",
+    ],
+    [
+      "an Intel GPU under WSL2",
+      { accelerator: "openvino-wsl", card: undefined, image: official },
+      "wsl",
+      "debian12",
+    ],
+    ["a Mali GPU", { accelerator: "armnn", card: undefined, image: official }, "mali", "board"],
+    ["an AMD GPU", { accelerator: "rocm", card: undefined, image: official }, "amd", "debian12"],
+  ] as [string, Partial<HostSettings>, keyof typeof surveys, keyof typeof engineAnswers][])(
+    "finds nothing wrong with %s",
+    (_kind, host, survey, engineName) => {
+      expect(messages(host, survey, engineName)).toEqual([]);
+    },
+  );
+
+  it.each([
+    [
+      "a missing driver",
+      {},
+      "noDriver",
+      [
+        "mistake: NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; open kernel modules do not serve cards before Turing",
+      ],
+    ],
+    [
+      "a driver that is not loaded",
+      {},
+      "brokenDriver",
+      [
+        expect.stringMatching(
+          /^mistake: NVIDIA's driver does not work \(nvidia-smi: NVIDIA-SMI has failed because/,
+        ),
+      ],
+    ],
+    [
+      "a driver updated without a restart",
+      {},
+      "mismatch",
+      [
+        expect.stringMatching(
+          /Driver\/library version mismatch\): restart the machine after a driver update/,
+        ),
+      ],
+    ],
+    [
+      "a driver that finds no card",
+      {},
+      "noDevices",
+      [
+        expect.stringMatching(
+          /No devices were found.*check that the driver still supports the card/,
+        ),
+      ],
+    ],
+    [
+      "a driver too old for CUDA 11.8",
+      {},
+      "gtx750tiOldDriver",
+      ["mistake: the NVIDIA driver 440.100 is too old for CUDA 11.8; 450.80.02 or newer is needed"],
+    ],
+    [
+      "a driver too old for Immich's own image",
+      { image: official, card: undefined },
+      "gtx1060OldDriver",
+      ["mistake: the NVIDIA driver 470.256.02 is too old for CUDA 12.2; 535 or newer is needed"],
+    ],
+    [
+      "a card the runtime has no code for",
+      { image: { kind: "legacy", generation: "pascal-volta" }, card: undefined },
+      "gtx750ti",
+      [
+        expect.stringMatching(
+          /^mistake: runtime pascal-volta has no code for NVIDIA GeForce GTX 750 Ti \(compute capability 5\.0\)/,
+        ),
+      ],
+    ],
+    [
+      "another card than the stack file says",
+      {},
+      "gtx1060",
+      [
+        "mistake: the stack file says GeForce GTX 750 Ti, but the host has NVIDIA GeForce GTX 1060 3GB (compute capability 6.1); correct gpu, or set gpu: auto",
+      ],
+    ],
+    [
+      "less video memory than the stack file counts on",
+      { card: { computeCapability: "6.1", videoMemory: 6144 }, image: official },
+      "gtx1060",
+      [
+        "mistake: the stack file counts on 6144 MiB of video memory, but NVIDIA GeForce GTX 1060 3GB has 3072 MiB; set videoMemory: 3072",
+      ],
+    ],
+    [
+      "a card number the host does not have",
+      { gpus: { ids: ["3"] } },
+      "twoCards",
+      [
+        "mistake: gpus.ids names 3, but the host has 0 (NVIDIA GeForce RTX 3060), 1 (NVIDIA GeForce GTX 750 Ti)",
+      ],
+    ],
+    [
+      "more cards than there are",
+      { gpus: { count: 2 } },
+      "gtx750ti",
+      ["mistake: gpus.count asks for 2 cards, but the host has 0 (NVIDIA GeForce GTX 750 Ti)"],
+    ],
+    [
+      "little disk, without stopping",
+      {},
+      "fullDisk",
+      [
+        "warning: only 2.0 GiB are free in /var/lib/docker; an image for cuda takes up to 8 GiB unless it is there already",
+      ],
+    ],
+    [
+      "an Intel GPU without its driver",
+      { accelerator: "openvino", card: undefined, image: official },
+      "intelWithoutRenderNode",
+      [
+        "mistake: /dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
+      ],
+    ],
+  ] as [string, Partial<HostSettings>, keyof typeof surveys, unknown[]][])(
+    "reports %s",
+    (_kind, host, survey, expected) => {
+      expect(messages(host, survey)).toEqual(expected);
+    },
+  );
+
+  it("reports a missing toolkit", () => {
+    expect(messages({}, "noToolkit", "debian12")).toEqual([
+      expect.stringMatching(/^mistake: the NVIDIA Container Toolkit is missing: https/),
+    ]);
+  });
+
+  it("reports everything that is missing at once", () => {
+    const found = messages({ accelerator: "armnn", card: undefined, image: official }, "bare");
+    expect(found).toEqual([
+      "mistake: the machine is amd64, but Immich's image for armnn exists only for arm64",
+      expect.stringMatching(/^mistake: the Mali kernel driver \(\/dev\/mali0\) is missing/),
+      expect.stringMatching(
+        /^mistake: the closed-source Mali library \(\/usr\/lib\/libmali\.so\) is missing/,
+      ),
+    ]);
+  });
+
+  it("does not ask for the Mali firmware, which not every driver needs", () => {
+    const found = messages(
+      { accelerator: "armnn", card: undefined, image: official },
+      "maliWithoutLibrary",
+      "board",
+    );
+    expect(found).toEqual([expect.stringContaining("libmali.so")]);
+  });
+
+  it("reports an engine that is too old, and one without CDI", () => {
+    expect(messages({ accelerator: "cpu", image: official }, "bare", "ancient")).toEqual([
+      expect.stringMatching(/^mistake: Docker 18\.09\.1 is too old; 20\.10 or newer is needed/),
+    ]);
+    expect(messages({ gpus: { cdi: ["nvidia.com/gpu=0"] } }, "gtx750ti", "debian12")).toEqual([
+      expect.stringMatching(/^mistake: gpus\.cdi needs Docker 25 or newer/),
+    ]);
+  });
+
+  it("says that a machine behind tcp:// was not looked at", () => {
+    const remote = { ...attic, dockerHost: "tcp://box:2376" };
+    expect(checkHost(remote, engine("withToolkit"), undefined)).toEqual([
+      {
+        severity: "warning",
+        message:
+          "tcp://box:2376 leads to the engine only, so the NVIDIA GPU of its machine was not checked",
+      },
+    ]);
+  });
+});
+
+describe("checkContainerName", () => {
+  const owner = { project: "immich-ml", stack: "dev" };
+  const container = (labels: Record<string, string>) =>
+    parseContainer(JSON.stringify([{ Id: "1", Config: { Labels: labels } }]))!;
+  const said = (labels: Record<string, string>) =>
+    checkContainerName(attic, container(labels), owner).map(({ message }) => message);
+
+  it("accepts a free name and this stack's own container", () => {
+    expect(checkContainerName(attic, undefined, owner)).toEqual([]);
+    expect(said({ "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" })).toEqual(
+      [],
+    );
+  });
+
+  it("says how docker compose hands its container over", () => {
+    expect(
+      said({
+        "com.docker.compose.project": "immich",
+        "com.docker.compose.service": "immich-machine-learning",
+        "com.docker.compose.project.working_dir": "/srv/immich",
+        "com.docker.compose.project.config_files": "/srv/immich/docker-compose.yml",
+      }),
+    ).toEqual([
+      "the container name immich_machine_learning is taken by docker compose's service immich-machine-learning. To hand it over: in /srv/immich run docker compose rm --stop --force immich-machine-learning, then delete the service from /srv/immich/docker-compose.yml; its volume and models stay. Or give this host another containerName",
+    ]);
+  });
+
+  it("refuses another stack's container and a stranger's", () => {
+    expect(said({ "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "other" })).toEqual([
+      "the container name immich_machine_learning is taken by stack immich-ml/other: give this host another containerName, or destroy that stack first",
+    ]);
+    expect(said({})).toEqual([expect.stringContaining("docker rm -f immich_machine_learning")]);
+  });
+});
+
+describe("checkNetwork", () => {
+  it("names the networks there are when the one to join is missing", () => {
+    expect(checkNetwork(attic, ["bridge", "host", "none", "immich_default"])).toEqual([]);
+    expect(checkNetwork(attic, ["bridge", "host", "none", "photos_default"])).toEqual([
+      {
+        severity: "mistake",
+        message:
+          "the network immich_default does not exist; there are bridge, photos_default. Start Immich first (docker compose up -d), or correct immich.network",
+      },
+    ]);
+  });
+});
+
+describe("parseNvidiaSmi", () => {
+  it("takes the compute capability of an old driver's card from the catalogue", () => {
+    expect(parseNvidiaSmi(`0, ${uuid}, GeForce GTX 750 Ti, 390.157, 2002`, 0)).toEqual({
+      kind: "cards",
+      cards: [
+        {
+          index: 0,
+          uuid,
+          name: "GeForce GTX 750 Ti",
+          driver: "390.157",
+          videoMemory: 2002,
+          computeCapability: "5.0",
+        },
+      ],
+    });
+  });
+
+  it("leaves out what neither the driver nor the catalogue tells", () => {
+    const answer = parseNvidiaSmi(`0, ${uuid}, Some Unknown Card, 580.65.06, [N/A], [N/A]`, 0);
+    expect(answer).toMatchObject({
+      cards: [{ videoMemory: undefined, computeCapability: undefined }],
+    });
+  });
+
+  it.each([
+    ["", 0],
+    ["No devices were found", 0],
+    ["a new format nobody knows", 0],
+    ["Unable to determine the device handle for GPU 0000:01:00.0: Unknown Error", 15],
+  ])("takes %j (exit code %i) for a failure", (output, code) => {
+    expect(parseNvidiaSmi(output, code).kind).toBe("failed");
+  });
+});
+
+describe("isDriverAtLeast", () => {
+  it.each([
+    ["535.183.01", "535", true],
+    ["450.80.02", "450.80.02", true],
+    ["450.57", "450.80.02", false],
+    ["1000.1", "535", true],
+    ["20.10.24+dfsg1", "20.10", true],
+    ["19.03.15", "20.10", false],
+  ])("%s against %s: %s", (driver, minimum, expected) => {
+    expect(isDriverAtLeast(driver, minimum)).toBe(expected);
+  });
+});
+
+describe("shellOn", () => {
+  it("runs directly, by ssh, or not at all", () => {
+    expect(shellOn("unix:///var/run/docker.sock")).toEqual(["sh", "-s"]);
+    expect(shellOn("ssh://me@box:2222")).toEqual([
+      "ssh",
+      "-o",
+      "BatchMode=yes",
+      "-o",
+      "ConnectTimeout=10",
+      "-p",
+      "2222",
+      "--",
+      "me@box",
+      "sh",
+      "-s",
+    ]);
+    expect(shellOn("tcp://box:2376")).toBeUndefined();
+  });
+});
+
+describe("surveyScript", () => {
+  it("keeps a strange folder in its place", () => {
+    expect(surveyScript("/mnt/my 'disk'")).toContain(`df -Pk '/mnt/my '\\''disk'\\'''`);
+  });
+});
+
+describe("lookUpContainerAddress", () => {
+  const database = parseContainer(
+    JSON.stringify([
+      {
+        Id: "1",
+        State: { Running: true },
+        NetworkSettings: {
+          Networks: {
+            other: { IPAddress: "172.19.0.2" },
+            immich_default: { IPAddress: "172.18.0.3" },
+          },
+          Ports: { "5432/tcp": [{ HostIp: "0.0.0.0", HostPort: "15432" }], "80/tcp": null },
+        },
+      },
+    ]),
+  )!;
+  const at = (endpoint: string, more = {}) =>
+    lookUpContainerAddress(database, { port: 5432, network: "immich_default", endpoint, ...more });
+
+  it("takes the address in Immich's own network on the local engine", () => {
+    expect(at("unix:///var/run/docker.sock")).toEqual({ host: "172.18.0.3", port: 5432 });
+  });
+
+  it("takes the published port on a remote engine and in Docker Desktop", () => {
+    expect(at("ssh://me@box:22")).toEqual({ host: "box", port: 15432 });
+    expect(at("unix:///x.sock", { isVirtualMachine: true })).toEqual({
+      host: "127.0.0.1",
+      port: 15432,
+    });
+  });
+
+  it("finds no way where nothing is published", () => {
+    expect(
+      lookUpContainerAddress(
+        { ...database, published: {} },
+        { port: 5432, endpoint: "tcp://box:2375" },
+      ),
+    ).toBeUndefined();
+  });
+});
+
+/** Answers as several hosts would, by the engine's address. */
+function world(hosts: Record<string, { info: object | undefined; survey?: string }>): Run {
+  const done = (stdout: string): CommandResult => ({ code: 0, stdout, stderr: "" });
+  return (program, parameters, options) => {
+    const endpoint = options?.environment?.["DOCKER_HOST"];
+    if (program !== "docker") {
+      const host = Object.entries(hosts).find(([key]) =>
+        parameters.includes(new URL(key).hostname),
+      );
+      return Promise.resolve(
+        done(host?.[1].survey ?? hosts["unix:///var/run/docker.sock"]?.survey ?? ""),
+      );
+    }
+    const host = hosts[endpoint!];
+    if (!host?.info) {
+      return Promise.resolve({
+        code: 1,
+        stdout: "",
+        stderr: `Cannot connect to the Docker daemon at ${endpoint}.`,
+      });
+    }
+    if (parameters[0] === "info") return Promise.resolve(done(JSON.stringify(host.info)));
+    if (parameters[0] === "network") return Promise.resolve(done("bridge\nimmich_default\n"));
+    return Promise.resolve({ code: 1, stdout: "", stderr: "No such container" });
+  };
+}
+
+const local = "unix:///var/run/docker.sock";
+const settings = (hosts: HostSettings[], preflightMode = "enforce") =>
+  ({
+    project: "immich-ml",
+    stack: "dev",
+    hosts,
+    preflight: preflightMode,
+    models: undefined,
+  }) as unknown as Settings;
+
+describe("preflight", () => {
+  const remote = { ...attic, name: "cellar", dockerHost: "ssh://me@cellar" };
+  const run = world({
+    [local]: { info: engineAnswers.withToolkit, survey: surveys.noDriver },
+    "ssh://me@cellar": { info: undefined },
+  });
+
+  it("names every host that is not ready, all at once, before anything is changed", async () => {
+    await expect(preflight(settings([attic, remote]), run)).rejects.toThrow(
+      /nothing was changed.*\n {2}attic: NVIDIA's driver is missing.*\n {2}cellar: Docker at ssh:\/\/me@cellar does not answer/,
+    );
+  });
+
+  it("goes on when it may only warn, and does not look when it is off", async () => {
+    await expect(preflight(settings([attic, remote], "warn"), run)).resolves.toMatchObject({
+      database: undefined,
+    });
+    const untouched: Run = () => Promise.reject(new Error("looked"));
+    await expect(preflight(settings([attic], "off"), untouched)).resolves.toEqual({
+      database: undefined,
+      optionalMounts: {},
+    });
+  });
+
+  it("tells which optional mounts a host has", async () => {
+    const board = {
+      ...attic,
+      accelerator: "armnn",
+      card: undefined,
+      image: official,
+    } as HostSettings;
+    const found = await preflight(
+      settings([board]),
+      world({ [local]: { info: engineAnswers.board, survey: surveys.mali } }),
+    );
+    expect(found.optionalMounts).toEqual({ attic: ["/lib/firmware/mali_csffw.bin"] });
+  });
+});
+
+describe("detectCards", () => {
+  const undecided = { ...attic, card: undefined, image: undefined };
+  const detect = (survey: string, host: Partial<HostSettings> = {}) =>
+    detectCards(
+      settings([{ ...undecided, ...host }]),
+      world({ [local]: { info: engineAnswers.withToolkit, survey } }),
+    );
+
+  it("tells the card of a host with gpu: auto, and asks no other host", async () => {
+    expect(await detect(surveys.gtx750ti)).toEqual({
+      attic: { name: "NVIDIA GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 1999 },
+    });
+    const untouched: Run = () => Promise.reject(new Error("asked"));
+    expect(await detectCards(settings([attic]), untouched)).toEqual({});
+  });
+
+  it("takes the oldest of the cards the container will get", async () => {
+    expect((await detect(surveys.twoCards))["attic"]?.computeCapability).toBe("8.6");
+    expect(
+      (await detect(surveys.twoCards, { gpus: { count: -1 } }))["attic"]?.computeCapability,
+    ).toBe("5.0");
+    expect(
+      (await detect(surveys.twoCards, { gpus: { ids: ["1"] } }))["attic"]?.computeCapability,
+    ).toBe("5.0");
+  });
+
+  it("asks for the compute capability where an old driver does not tell it", async () => {
+    await expect(detect(surveys.unknownOldCard)).rejects.toThrow(
+      /attic: this driver does not tell the compute capability of GeForce 610M Special/,
+    );
+  });
+
+  it.each([
+    ["noDriver", /attic: there is no nvidia-smi/],
+    ["brokenDriver", /attic: nvidia-smi: NVIDIA-SMI has failed/],
+  ] as const)("refuses a host with %s", async (survey, message) => {
+    await expect(detect(surveys[survey])).rejects.toThrow(message);
+  });
+});
