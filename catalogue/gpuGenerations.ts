@@ -135,7 +135,7 @@ export function generationFor(
   if (!generation || capability >= 75) {
     return {
       kind: "unsupported",
-      reason: `Immich ${formatImmichVersion(immichVersion)} has no CUDA image known here`,
+      reason: `Immich ${formatImmichVersion(immichVersion)} has no CUDA image; the first is v1.94.0`,
     };
   }
   return { kind: "generation", generation };

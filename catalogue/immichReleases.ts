@@ -6,19 +6,23 @@ export interface OfficialCudaRuntime {
   readonly since: string;
   /** Version of onnxruntime-gpu in Immich's lock. */
   readonly onnxRuntime: string;
-  /** Oldest compute capability with machine code in that wheel. */
+  /** Oldest compute capability with machine code in that wheel and in the image's cuDNN. */
   readonly minimumComputeCapability: string;
 }
 
 /**
- * From machine-learning/uv.lock at the release commits of v2.2.0 to v3.1.0; the oldest capability
- * from the machine code in the wheel of that version. Newest first.
+ * From the locks in machine-learning/ at the release commits of v1.94.0, the first with CUDA, to
+ * v3.1.0; the oldest capability from the machine code in the wheel of that version. v2.1.0 came
+ * with cuDNN 9.14, which has none for cards before 7.5 (immich-app/immich#22982). Newest first.
  */
 export const officialCudaRuntimes: readonly OfficialCudaRuntime[] = [
   { since: "3.0.0", onnxRuntime: "1.26.0", minimumComputeCapability: "6.0" },
   { since: "2.6.0", onnxRuntime: "1.24.1", minimumComputeCapability: "6.0" },
   { since: "2.5.0", onnxRuntime: "1.23.2", minimumComputeCapability: "6.0" },
   { since: "2.2.0", onnxRuntime: "1.19.2", minimumComputeCapability: "5.2" },
+  { since: "2.1.0", onnxRuntime: "1.19.2", minimumComputeCapability: "7.5" },
+  { since: "1.120.0", onnxRuntime: "1.19.2", minimumComputeCapability: "5.2" },
+  { since: "1.94.0", onnxRuntime: "1.16.3", minimumComputeCapability: "5.2" },
 ];
 
 /** The newest release whose lock was read: what comes after may have dropped more cards. */

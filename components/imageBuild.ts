@@ -7,6 +7,7 @@ import {
   gpuGenerations,
   immichVersionProblem,
 } from "../catalogue/gpuGenerations";
+import { type ImageMirror, mirrored } from "../catalogue/imageMirror";
 import { officialImage } from "../catalogue/immichReleases";
 import { formatImmichVersion, parseImmichVersion } from "../catalogue/immichVersion";
 
@@ -22,7 +23,7 @@ export interface ImageBuildRequest {
   readonly owner?: string | undefined;
   readonly pythonImage?: string | undefined;
   readonly immichImage?: string | undefined;
-  readonly imageMirror?: string | Readonly<Record<string, string>> | undefined;
+  readonly imageMirror?: ImageMirror | undefined;
   readonly packageIndex?: string | undefined;
   readonly aptMirror?: string | undefined;
   readonly caCertificate?: string | undefined;
@@ -92,22 +93,6 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
   );
   const tag = `${formatImmichVersion(version)}-onnxruntime${generation.onnxRuntime}-${contentHash}`;
   return { reference: `${generation.imageName}:${tag}`, contentHash, buildArgs };
-}
-
-/**
- * The same image from a mirror. A string stands before the whole reference, as pull-through mirrors
- * of several registries want it (`mirror.example.org/ghcr.io/…`); a record replaces single
- * registries (`{ "docker.io": "mirror.example.org" }`).
- */
-function mirrored(
-  reference: string,
-  mirror: string | Readonly<Record<string, string>> | undefined,
-): string {
-  if (mirror === undefined) return reference;
-  if (typeof mirror === "string") return `${mirror.replace(/\/+$/, "")}/${reference}`;
-  const slash = reference.indexOf("/");
-  const replacement = mirror[reference.slice(0, slash)];
-  return replacement ? replacement.replace(/\/+$/, "") + reference.slice(slash) : reference;
 }
 
 function optional(name: string, value: string | undefined): Record<string, string> {

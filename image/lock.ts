@@ -1,0 +1,103 @@
+/**
+ * Resolves the image's Python packages and writes a hash lock for each GPU generation and each
+ * major version of Immich, and one for each generation's CUDA libraries.
+ *
+ *     npm run lock:image            all of them
+ *     npm run lock:image -- --check  fails when one is not what it would be resolved to now
+ *
+ * Needs Python 3 with venv; `uv`, which resolves, is installed into a folder of its own. Resolution
+ * sees PyPI as it was on `packagesUntil`, so it gives the same locks on any day and machine.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import {
+  type GpuGeneration,
+  gpuGenerations,
+  lockedImmichMajors,
+} from "../catalogue/gpuGenerations";
+
+// Of the newest Immich release whose dependencies were read, v3.1.0.
+const packagesUntil = "2026-07-27";
+const uvVersion = "0.13.9";
+// glibc 2.36 of Debian 12 runs wheels for 2.28 and older.
+const platform = "x86_64-manylinux_2_28";
+
+const requirements = join(__dirname, "requirements");
+
+interface Lock {
+  /** Name in requirements/locks. */
+  readonly name: string;
+  /** Names in requirements/. */
+  readonly inputs: readonly string[];
+  readonly python: string;
+  readonly options: readonly string[];
+}
+
+function locksOf(generation: GpuGeneration): Lock[] {
+  return [
+    {
+      name: `${generation.name}-cuda.txt`,
+      inputs: [`${generation.name}-cuda.in`],
+      python: generation.python,
+      // NVIDIA's packages depend on each other by what could be used, not by what is loaded.
+      options: ["--no-deps"],
+    },
+    ...lockedImmichMajors.map((major) => ({
+      name: `${generation.name}-v${major}.txt`,
+      inputs: [`immich-v${major}.in`, `${generation.name}.in`],
+      python: generation.python,
+      options: ["--override", "overrides.txt"],
+    })),
+  ];
+}
+
+function resolve(uv: string, lock: Lock): string {
+  const packages = execFileSync(
+    uv,
+    [
+      ...["pip", "compile", ...lock.inputs, ...lock.options],
+      ...["--python-version", lock.python, "--python-platform", platform],
+      ...["--exclude-newer", packagesUntil, "--only-binary", ":all:", "--generate-hashes"],
+      // Not to be moved by the machine: no annotations of where something came from.
+      ...["--no-header", "--no-annotate", "--no-emit-index-url", "--no-config", "--quiet"],
+    ],
+    { cwd: requirements, encoding: "utf8", maxBuffer: 2 ** 26 },
+  );
+  return `# Made by npm run lock:image from ${lock.inputs.join(" and ")}; not to be edited.\n${packages}`;
+}
+
+function withUv<Result>(use: (uv: string) => Result): Result {
+  const folder = mkdtempSync(join(tmpdir(), "immich-ml-lock-"));
+  try {
+    console.log(`installing uv ${uvVersion}`);
+    execFileSync("python3", ["-m", "venv", folder], { stdio: "inherit" });
+    const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    execFileSync(join(folder, "bin/python"), [...pip, `uv==${uvVersion}`], { stdio: "inherit" });
+    return use(join(folder, "bin/uv"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function main(check: boolean): number {
+  const stale = withUv((uv) => {
+    const changed: string[] = [];
+    for (const lock of Object.values(gpuGenerations).flatMap(locksOf)) {
+      const path = join(requirements, "locks", lock.name);
+      const content = resolve(uv, lock);
+      const same = existsSync(path) && readFileSync(path, "utf8") === content;
+      console.log(`${lock.name}: ${same ? "unchanged" : check ? "STALE" : "written"}`);
+      if (!same) changed.push(lock.name);
+      if (!same && !check) writeFileSync(path, content);
+    }
+    return changed;
+  });
+  if (!check || stale.length === 0) return 0;
+  console.error(`stale: ${stale.join(", ")}; run npm run lock:image and commit the result`);
+  return 1;
+}
+
+process.exitCode = main(process.argv.includes("--check"));
