@@ -1,0 +1,174 @@
+import { execFile } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+
+import { parseProof, proofCommand, waitingScript } from "../../proof/proof";
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs the proof's script with a `docker` of our own on the PATH.
+ *
+ * @param states what the container's state is in turn; the last one stays
+ * @param inference a shell script that stands for the Python program in the container
+ */
+function prove(
+  states: string[],
+  inference = `echo '{"ok": true, "provider": "CPUExecutionProvider", "devices": []}'`,
+  environment: Record<string, string> = {},
+): Promise<Ended> {
+  const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-proof-"));
+  folders.push(folder);
+  writeFileSync(join(folder, "states"), states.join("\n") + "\n");
+  writeFileSync(join(folder, "inference"), inference);
+  const docker = `#!/bin/sh
+case $1 in
+  inspect) head -n 1 "${folder}/states"
+    [ "$(wc -l <"${folder}/states")" -le 1 ] || sed -i 1d "${folder}/states" ;;
+  logs) echo "first line"; echo "RuntimeError: boom" >&2 ;;
+  exec) cat >"${folder}/stdin"; exec sh "${folder}/inference" ;;
+  *) exit 64 ;;
+esac
+`;
+  writeFileSync(join(folder, "docker"), docker);
+  chmodSync(join(folder, "docker"), 0o755);
+  return new Promise((resolve) => {
+    const child = execFile(
+      "sh",
+      ["-c", proofCommand],
+      {
+        env: {
+          PATH: `${folder}:${process.env["PATH"]}`,
+          IMMICH_ML_PROOF: waitingScript(),
+          IMMICH_ML_HOST: "attic",
+          IMMICH_ML_CONTAINER: "1a2b",
+          IMMICH_ML_EXPECTED: "CPUExecutionProvider",
+          IMMICH_ML_MODE: "enforce",
+          IMMICH_ML_TIMEOUT: "2",
+          ...environment,
+        },
+      },
+      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    );
+    child.stdin?.end("print('network')");
+  });
+}
+
+const healthy = "running 0 0 false healthy";
+
+describe("the proof's script", () => {
+  it("waits for health and answers with the result as its last line", async () => {
+    const ended = await prove(["running 0 0 false starting", healthy]);
+    expect(ended.stderr).toContain("attic: running, health starting, 0 s");
+    expect(ended.stderr).toContain("attic: healthy after 1 s");
+    expect(ended.stderr).toContain("attic: proven");
+    expect(parseProof(ended.stdout)).toMatchObject({ ok: true, provider: "CPUExecutionProvider" });
+    expect(ended.code).toBe(0);
+  });
+
+  it("hands the Python program on as it is", async () => {
+    const ended = await prove([healthy], `cat "$(dirname "$0")/stdin" >&2; echo '{"ok": true}'`);
+    expect(ended.stderr).toContain("print('network')");
+  });
+
+  it("proves a container without a health check as soon as it runs", async () => {
+    expect((await prove(["running 0 0 false none"])).code).toBe(0);
+  });
+
+  it.each([
+    ["ends", ["exited 0 1 false none"], "the container ended with exit code 1"],
+    ["runs out of memory", ["exited 0 137 true none"], "the container ran out of memory"],
+    [
+      "is unhealthy",
+      ["running 0 0 false unhealthy"],
+      "the container runs but its health check fails",
+    ],
+    [
+      "crashes in a loop",
+      [
+        "running 1 0 false starting",
+        "restarting 2 139 false starting",
+        "restarting 4 0 false starting",
+      ],
+      "the container restarts again and again (exit code 139)",
+    ],
+    [
+      "never becomes healthy",
+      ["running 0 0 false starting"],
+      "the container is not healthy after 2 s",
+    ],
+  ])("fails with the last log lines when the container %s", async (_what, states, message) => {
+    const ended = await prove(states);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain(
+      `attic: ${message}. The last lines of its log:\n  | first line\n  | RuntimeError: boom`,
+    );
+    expect(parseProof(ended.stdout)).toEqual({
+      ok: false,
+      error: message,
+      details: [],
+      hint: null,
+    });
+  });
+
+  it("does not take the restarts of earlier days for a crash loop", async () => {
+    expect((await prove(["running 41 0 false starting", "running 41 0 false healthy"])).code).toBe(
+      0,
+    );
+  });
+
+  it("fails on a proof that failed, and hands its result on", async () => {
+    const failure = `echo '{"ok": false, "error": "silent", "details": [], "hint": null}'; exit 1`;
+    const ended = await prove([healthy], failure);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain("attic: NOT PROVEN");
+    expect(parseProof(ended.stdout)).toMatchObject({ ok: false, error: "silent" });
+  });
+
+  it("only tells of a failed proof where it may only warn", async () => {
+    const failure = `echo '{"ok": false, "error": "silent", "details": [], "hint": null}'; exit 1`;
+    const mode = { IMMICH_ML_MODE: "warn" };
+    for (const ended of [
+      await prove([healthy], failure, mode),
+      await prove(["exited 0 1 false none"], "", mode),
+    ]) {
+      expect(ended.code).toBe(0);
+      expect(parseProof(ended.stdout).ok).toBe(false);
+    }
+  });
+
+  it("fails when ONNX Runtime crashes before there is a result", async () => {
+    const ended = await prove([healthy], "kill -SEGV $$");
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain("ONNX Runtime crashed");
+    expect(parseProof(ended.stdout)).toMatchObject({
+      ok: false,
+      error: expect.stringContaining("exit code 139") as string,
+    });
+  });
+
+  it("keeps its result readable whatever the image prints", async () => {
+    const ended = await prove([healthy], `printf 'no "python" \\\\ here\\t!'; exit 127`);
+    expect(ended.code).toBe(1);
+    expect(parseProof(ended.stdout)).toMatchObject({
+      error: "the proof ended with exit code 127 before it had a result: no python  here !",
+    });
+  });
+});
+
+describe("parseProof", () => {
+  it.each(["", "no result", "[1]", '"text"', "null"])("refuses %j", (output) => {
+    expect(() => parseProof(output)).toThrow("the proof ended without a result");
+  });
+});
