@@ -56,7 +56,8 @@ export function configurationStore(
   database: DatabaseAddress | undefined,
 ): ModelPresetArgs["store"] {
   const { immich, secrets } = settings;
-  if (immich.api) return { kind: "api", url: immich.api.url, apiKey: secrets.immichApiKey! };
+  if (immich.api)
+    return { kind: "api", url: immich.api.url, apiKey: pulumi.secret(secrets.immichApiKey!) };
   const { name, user, sslMode } = immich.database!;
   return {
     ...database!,
@@ -64,7 +65,7 @@ export function configurationStore(
     database: name,
     user,
     sslMode,
-    password: secrets.databasePassword!,
+    password: pulumi.secret(secrets.databasePassword!),
   };
 }
 

@@ -65,7 +65,7 @@ export class LegacyImage extends pulumi.ComponentResource {
    * @param opts a docker provider chooses the host that builds
    */
   constructor(name: string, args: LegacyImageArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("immich-ml:index:LegacyImage", name, args, opts);
+    super("immich-ml:index:LegacyImage", name, {}, opts);
 
     const context = pulumi.output(args.contextPath ?? "image");
     const owner = [pulumi.getProject(), pulumi.getStack(), name].join("/");

@@ -39,7 +39,7 @@ export class ModelCache extends pulumi.ComponentResource {
    * @param opts give a `docker.Provider` as `provider` for an engine that is not the local one.
    */
   constructor(name: string, args: ModelCacheArgs = {}, opts?: pulumi.ComponentResourceOptions) {
-    super("immich-ml:index:ModelCache", name, args, opts);
+    super("immich-ml:index:ModelCache", name, {}, opts);
 
     const volume = new docker.Volume(
       name,

@@ -65,7 +65,7 @@ export interface ModelPresetArgs {
   urls?: pulumi.Input<string>[];
 
   /** How Immich asks the ML servers whether they live (1.143 and newer). @default left as it is */
-  availabilityChecks?: AvailabilityChecks;
+  availabilityChecks?: AvailabilityChecks | undefined;
 
   /** Where Immich's configuration is kept. The API is the better way where a key is at hand. */
   store: DatabaseStore | ApiStore;
@@ -88,13 +88,15 @@ export interface ModelPresetArgs {
    * The container of the Immich server. It is restarted after a change in the database, which the
    * server would not see otherwise. @default none: the output `restart` says what to do
    */
-  serverContainer?: {
-    name: pulumi.Input<string>;
-    /** @default the local engine */
-    dockerHost?: pulumi.Input<string>;
-    /** How long it may take to come up again, in seconds. @default 300 */
-    timeout?: number;
-  };
+  serverContainer?:
+    | {
+        name: pulumi.Input<string>;
+        /** @default the local engine */
+        dockerHost?: pulumi.Input<string>;
+        /** How long it may take to come up again, in seconds. @default 300 */
+        timeout?: number;
+      }
+    | undefined;
 }
 
 /**
@@ -122,7 +124,8 @@ export class ModelPreset extends pulumi.ComponentResource {
    * @param opts `providers` must hold the postgresql provider of Immich's database when the store is one
    */
   constructor(name: string, args: ModelPresetArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("immich-ml:index:ModelPreset", name, args, opts);
+    // No inputs of the component itself: they would stand in the state, the password in clear.
+    super("immich-ml:index:ModelPreset", name, {}, opts);
 
     const settings = declaredSettings(args);
     const embeddings = args.embeddings ?? "clear";

@@ -3,12 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import {
-  type EngineEvent,
-  LocalWorkspace,
-  type OutputMap,
-  type Stack,
-} from "@pulumi/pulumi/automation";
+import { type EngineEvent, LocalWorkspace, type OutputMap } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 
 import { findEngine } from "../../rehearsal/withEngine";
@@ -58,7 +53,7 @@ export async function openEngineStack(options: {
   readonly config: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }): Promise<EngineStack> {
-  const { name } = options;
+  const name = `test-${options.name}`;
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-stack-"));
   const environment = {
     PULUMI_BACKEND_URL: `file://${folder}`,
@@ -102,7 +97,12 @@ export async function openEngineStack(options: {
     destroy: () => recorded((on) => stack.destroy({ ...common, ...on })),
     // By the copy: without a stack file beside the project the engine would write one.
     exportState: async () => JSON.stringify(await copied.exportStack(name)),
-    dispose: () => dispose(stack, folder, configFile),
+    dispose: async () => {
+      await stack.destroy({ configFile }).catch(() => undefined);
+      await rm(folder, { recursive: true, force: true });
+      // The engine leaves an empty stack file here when it is asked for the outputs.
+      await rm(path.join(repository, `Pulumi.${name}.yaml`), { force: true });
+    },
   };
 }
 
@@ -143,9 +143,4 @@ async function recorded(
     },
   });
   return { steps, differences, text, outputs: "outputs" in result ? (result.outputs ?? {}) : {} };
-}
-
-async function dispose(stack: Stack, folder: string, configFile: string): Promise<void> {
-  await stack.destroy({ configFile }).catch(() => undefined);
-  await rm(folder, { recursive: true, force: true });
 }
