@@ -1,15 +1,12 @@
-/** A request to Immich's API that did not go as it should. The message is for a person. */
-export class ImmichApiError extends Error {
-  /**
-   * @param status the answer's HTTP status, or undefined when no answer came.
-   */
-  constructor(
-    message: string,
-    readonly status?: number,
-  ) {
-    super(message);
-  }
-}
+/**
+ * A request to Immich's API that did not go as it should. The message is for a person. It is no class
+ * of its own: the engine keeps this code as text, and a class derived from Error loses its message
+ * on the way.
+ */
+export type ImmichApiError = Error & {
+  /** The answer's HTTP status, or undefined when no answer came. */
+  readonly status?: number;
+};
 
 /** Where Immich's API is and with which key it is asked. */
 export interface ImmichApi {
@@ -69,24 +66,25 @@ async function request<Answer>(
     });
     text = await response.text();
   } catch (error) {
-    throw new ImmichApiError(`Immich at ${base} ${networkMistake(error)}`);
+    throw apiError(`Immich at ${base} ${networkMistake(error)}`);
   }
   if (!response.ok) {
-    throw new ImmichApiError(
-      `Immich at ${base} ${refusal(response.status, text)}`,
-      response.status,
-    );
+    throw apiError(`Immich at ${base} ${refusal(response.status, text)}`, response.status);
   }
   try {
     return JSON.parse(text) as Answer;
   } catch {
     const what = /^\s*</.test(text) ? "a web page" : "something that is no whole JSON";
-    throw new ImmichApiError(
+    throw apiError(
       `Immich at ${base} answered ${method} /api${path} with ${what}: is this the address of the Immich ` +
         "server itself, e.g. http://immich_server:2283, and not of a login page or another service before it?",
       response.status,
     );
   }
+}
+
+function apiError(message: string, status?: number): ImmichApiError {
+  return Object.assign(new Error(message), status === undefined ? {} : { status });
 }
 
 function networkMistake(error: unknown): string {

@@ -1,0 +1,367 @@
+import { createHmac } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { LocalWorkspace, type EngineEvent, type Stack } from "@pulumi/pulumi/automation";
+import { Client } from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+
+import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
+import type { PostgresServer } from "../../rehearsal/postgres";
+import { findEngine } from "../../rehearsal/withEngine";
+import { missingEngine } from "../support/engineStack";
+import { startStandInImmich, type StandInImmich } from "../support/immichApi";
+import { startTestPostgres } from "../support/postgres";
+
+const program = path.join(__dirname, "presetProgram");
+
+const legacy = {
+  clip: { modelName: "ViT-B-32__openai" },
+  facialRecognition: { modelName: "buffalo_s" },
+  ocr: false,
+  concurrency: { smartSearch: 1, faceDetection: 1, ocr: 1 },
+};
+const clipPath = "{machineLearning,clip,modelName}";
+
+/** One run of the engine. */
+interface Run {
+  /** Operations other than `same`, as `update preset-settings`. */
+  readonly steps: string[];
+  /** What the engine and its plugins said. */
+  readonly text: string;
+}
+
+/** A stack of the preset's program with everything the engine ever said about it. */
+class PresetStack {
+  private said = "";
+  private constructor(
+    private readonly stack: Stack,
+    private readonly folder: string,
+  ) {}
+
+  static async open(name: string, config: Record<string, string>, secrets: Record<string, string>) {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-stack-"));
+    const found = await findEngine(console.log);
+    if ("missing" in found) throw new Error(found.missing);
+    const stack = await LocalWorkspace.createStack(
+      { stackName: name, workDir: program },
+      {
+        pulumiCommand: found.engine,
+        envVars: {
+          PULUMI_BACKEND_URL: `file://${folder}`,
+          PULUMI_CONFIG_PASSPHRASE: "test",
+          PULUMI_SKIP_UPDATE_CHECK: "true",
+        },
+      },
+    );
+    const opened = new PresetStack(stack, folder);
+    await opened.configure(config);
+    for (const [key, value] of Object.entries(secrets)) {
+      await stack.setConfig(key, { value, secret: true });
+    }
+    return opened;
+  }
+
+  async configure(config: Record<string, string>): Promise<void> {
+    for (const [key, value] of Object.entries(config)) await this.stack.setConfig(key, { value });
+  }
+
+  preview = (refresh = false) =>
+    this.run((on) => this.stack.preview({ ...on, refresh, diff: true, color: "never" }));
+  up = (refresh = false) => this.run((on) => this.stack.up({ ...on, refresh, color: "never" }));
+  destroy = () => this.run((on) => this.stack.destroy({ ...on, color: "never" }));
+  outputs = () => this.stack.outputs();
+
+  /** State and history as they are stored, and everything ever printed. */
+  async everythingKept(): Promise<string> {
+    const entries = await readdir(this.folder, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile() && !entry.name.endsWith(".attrs"));
+    const texts = files.map((file) => readFile(path.join(file.parentPath, file.name), "utf8"));
+    return (await Promise.all(texts)).join("\n") + this.said;
+  }
+
+  async dispose(): Promise<void> {
+    await this.stack.destroy().catch(() => undefined);
+    await this.stack.workspace.removeStack(this.stack.name, { force: true });
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async run(
+    work: (on: {
+      onOutput: (text: string) => void;
+      onError: (text: string) => void;
+      onEvent: (event: EngineEvent) => void;
+    }) => Promise<unknown>,
+  ): Promise<Run> {
+    const steps: string[] = [];
+    let text = "";
+    const keep = (more: string) => {
+      text += more;
+      this.said += more;
+    };
+    try {
+      await work({
+        onOutput: keep,
+        onError: keep,
+        onEvent: ({ resourcePreEvent }) => {
+          const step = resourcePreEvent?.metadata;
+          if (!step || ["same", "refresh", "read"].includes(step.op)) return;
+          if (step.type === "pulumi:pulumi:Stack") return;
+          steps.push(`${step.op} ${step.urn.split("::").at(-1)}`);
+        },
+      });
+    } catch (error) {
+      throw new Error(`${text}\n${(error as Error).message}`);
+    }
+    return { steps, text };
+  }
+}
+
+/** Which of the secrets stand in a text, each with what surrounds it. */
+function found(secrets: Record<string, string>, text: string): string[] {
+  return Object.entries(secrets).flatMap(([name, secret]) => {
+    const at = text.indexOf(secret);
+    return at < 0 ? [] : [`${name}: ${text.slice(Math.max(0, at - 200), at)}`];
+  });
+}
+
+/** The lines of a diff that are marked as different, without those of the stack and its outputs. */
+function differences(text: string): string[] {
+  return text
+    .split("--outputs:--")[0]!
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => /^[~+-] /.test(line) && !/pulumi|\d+ (to|unchanged)/.test(line));
+}
+
+describe.skipIf(missingEngine)("the preset in Immich's database, on the real engine", () => {
+  let server: PostgresServer;
+  let open: PresetStack[] = [];
+
+  beforeAll(async () => {
+    server = await startTestPostgres();
+  });
+  afterEach(async () => {
+    for (const stack of open) await stack.dispose();
+    open = [];
+  });
+  afterAll(() => server?.remove());
+
+  async function openStack(
+    immich: ImmichDatabase,
+    config: Record<string, string> = {},
+  ): Promise<PresetStack> {
+    const stack = await PresetStack.open(
+      `e2e-${immich.name}-${open.length}`,
+      {
+        port: String(immich.port),
+        database: immich.name,
+        user: immich.user,
+        models: JSON.stringify(legacy),
+        urls: '["http://attic:3003"]',
+        ...config,
+      },
+      { password: immich.password },
+    );
+    open.push(stack);
+    return stack;
+  }
+
+  const setByHand = (immich: ImmichDatabase, place: string, value: string) =>
+    immich.query(
+      `UPDATE system_metadata SET value = jsonb_set(value, '${place}', '${value}') WHERE key = 'system-config'`,
+    );
+
+  test("a change by hand is named and repaired, destroy gives the row back byte for byte, and no secret is kept in clear", async () => {
+    const immich = await createImmichDatabase(server, { name: "immich" });
+    const before = await immich.configurationText();
+    const stack = await openStack(immich);
+
+    const created = await stack.up();
+    expect(created.text).toContain("3 embeddings of the former CLIP model were cleared");
+    expect((await stack.preview()).steps).toEqual([]);
+    expect((await stack.preview(true)).steps).toEqual([]);
+    // The role's password, to be looked for later, is the one that opens the database.
+    const rolePassword = createHmac("sha256", immich.password).update("immich_ml").digest("hex");
+    const role = { ...server, database: "immich", user: "immich_ml", password: rolePassword };
+    const client = new Client(role);
+    await client.connect();
+    await client.end();
+
+    await setByHand(immich, clipPath, '"RN50__openai"');
+    const drift = await stack.preview(true);
+    expect(drift.steps).toEqual(["update preset-settings"]);
+    expect(differences(drift.text.slice(drift.text.lastIndexOf("preset-settings")))).toEqual([
+      "~ settings          : {",
+      '~ machineLearning.clip.modelName             : "RN50__openai" => "ViT-B-32__openai"',
+    ]);
+
+    await stack.up(true);
+    expect(await immich.configurationText()).toContain('"ViT-B-32__openai"');
+    expect((await stack.preview(true)).steps).toEqual([]);
+
+    // A key that is dropped from the stack gets its former value back at once.
+    await stack.configure({
+      models: JSON.stringify({
+        ...legacy,
+        clip: { modelName: "ViT-B-16__openai" },
+        ocr: undefined,
+      }),
+    });
+    const changed = await stack.preview();
+    expect(differences(changed.text)).toEqual([
+      "~ settings          : {",
+      '~ machineLearning.clip.modelName             : "ViT-B-32__openai" => "ViT-B-16__openai"',
+      "- machineLearning.ocr.enabled                : false",
+    ]);
+    await stack.up();
+    expect(await immich.configurationText()).not.toContain('"ocr": {"enabled"');
+    expect((await stack.preview(true)).steps).toEqual([]);
+
+    const outputs = await stack.outputs();
+    await stack.destroy();
+    expect(await immich.configurationText()).toBe(before);
+    const kept = (await stack.everythingKept()) + JSON.stringify(outputs);
+    expect(kept).toContain("buffalo_s");
+    const secrets = {
+      oauth: "rehearsal-oauth-secret",
+      smtp: "rehearsal-smtp-secret",
+      database: immich.password,
+      role: rolePassword,
+    };
+    expect(found(secrets, kept)).toEqual([]);
+    const left = await immich.query(
+      `SELECT nspname AS name FROM pg_namespace WHERE nspname = 'immich_ml'
+       UNION SELECT rolname FROM pg_roles WHERE rolname = 'immich_ml'`,
+    );
+    expect(left).toEqual([]);
+  });
+
+  test("destroy while the database is gone says how to go on, and works when it is back", async () => {
+    const immich = await createImmichDatabase(server, { name: "gone" });
+    const before = await immich.configurationText();
+    const stack = await openStack(immich);
+    await stack.up();
+    const elsewhere = await createImmichDatabase(server, { name: "elsewhere" });
+    await elsewhere.query("ALTER DATABASE gone ALLOW_CONNECTIONS false");
+    await expect(stack.destroy()).rejects.toThrow(
+      /Immich's former settings could not be given back: .*run it again; to give the former values up instead.*pulumi state delete/,
+    );
+    await elsewhere.query("ALTER DATABASE gone ALLOW_CONNECTIONS true");
+    await stack.destroy();
+    expect(await immich.configurationText()).toBe(before);
+  });
+
+  test("a role that already exists is never taken over", async () => {
+    const immich = await createImmichDatabase(server, { name: "taken" });
+    const before = await immich.configurationText();
+    await immich.query("CREATE ROLE taken_ml LOGIN PASSWORD 'somebody else''s'");
+    const stack = await openStack(immich);
+    await expect(stack.up()).rejects.toThrow(/role "taken_ml" already exists/);
+    expect(await immich.configurationText()).toBe(before);
+    await immich.query("DROP ROLE taken_ml");
+    await stack.up();
+    expect(await immich.configurationText()).toContain("buffalo_s");
+  });
+
+  test("Immich's own user without superuser rights is enough, with CREATEROLE or without a role", async () => {
+    const immich = await createImmichDatabase(server, { name: "owned", owner: "immich" });
+    const before = await immich.configurationText();
+    const withoutRole = await openStack(immich, { role: "none" });
+    await withoutRole.up();
+    expect((await withoutRole.preview(true)).steps).toEqual([]);
+    await withoutRole.destroy();
+    expect(await immich.configurationText()).toBe(before);
+
+    const withRole = await openStack(immich);
+    await expect(withRole.up()).rejects.toThrow(/permission denied to create role|CREATEROLE/);
+    await immich.query("ALTER ROLE immich CREATEROLE");
+    await withRole.up();
+    expect((await withRole.preview(true)).steps).toEqual([]);
+    await withRole.destroy();
+    expect(await immich.configurationText()).toBe(before);
+  });
+
+  test("two stacks at once on two databases of one server do not meet", async () => {
+    const left = await createImmichDatabase(server, { name: "left" });
+    const right = await createImmichDatabase(server, { name: "right" });
+    const stacks = [await openStack(left), await openStack(right)];
+    await Promise.all(stacks.map((stack) => stack.up()));
+    for (const immich of [left, right]) {
+      expect(await immich.configurationText()).toContain("buffalo_s");
+    }
+    await Promise.all(stacks.map((stack) => stack.destroy()));
+  });
+});
+
+describe.skipIf(missingEngine)("the preset through Immich's API, on the real engine", () => {
+  let immich: StandInImmich;
+  let stack: PresetStack;
+
+  beforeAll(async () => {
+    immich = await startStandInImmich();
+    stack = await PresetStack.open(
+      "e2e-api",
+      {
+        port: "1",
+        database: "none",
+        url: immich.url,
+        models: JSON.stringify(legacy),
+        urls: '["http://attic:3003"]',
+      },
+      { password: "unused", apiKey: immich.apiKey },
+    );
+  });
+  afterAll(async () => {
+    await stack?.dispose();
+    await immich?.close();
+  });
+
+  test("up, drift, repair and destroy, with nothing secret kept", async () => {
+    const before = JSON.stringify(immich.configuration);
+    await stack.up();
+    expect((await stack.preview(true)).steps).toEqual([]);
+
+    const { machineLearning } = immich.configuration as {
+      machineLearning: { facialRecognition: { modelName: string } };
+    };
+    machineLearning.facialRecognition.modelName = "antelopev2";
+    const drift = await stack.preview(true);
+    expect(drift.text).toContain(
+      '~ machineLearning.facialRecognition.modelName: "antelopev2" => "buffalo_s"',
+    );
+    await stack.up(true);
+    expect((await stack.preview(true)).steps).toEqual([]);
+
+    const saves = () => immich.requests.filter((request) => request.startsWith("PUT")).length;
+    const savesBefore = saves();
+    await stack.up();
+    expect(saves()).toBe(savesBefore);
+
+    const kept = await stack.everythingKept();
+    const secrets = {
+      oauth: "stand-in-oauth-secret",
+      smtp: "stand-in-smtp-secret",
+      apiKey: immich.apiKey,
+    };
+    expect(found(secrets, kept)).toEqual([]);
+    await stack.destroy();
+    expect(JSON.stringify(immich.configuration)).toBe(before);
+  });
+
+  test("an error of the API reaches the person as one message", async () => {
+    immich.permissions = ["systemConfig.read"];
+    await expect(stack.up()).rejects.toThrow(
+      /does not let this API key do it \(Missing required permission: systemConfig\.update\)/,
+    );
+  });
+});
+
+test("the program of these tests leaves no stack file behind", async () => {
+  const files = await readdir(program);
+  expect(files.filter((file) => file.startsWith("Pulumi.e2e"))).toEqual([]);
+  expect(await readFile(path.join(program, "Pulumi.yaml"), "utf8")).toContain(
+    "immich-ml-test-preset",
+  );
+});
