@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { checkParts } from "./settings/check";
 import { formatProblem, nearestName, type Problem } from "./settings/problems";
-import { resolve, type Cards, type Settings } from "./settings/resolve";
+import { readSettings } from "./settings/read";
+import type { Cards, Settings } from "./settings/resolve";
 import { stackSchema } from "./settings/schema";
 
 export type { Card, Cards, HostSettings, Settings } from "./settings/resolve";
@@ -21,8 +21,7 @@ const secretKeys = ["databasePassword", "immichApiKey"] as const;
 export function loadSettings(cards?: Cards): Settings {
   const namespace = pulumi.getProject();
   const { values, problems } = collect(pulumi.runtime.allConfig());
-  const { parts, problems: ofShape } = checkParts(values);
-  const { settings, problems: ofMeaning } = resolve(parts, {
+  const { settings, problems: ofValues } = readSettings(values, {
     project: namespace,
     stack: pulumi.getStack(),
     cards: cards ?? {},
@@ -31,7 +30,7 @@ export function loadSettings(cards?: Cards): Settings {
       immichApiKey: pulumi.runtime.getConfig(`${namespace}:immichApiKey`),
     },
   });
-  refuse([...problems, ...ofShape, ...ofMeaning]);
+  refuse([...problems, ...ofValues]);
   if (cards) for (const note of settings!.notes) void pulumi.log.info(note);
   return settings!;
 }

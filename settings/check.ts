@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseImmichVersion } from "../catalogue/immichVersion";
 import { nearestName, type Problem } from "./problems";
 import type { StackParts } from "./resolve";
-import { hostSchema, immichSchema, stackSchema } from "./schema";
+import { hostSchema, immichSchema, stackSchema, type HostEntry } from "./schema";
 
 export type Checked<Value> =
   | { readonly value: Value; readonly problems: readonly [] }
@@ -35,11 +35,20 @@ export function checkParts(values: Readonly<Record<string, unknown>>): {
     problems.push(...checked.problems);
   }
   if (parts["hosts"] === undefined && Array.isArray(values["hosts"])) {
-    parts["hosts"] = values["hosts"].map((host) => check(hostSchema, host).value);
+    parts["hosts"] = values["hosts"].map((host: unknown) => soundPart(host));
   }
   const version = check(immichSchema.pick({ version: true }).loose(), values["immich"]).value
     ?.version;
   return { parts: { ...parts, version: parseImmichVersion(version ?? "") }, problems };
+}
+
+/** A host without the fields that are wrong, so that what the others mean can still be judged. */
+function soundPart(host: unknown): HostEntry | undefined {
+  const { value, problems } = check(hostSchema, host);
+  if (value || typeof host !== "object" || host === null) return value;
+  const wrong = new Set(problems.map(({ key }) => /^[^.[]*/.exec(key)![0]));
+  const sound = Object.entries(host).filter(([field]) => !wrong.has(field));
+  return check(hostSchema, Object.fromEntries(sound)).value;
 }
 
 function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): Problem[] {

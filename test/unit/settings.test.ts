@@ -5,9 +5,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { checkParts } from "../../settings/check";
 import { formatProblem } from "../../settings/problems";
-import { resolve, type Settings, type Surroundings } from "../../settings/resolve";
+import { readSettings } from "../../settings/read";
+import type { Settings, Surroundings } from "../../settings/resolve";
 
 const surroundings: Surroundings = {
   project: "immich-ml",
@@ -32,12 +32,8 @@ const good = {
 };
 
 function read(file: Record<string, unknown>, around: Partial<Surroundings> = {}) {
-  const { parts, problems } = checkParts(file);
-  const resolved = resolve(parts, { ...surroundings, ...around });
-  return {
-    settings: resolved.settings,
-    lines: [...problems, ...resolved.problems].map((problem) => formatProblem(problem)),
-  };
+  const { settings, problems } = readSettings(file, { ...surroundings, ...around });
+  return { settings, lines: problems.map((problem) => formatProblem(problem)) };
 }
 
 function settingsOf(file: Record<string, unknown>, around?: Partial<Surroundings>): Settings {
@@ -264,9 +260,13 @@ describe("mistakes in a stack file", () => {
     const { lines } = read({
       immich: { version: "v2.7.5", network: "x", databse: {} },
       preset: "legacy-2bg",
-      hosts: [attic, { name: "cellar", accelerator: "cudda" }, { name: "roof", restart: "never" }],
+      hosts: [
+        attic,
+        { name: "cellar", accelerator: "cudda", limits: { memory: -5 } },
+        { name: "roof", restart: "never", publish: { address: "all" } },
+      ],
     });
-    expect(lines).toHaveLength(4);
+    expect(lines).toHaveLength(6);
   });
 
   it("never crash the reader: any value at any place gives lines, not an exception", () => {
