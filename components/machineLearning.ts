@@ -169,6 +169,12 @@ export class MachineLearning extends pulumi.ComponentResource {
     const environment = checkedEnvironment(name, args);
     const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
     const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
+    const securityOptions = [
+      // `systempaths` takes effect but is not reported back: on RKNN a refresh wants a replacement.
+      ...accelerator.securityOptions,
+      // Said either way: leaving it out later would not be seen as a change.
+      `no-new-privileges:${noNewPrivileges}`,
+    ];
     const port = Number(environment.IMMICH_PORT ?? environment.MACHINE_LEARNING_PORT ?? 3003);
     const alias = args.networkAlias ?? "immich-machine-learning";
 
@@ -196,10 +202,7 @@ export class MachineLearning extends pulumi.ComponentResource {
           deviceCgroupRules: [...accelerator.deviceCgroupRules],
           deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
           groupAdds: [...accelerator.groups],
-          securityOpts: [
-            ...accelerator.securityOptions,
-            ...(noNewPrivileges ? ["no-new-privileges:true"] : []),
-          ],
+          securityOpts: securityOptions,
         }),
         ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
         ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
@@ -213,7 +216,7 @@ export class MachineLearning extends pulumi.ComponentResource {
           memorySwap: pulumi.output(args.limits.memory).apply((memory) => 2 * memory),
         }),
         ...(args.limits?.cpus !== undefined && {
-          cpus: pulumi.output(args.limits.cpus).apply(String),
+          cpus: pulumi.output(args.limits.cpus).apply(coresAsReported),
         }),
         ...(args.network !== undefined && {
           networksAdvanced: [{ name: args.network, aliases: [alias] }],
@@ -234,8 +237,13 @@ export class MachineLearning extends pulumi.ComponentResource {
         },
         labels: labelList(args.labels),
       },
-      // Two containers cannot have one name, nor one published port.
-      { parent: this, deleteBeforeReplace: true },
+      {
+        parent: this,
+        // Two containers cannot have one name, nor one published port.
+        deleteBeforeReplace: true,
+        // The engine takes a limit away from a running container only in words.
+        replaceOnChanges: ["memory", "memorySwap", "cpus"],
+      },
     );
 
     const proof = proofOf(name, args, accelerator.executionProviders, container, this);
@@ -288,6 +296,11 @@ function withoutEmptyLists<T extends Record<string, unknown[]>>(lists: T): Parti
   return Object.fromEntries(
     Object.entries(lists).filter(([, list]) => list.length > 0),
   ) as Partial<T>;
+}
+
+/** The provider reports whole numbers as `1.0`, and any other spelling is a difference to it. */
+function coresAsReported(cores: number): string {
+  return Number.isInteger(cores) ? cores.toFixed(1) : String(cores);
 }
 
 /** The engine keeps a list secret as a whole: one secret variable hides the others' changes too. */

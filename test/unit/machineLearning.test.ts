@@ -237,10 +237,14 @@ describe("MachineLearning", () => {
         readOnlyRoot: true,
       },
     });
-    for (const key of ["securityOpts", "capabilities", "logOpts", "logDriver"]) {
+    for (const key of ["capabilities", "logOpts", "logDriver"]) {
       expect(container.inputs).not.toHaveProperty(key);
     }
-    expect(container.inputs).toMatchObject({ readOnly: true, tmpfs: { "/tmp": "" } });
+    expect(container.inputs).toMatchObject({
+      securityOpts: ["no-new-privileges:false"],
+      readOnly: true,
+      tmpfs: { "/tmp": "" },
+    });
   });
 
   it("keeps a hardening whose switch is undefined", async () => {
@@ -270,6 +274,8 @@ describe("MachineLearning", () => {
   it("limits memory, swap and processors when asked", async () => {
     const { container } = await create({ limits: { memory: 2048, cpus: 1.5 } });
     expect(container.inputs).toMatchObject({ memory: 2048, memorySwap: 4096, cpus: "1.5" });
+    registered.length = 0;
+    expect((await create({ limits: { cpus: 2 } })).container.inputs["cpus"]).toBe("2.0");
   });
 
   it("waits longer for the first answer where models are preloaded", async () => {
