@@ -31,7 +31,7 @@ while :; do
     "${SERVER_CONTAINER}")
   case "${now}" in
     "running healthy" | "running none") break ;;
-    exited* | dead* | restarting* | "running unhealthy")
+    exited* | dead*)
       echo "${SERVER_CONTAINER} does not come up again (${now}): docker logs ${SERVER_CONTAINER}" >&2
       exit 1
       ;;
