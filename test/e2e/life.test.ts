@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { createServer } from "node:net";
 import { promisify } from "node:util";
 
 import type Docker from "dockerode";
@@ -8,7 +7,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
 import type { PostgresServer } from "../../rehearsal/postgres";
 import { standIns, startedDocker, testName } from "../support/docker";
-import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
+import {
+  imageReference,
+  missingEngine,
+  openEngineStack,
+  type EngineStack,
+} from "../support/engineStack";
+import { freePort } from "../support/freePort";
 import { startTestPostgres } from "../support/postgres";
 
 const execute = promisify(execFile);
@@ -158,12 +163,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
 
   it("an image deleted by hand is built again", async () => {
     await docker.getContainer(containerName).remove({ force: true });
-    const state = JSON.parse(await stack.exportState()) as {
-      deployment: { resources: { type: string; outputs?: { name?: string } }[] };
-    };
-    const reference = state.deployment.resources.find(
-      ({ type }) => type === "docker:index/remoteImage:RemoteImage",
-    )!.outputs!.name!;
+    const reference = await imageReference(stack);
     await docker.getImage(reference).remove({ force: true });
     expect((await stack.preview({ refresh: true })).steps).toContain("create attic-image");
     await stack.up({ refresh: true });
@@ -202,14 +202,3 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     await stack.destroy();
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}

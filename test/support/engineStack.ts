@@ -144,3 +144,14 @@ async function recorded(
   });
   return { steps, differences, text, outputs: "outputs" in result ? (result.outputs ?? {}) : {} };
 }
+
+/** Name and tag of the first image a stack has built. */
+export async function imageReference(stack: EngineStack): Promise<string> {
+  const state = JSON.parse(await stack.exportState()) as {
+    deployment: { resources: { type: string; outputs?: { name?: string } }[] };
+  };
+  const image = state.deployment.resources.find(
+    ({ type }) => type === "docker:index/remoteImage:RemoteImage",
+  );
+  return image!.outputs!.name!;
+}
