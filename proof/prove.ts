@@ -1,0 +1,107 @@
+import { parseArgs } from "node:util";
+
+import { accelerators } from "../catalogue/accelerators";
+import { type DeployedHost, namedContainer, readDeployment, run } from "./deployment";
+import { inferenceProgram, parseProof, type Proof, proofCommand, waitingScript } from "./proof";
+import { asTable } from "./table";
+
+const usage = `Proves that the accelerator of every container of a stack computes.
+
+  npm run prove -- [--stack NAME] [--json] [HOST…]
+  npm run prove -- --container NAME --accelerator NAME [--docker-host ADDRESS] [--json]
+
+The second form proves any container of Immich's machine learning, for instance docker compose's.
+Ends with 1 when one of them is not proven.`;
+
+interface Proven {
+  readonly host: DeployedHost;
+  readonly proof: Proof;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      stack: { type: "string" },
+      container: { type: "string" },
+      accelerator: { type: "string", default: "cpu" },
+      "docker-host": { type: "string", default: "unix:///var/run/docker.sock" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const all = values.container
+    ? [
+        namedContainer({
+          container: values.container,
+          accelerator: values.accelerator,
+          dockerHost: values["docker-host"],
+        }),
+      ]
+    : (await readDeployment(values.stack)).hosts;
+  const unknown = positionals.filter((name) => !all.some(({ host }) => host === name));
+  if (unknown.length > 0) {
+    const known = all.map(({ host }) => host).join(", ");
+    throw new Error(`this stack has no host ${unknown.join(", ")}; it has ${known}`);
+  }
+  const chosen = all.filter(({ host }) => positionals.length === 0 || positionals.includes(host));
+
+  const proven = await Promise.all(
+    chosen.map(async (host) => ({ host, proof: await proveHost(host) })),
+  );
+  console.log(
+    values.json
+      ? JSON.stringify(
+          proven.map(({ host, proof }) => ({ host: host.host, ...proof })),
+          null,
+          2,
+        )
+      : asTable([heading, ...proven.map(summary)]),
+  );
+  return proven.every(({ proof }) => proof.ok) ? 0 : 1;
+}
+
+async function proveHost(host: DeployedHost): Promise<Proof> {
+  const ended = await run("sh", ["-c", proofCommand], {
+    environment: {
+      IMMICH_ML_PROOF: waitingScript(),
+      IMMICH_ML_HOST: host.host,
+      IMMICH_ML_CONTAINER: host.containerName,
+      IMMICH_ML_EXPECTED: accelerators[host.accelerator].executionProviders.join(","),
+      IMMICH_ML_MODE: "enforce",
+      IMMICH_ML_TIMEOUT: "60",
+      DOCKER_HOST: host.dockerHost,
+    },
+    stdin: inferenceProgram(),
+    onError: (text) => process.stderr.write(text),
+  });
+  return parseProof(ended.stdout);
+}
+
+const heading = ["HOST", "PROVEN", "PROVIDER", "CARD", "MILLISECONDS", "OFF THE CPU"];
+
+function summary({ host, proof }: Proven): string[] {
+  if (!proof.ok) return [host.host, "NO", proof.error];
+  const cards = proof.devices.map(({ card, device }) => card ?? device);
+  const differences = proof.devices.flatMap(({ maximumDifference }) => maximumDifference ?? []);
+  return [
+    host.host,
+    proof.onlyLoaded ? "loaded" : "yes",
+    proof.provider,
+    cards.join(", "),
+    proof.devices.map(({ milliseconds }) => milliseconds).join(", "),
+    differences.map((difference) => difference.toExponential(0)).join(", "),
+  ];
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error((error as Error).message);
+    process.exit(2);
+  },
+);
