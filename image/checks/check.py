@@ -1,6 +1,6 @@
 """Proves, during the build and without a card, that the image can only fail for want of a driver.
 
-Each check prints one line; the first that fails ends the build with a line that says what is wrong.
+Each prints one line; one that fails ends the build with a line that says what is wrong.
 """
 
 from __future__ import annotations
@@ -78,18 +78,40 @@ def check_runtime(expected: str) -> str:
     return f"ONNX Runtime {expected} with CUDAExecutionProvider"
 
 
+# ONNX Runtime 1.14 loads cuBLAS when it is imported, without which cuDNN 8 does not load its parts.
+CUDNN = """
+import ctypes
+import sys
+import onnxruntime
+library = ctypes.CDLL(sys.stdin.read())
+print("version:", library.cudnnGetVersion(), flush=True)
+for part in ("Tensor", "Convolution", "RNN"):
+    status = getattr(library, f"cudnnCreate{part}Descriptor")(ctypes.byref(ctypes.c_void_p()))
+    print("part:", part, status, flush=True)
+"""
+
+
 def check_cudnn(expected: str) -> str:
-    """cuDNN itself says it is the version of the lock (a newer one has no code for the card)."""
+    """cuDNN says it is the version of the lock (a newer one has no code for the card), and each of
+    the libraries that it loads by itself can be loaded."""
     libraries = sorted(CUDA_WHEELS.glob("nvidia/cudnn/lib/libcudnn.so.*"))
     if not libraries:
         raise CheckFailed(f"no cuDNN under {CUDA_WHEELS}")
-    number = int(ctypes.CDLL(str(libraries[0])).cudnnGetVersion())
+    outcome = run_as_with_driver(CUDNN, bytes(libraries[0]))
+    output = (outcome.stdout + outcome.stderr).decode(errors="replace")
+    found = re.search(r"version: (\d+)", output)
+    if not found:
+        raise CheckFailed(f"cuDNN does not load:\n{output}")
+    number = int(found[1])
     # cuDNN 8 counts 1000 a major version, cuDNN 9 counts 10000.
     unit = 10000 if number >= 90000 else 1000
     actual = f"{number // unit}.{number % unit // 100}.{number % 100}"
     if actual != ".".join(expected.split(".")[:3]):
         raise CheckFailed(f"cuDNN is {actual}, the generation needs {expected}")
-    return f"cuDNN {actual}"
+    parts = re.findall(r"part: (\w+) 0", output)
+    if parts != ["Tensor", "Convolution", "RNN"]:
+        raise CheckFailed(f"cuDNN {actual} cannot load all of its parts:\n{output}")
+    return f"cuDNN {actual} with its parts for tensors, convolutions and recurrent networks"
 
 
 SESSION = """
@@ -109,17 +131,7 @@ finally:
 def check_session() -> str:
     """A CUDA session ends in 'no driver', never in a silent session on the CPU, and each CUDA
     library that the loader took for it is the locked wheel's."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = dict(os.environ)
-        if not has_driver():
-            write_stub(Path(folder))
-            environment["LD_LIBRARY_PATH"] = folder
-        outcome = subprocess.run(
-            [sys.executable, "-c", SESSION],
-            input=IDENTITY_MODEL,
-            capture_output=True,
-            env=environment,
-        )
+    outcome = run_as_with_driver(SESSION, IDENTITY_MODEL)
     output = (outcome.stdout + outcome.stderr).decode(errors="replace")
     libraries = [
         Path(path)
@@ -145,6 +157,18 @@ def check_session() -> str:
         "a CUDA session fails otherwise than for want of a driver"
         f" (exit status {outcome.returncode}):\n{output}"
     )
+
+
+def run_as_with_driver(script: str, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Runs Python in a process that finds a libcuda.so.1: the real one, or the stub."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ)
+        if not has_driver():
+            write_stub(Path(folder))
+            environment["LD_LIBRARY_PATH"] = folder
+        return subprocess.run(
+            [sys.executable, "-c", script], input=content, capture_output=True, env=environment
+        )
 
 
 def has_driver() -> bool:
@@ -173,27 +197,25 @@ def check_bridge() -> str:
     return "opset bridge installed"
 
 
+CHECKS: dict[str, Callable[..., str]] = {
+    "runtime": check_runtime,
+    "cudnn": check_cudnn,
+    "session": check_session,
+    "bridge": check_bridge,
+    "immich": check_immich,
+}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--onnxruntime", required=True, help="version, e.g. 1.14.1")
-    parser.add_argument("--cudnn", required=True, help="version, e.g. 8.5.0.96")
+    parser.add_argument("check", choices=CHECKS)
+    parser.add_argument("expected", nargs="*", help="of runtime and cudnn: the version")
     arguments = parser.parse_args()
-    checks: list[Callable[[], str]] = [
-        lambda: check_runtime(arguments.onnxruntime),
-        lambda: check_cudnn(arguments.cudnn),
-        check_session,
-        check_bridge,
-        check_immich,
-    ]
-    for check in checks:
-        try:
-            print(f"image check: {check()}", flush=True)
-        except CheckFailed as failure:
-            print(f"image check FAILED: {failure}", file=sys.stderr, flush=True)
-            return 1
-        except ImportError as failure:
-            print(f"image check FAILED: cannot import: {failure}", file=sys.stderr, flush=True)
-            return 1
+    try:
+        print(f"image check: {CHECKS[arguments.check](*arguments.expected)}", flush=True)
+    except (CheckFailed, ImportError) as failure:
+        print(f"image check FAILED: {failure}", file=sys.stderr, flush=True)
+        return 1
     return 0
 
 

@@ -1,10 +1,10 @@
 """Writes a libcuda.so.1 that is no driver.
 
-ONNX Runtime 1.19 and 1.20 open libcuda.so.1 while their CUDA provider is loaded and crash when it,
-or one of a dozen functions, is missing (contrib_ops/cuda/bert/tensorrt_fused_multihead_attention/
-cudaDriverWrapper.cc), long before a session could say that there is no driver. This library has
-those functions and nothing by which the CUDA runtime would take it for a driver, so the session
-gets as far as it does with the other versions. There is no compiler in the image, hence the bytes.
+Two libraries end the process when they find no libcuda.so.1, or one of the functions below missing
+in it, long before anything could say that there is no driver: the CUDA provider of ONNX Runtime
+1.19 and 1.20 (contrib_ops/cuda/bert/tensorrt_fused_multihead_attention/cudaDriverWrapper.cc), and
+cuDNN 8.5 when it loads its convolutions. This library has those functions and nothing by which the
+CUDA runtime would take it for a driver. There is no compiler in the image, hence the bytes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ FUNCTIONS = [
     "cuModuleGetFunction",
     "cuModuleLoadData",
     "cuModuleUnload",
+    "cuOccupancyMaxActiveBlocksPerMultiprocessor",
 ]
 
 # mov eax, 100 (CUDA_ERROR_NO_DEVICE); ret
@@ -40,7 +41,7 @@ GLOBAL_FUNCTION = 1 << 4 | 2
 
 
 def write_stub(folder: Path) -> None:
-    """Writes the library into a folder that is then put on the loader's path."""
+    """Writes the library, by both of a driver's names, into a folder for the loader's path."""
     strings = b"\0"
     names = []
     for name in ["libcuda.so.1", *FUNCTIONS]:
@@ -92,6 +93,7 @@ def write_stub(folder: Path) -> None:
     ):
         image[position : position + len(part)] = part
     (folder / "libcuda.so.1").write_bytes(image)
+    (folder / "libcuda.so").symlink_to("libcuda.so.1")
 
 
 def _aligned(position: int) -> int:

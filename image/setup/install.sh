@@ -8,15 +8,20 @@
 set -eu
 kind=$1 lock=$2 directory=$3
 
-set -- --require-hashes --no-deps --only-binary :all: --no-input \
+set -- --require-hashes --no-deps --only-binary :all: --no-input --timeout 120 --retries 5 \
   --disable-pip-version-check --root-user-action ignore --progress-bar off --requirement "$lock"
 if [ -n "$PACKAGE_INDEX" ]; then
   set -- "$@" --index-url "$PACKAGE_INDEX"
 fi
 
+# A broken download ends pip; what was complete lies in its cache when it is called again.
+try_thrice() {
+  "$@" || "$@" || "$@"
+}
+
 case $kind in
 cuda)
-  python3 -m pip install "$@" --no-compile --target "$directory"
+  try_thrice python3 -m pip install "$@" --no-compile --target "$directory"
   # cuDNN 8's training halves, C headers and link-time stubs: nothing of it is loaded for inference.
   find "$directory" -name '*_train.so*' -delete
   find "$directory" -type d -name include -prune -exec rm -rf {} +
@@ -26,7 +31,7 @@ cuda)
   ;;
 python)
   python3 -m venv "$directory"
-  "$directory/bin/python" -m pip install "$@"
+  try_thrice "$directory/bin/python" -m pip install "$@"
   "$directory/bin/python" -m pip uninstall --yes --quiet --disable-pip-version-check pip setuptools
   packages=$("$directory/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
   find "$packages" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +

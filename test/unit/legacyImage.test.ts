@@ -212,7 +212,11 @@ describe("LegacyImage", () => {
     expect(
       resources.map(({ type, name, inputs }) => ({ type, name, inputs: inputs as unknown })),
     ).toEqual([
-      { type: "immich-ml:index:LegacyImage", name: "attic-image", inputs: expect.anything() },
+      {
+        type: "immich-ml:index:LegacyImage",
+        name: "attic-image",
+        inputs: expect.anything() as unknown,
+      },
       {
         type: "docker:index/remoteImage:RemoteImage",
         name: "attic-image",

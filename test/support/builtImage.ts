@@ -1,0 +1,69 @@
+import path from "node:path";
+
+import type Docker from "dockerode";
+
+import type { GenerationName } from "../../catalogue/gpuGenerations";
+import { imageBuild } from "../../components/imageBuild";
+import { repositoryFolder } from "../../rehearsal/folders";
+import { buildContext } from "../../rehearsal/makers/buildContext";
+import type { StandInImages } from "../../rehearsal/standInImages";
+
+export interface BuildRequest {
+  tag: string;
+  /** Default: the repository's image/. */
+  context?: string;
+  /** Default: Dockerfile. */
+  dockerfile?: string;
+  buildArgs: Record<string, string>;
+  /** A stage to stop at. */
+  target?: string;
+}
+
+/** What a build printed; thrown with the engine's error when it failed. */
+export class BuildFailed extends Error {
+  constructor(
+    message: string,
+    readonly log: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Builds with BuildKit, as the Pulumi provider does. @returns what the build printed */
+export async function buildImage(docker: Docker, request: BuildRequest): Promise<string> {
+  const dockerfile = request.dockerfile ?? "Dockerfile";
+  const context = request.context ?? path.join(repositoryFolder, "image");
+  const stream = await docker.buildImage(await buildContext(context, dockerfile), {
+    t: request.tag,
+    version: "2",
+    dockerfile,
+    buildargs: request.buildArgs,
+    ...(request.target === undefined ? {} : { target: request.target }),
+  });
+  const lines: string[] = [];
+  const failure = await new Promise<Error | null>((resolve) => {
+    docker.followProgress(stream, resolve, (event: { stream?: string; error?: string }) => {
+      lines.push((event.stream ?? event.error ?? JSON.stringify(event)).trimEnd());
+    });
+  });
+  const log = lines.join("\n");
+  if (failure) throw new BuildFailed(failure.message, log);
+  return log;
+}
+
+/** The build arguments of a generation on stand-ins of what a registry would give. */
+export function standInBuildArgs(
+  generation: GenerationName,
+  immichVersion: string,
+  images: StandInImages,
+): Record<string, string> {
+  return {
+    ...imageBuild({
+      generation,
+      immichVersion,
+      contextPath: path.join(repositoryFolder, "image"),
+      pythonImage: generation === "kepler-maxwell" ? images.python310 : images.python311,
+      immichImage: images.immichMachineLearning,
+    }).buildArgs,
+  };
+}
