@@ -130,6 +130,9 @@ export const systemConfigKeys: readonly SystemConfigKey[] = [
 /** The key of the CLIP model: the one whose change makes stored embeddings wrong. */
 export const clipModelKey = "machineLearning.clip.modelName";
 
+/** The key of the face model: after a change of it, faces are to be detected again. */
+export const faceModelKey = "machineLearning.facialRecognition.modelName";
+
 /** The entry of a dotted key, if it is one of ours. */
 export function findSystemConfigKey(key: string): SystemConfigKey | undefined {
   return systemConfigKeys.find((entry) => entry.key === key);

@@ -19,6 +19,7 @@ import {
   type Settings,
 } from "../immich/settings";
 import type { SslMode } from "../immich/store";
+import { Reindex } from "../immich/reindex";
 import { SystemConfig, type StoreInputs } from "../immich/systemConfig";
 
 /** Immich's database, as its own user reaches it. */
@@ -85,6 +86,22 @@ export interface ModelPresetArgs {
   currentClipModel?: string | undefined;
 
   /**
+   * Has Immich index the photos again by its API after the CLIP model changed, and reports how far
+   * it is. The key needs `job.create` and `job.read`. @default the photos' owner starts it
+   */
+  reindex?:
+    | {
+        url: pulumi.Input<string>;
+        apiKey: pulumi.Input<string>;
+        /**
+         * Whether faces are detected again after the face model changed. Immich then deletes every
+         * face first, and with them the names of all people. @default false
+         */
+        facesLosingNames?: boolean;
+      }
+    | undefined;
+
+  /**
    * The container of the Immich server. It is restarted after a change in the database, which the
    * server would not see otherwise. @default none: the output `restart` says what to do
    */
@@ -115,6 +132,8 @@ export class ModelPreset extends pulumi.ComponentResource {
   public readonly settings: pulumi.Output<Settings>;
   /** The keys whose effective value the last change altered. */
   public readonly changed: pulumi.Output<string[]>;
+  /** What became of indexing the photos again, where that was asked for. */
+  public readonly reindexed: pulumi.Output<string> | undefined;
   /** Whether the Immich server has been or must be restarted, for a person to read. */
   public readonly restart: pulumi.Output<string>;
 
@@ -150,13 +169,17 @@ export class ModelPreset extends pulumi.ComponentResource {
     );
     const restarted = restartAfterChange(name, args, systemConfig, this);
 
+    const reindex = reindexAfterChange(name, args, systemConfig, restarted, this);
+
     this.settings = systemConfig.settings;
     this.changed = systemConfig.changed;
     this.restart = restartHint(args, systemConfig, restarted);
+    this.reindexed = reindex?.outcome;
     this.registerOutputs({
       settings: this.settings,
       changed: this.changed,
       restart: this.restart,
+      reindexed: this.reindexed,
     });
   }
 }
@@ -323,6 +346,31 @@ function restartOnDestroy(
       { parent },
     ),
   ];
+}
+
+function reindexAfterChange(
+  name: string,
+  args: ModelPresetArgs,
+  systemConfig: SystemConfig,
+  restarted: local.Command | undefined,
+  parent: ModelPreset,
+): Reindex | undefined {
+  if (args.reindex === undefined) return undefined;
+  const { url, apiKey, facesLosingNames } = args.reindex;
+  // What was kept is not missing, and a server that was not restarted knows the old model until
+  // a queue is started with force (seen with v3.1.0).
+  const force =
+    args.store.kind === "database" && (args.embeddings === "keep" || restarted === undefined);
+  return new Reindex(
+    `${name}-reindex`,
+    {
+      api: { url, apiKey: pulumi.secret(apiKey) },
+      clipChangedAt: systemConfig.clipChangedAt,
+      force,
+      faceChangedAt: facesLosingNames ? systemConfig.faceChangedAt : "",
+    },
+    { parent, dependsOn: restarted === undefined ? [] : [restarted] },
+  );
 }
 
 function restartEnvironment(

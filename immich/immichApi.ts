@@ -105,8 +105,8 @@ function refusal(status: number, text: string): string {
       return `refuses the API key (${message}): immich-ml:immichApiKey must be a key of this server`;
     case 403:
       return (
-        `does not let this API key do it (${message}): it must belong to an administrator and have the ` +
-        "permissions systemConfig.read and systemConfig.update"
+        `does not let this API key do it (${message}): it must belong to an administrator and have the permissions ` +
+        "systemConfig.read and systemConfig.update, and for indexing again job.read and job.create"
       );
     case 404:
       return "has no such API (404): it is older than v1.118, or the address is not Immich's";

@@ -1,6 +1,6 @@
 import { isClipModel } from "../catalogue/clipModels";
 import type { ImmichVersion } from "../catalogue/immichVersion";
-import { clipModelKey } from "../catalogue/systemConfigKeys";
+import { clipModelKey, faceModelKey } from "../catalogue/systemConfigKeys";
 import { readApi, writeApi } from "./apiStore";
 import { readDatabase, writeDatabase } from "./databaseStore";
 import { defaultOf, immichVersionOf, mistakeIn, sameSetting, type Settings } from "./settings";
@@ -38,6 +38,10 @@ export interface Memory {
   readonly changed: readonly string[];
   /** When an effective value was altered last (ISO 8601), or "" when never: then no restart is needed. */
   readonly changedAt: string;
+  /** The same for the CLIP model alone: its embeddings are to be made again. */
+  readonly clipChangedAt: string;
+  /** The same for the face model alone. */
+  readonly faceChangedAt: string;
 }
 
 export interface Outcome {
@@ -69,12 +73,15 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
     dropEmptyRow: before?.rowWasAbsent ?? false,
   });
   const changed = effectiveChanges(changes, result, version);
+  const now = new Date().toISOString();
   return {
     memory: {
       former: remember(declared.settings, result, before),
       rowWasAbsent: before?.rowWasAbsent ?? result.rowWasAbsent,
       changed,
-      changedAt: changed.length > 0 ? new Date().toISOString() : (before?.changedAt ?? ""),
+      changedAt: changed.length > 0 ? now : (before?.changedAt ?? ""),
+      clipChangedAt: changed.includes(clipModelKey) ? now : (before?.clipChangedAt ?? ""),
+      faceChangedAt: changed.includes(faceModelKey) ? now : (before?.faceChangedAt ?? ""),
     },
     notes: notesOn(changes, result),
   };

@@ -45,6 +45,10 @@ export class SystemConfig extends pulumi.dynamic.Resource {
   declare readonly settings: pulumi.Output<Settings>;
   /** When an effective value was altered last, "" when never. */
   declare readonly changedAt: pulumi.Output<string>;
+  /** When the CLIP model was altered last, "" when never. */
+  declare readonly clipChangedAt: pulumi.Output<string>;
+  /** When the face model was altered last, "" when never. */
+  declare readonly faceChangedAt: pulumi.Output<string>;
   /** The keys whose effective value the last change altered. */
   declare readonly changed: pulumi.Output<string[]>;
 
@@ -58,6 +62,8 @@ export class SystemConfig extends pulumi.dynamic.Resource {
         rowWasAbsent: undefined,
         changed: undefined,
         changedAt: undefined,
+        clipChangedAt: undefined,
+        faceChangedAt: undefined,
       },
       opts,
       "immich-ml",

@@ -307,6 +307,7 @@ describe.skipIf(missingEngine)("the preset through Immich's API, on the real eng
         port: "1",
         database: "none",
         url: immich.url,
+        reindex: "true",
         models: JSON.stringify(legacy),
         urls: '["http://attic:3003"]',
       },
@@ -338,6 +339,16 @@ describe.skipIf(missingEngine)("the preset through Immich's API, on the real eng
     const savesBefore = saves();
     await stack.up();
     expect(saves()).toBe(savesBefore);
+
+    expect(immich.jobs).toEqual([]);
+    await stack.configure({
+      models: JSON.stringify({ ...legacy, clip: { modelName: "RN50__openai" } }),
+    });
+    await stack.up();
+    expect(immich.jobs).toEqual([
+      { name: "smartSearch", command: { command: "start", force: false } },
+    ]);
+    expect((await stack.preview()).steps).toEqual([]);
 
     const kept = await stack.everythingKept();
     const secrets = {

@@ -29,6 +29,15 @@ const legacy: Settings = {
   [smartSearch]: 1,
 };
 
+const nothing: Memory = {
+  former: {},
+  rowWasAbsent: false,
+  changed: [],
+  changedAt: "",
+  clipChangedAt: "",
+  faceChangedAt: "",
+};
+
 let server: PostgresServer;
 let immich: ImmichDatabase;
 let store: DatabaseStoreArgs;
@@ -153,15 +162,7 @@ describe("giving back", () => {
 
   test("with the database gone, the error says how to go on", async () => {
     const gone = { ...declare(), store: { ...store, port: await freePort() } };
-    await expect(
-      provider.delete!("system-config", {
-        ...gone,
-        former: {},
-        rowWasAbsent: false,
-        changed: [],
-        changedAt: "",
-      }),
-    ).rejects.toThrow(
+    await expect(provider.delete!("system-config", { ...gone, ...nothing })).rejects.toThrow(
       /could not be given back: the database at 127\.0\.0\.1:\d+ does not answer.*pulumi state delete/,
     );
   });
@@ -231,6 +232,7 @@ describe("what changed", () => {
     expect(memory).toMatchObject({ changed: [], changedAt: "" });
     const next = await apply({ [clipModel]: "ViT-B-32__openai", [faceModel]: "buffalo_s" }, memory);
     expect(next.changed).toEqual([faceModel]);
+    expect(next).toMatchObject({ clipChangedAt: "", faceChangedAt: next.changedAt });
     expect(Date.parse(next.changedAt)).not.toBeNaN();
     const same = await apply({ [clipModel]: "ViT-B-32__openai", [faceModel]: "buffalo_s" }, next);
     expect(same).toMatchObject({ changed: [], changedAt: next.changedAt });
@@ -380,13 +382,7 @@ describe("the probe", () => {
 test("notes reach the person who runs the program", async () => {
   const printed = vi.spyOn(console, "log").mockImplementation(() => undefined);
   await setRow("[]");
-  await provider.read!("system-config", {
-    ...declare(),
-    former: {},
-    rowWasAbsent: false,
-    changed: [],
-    changedAt: "",
-  });
+  await provider.read!("system-config", { ...declare(), ...nothing });
   expect(printed).toHaveBeenCalledWith(
     expect.stringContaining("Immich's configuration is damaged"),
   );

@@ -18,7 +18,12 @@ beforeAll(async () => {
       const { type, name, inputs } = args as Registered;
       registered.push({ type, name, inputs });
       const computed = type.includes("SystemConfig")
-        ? { changed: ["machineLearning.ocr.enabled"], changedAt: "2026-01-02T03:04:05.000Z" }
+        ? {
+            changed: ["machineLearning.ocr.enabled"],
+            changedAt: "2026-01-02T03:04:05.000Z",
+            clipChangedAt: "2026-01-02T03:04:05.000Z",
+            faceChangedAt: "2026-02-03T04:05:06.000Z",
+          }
         : type.startsWith("command")
           ? { stdout: "Restarting\nimmich_server is back after 8 s.\n" }
           : {};
@@ -49,7 +54,8 @@ function outputsOf(args: ModelPresetArgs): Promise<unknown[]> {
   registered = [];
   const preset = new ModelPreset("preset", args);
   return new Promise((resolve) => {
-    pulumi.all([preset.settings, preset.changed, preset.restart]).apply(resolve);
+    const { settings, changed, restart, reindexed } = preset;
+    pulumi.all([settings, changed, restart, reindexed]).apply(resolve);
   });
 }
 
@@ -236,6 +242,48 @@ describe("API store", () => {
       'embeddings: "keep" needs the database store',
     );
     expect(registered.filter(({ name }) => name !== "preset")).toEqual([]);
+  });
+});
+
+describe("indexing the photos again", () => {
+  const reindex = { url: "http://immich_server:2283", apiKey: "key" };
+  const changes = { clipChangedAt: "2026-01-02T03:04:05.000Z", faceChangedAt: "" };
+  const inputs = () => {
+    const { __provider, ...rest } = inputsOf("preset-reindex") ?? {};
+    expect(__provider).toEqual(expect.any(String));
+    return rest;
+  };
+
+  test("is not done unasked", async () => {
+    await outputsOf({ ...databaseArgs, serverContainer: { name: "immich_server" } });
+    expect(inputsOf("preset-reindex")).toBeUndefined();
+  });
+
+  test("does what is missing after the API or a restart cleared the embeddings", async () => {
+    await outputsOf({ ...databaseArgs, reindex, serverContainer: { name: "immich_server" } });
+    expect(inputs()).toEqual({
+      api: secret({ url: reindex.url, apiKey: "key" }),
+      ...changes,
+      force: false,
+      patience: 60,
+    });
+  });
+
+  test("does all photos where embeddings were kept or the server was not restarted", async () => {
+    await outputsOf({ ...databaseArgs, reindex });
+    expect(inputs()).toMatchObject({ force: true });
+    await outputsOf({
+      ...databaseArgs,
+      reindex,
+      embeddings: "keep",
+      serverContainer: { name: "immich_server" },
+    });
+    expect(inputs()).toMatchObject({ force: true });
+  });
+
+  test("touches faces only with the word that says what is lost", async () => {
+    await outputsOf({ ...databaseArgs, reindex: { ...reindex, facesLosingNames: true } });
+    expect(inputs()).toMatchObject({ faceChangedAt: "2026-02-03T04:05:06.000Z" });
   });
 });
 

@@ -45,6 +45,9 @@ const preset = new ModelPreset(
     models: config.requireObject<ModelSelection>("models"),
     urls: config.getObject<string[]>("urls") ?? [],
     store,
+    ...(url !== undefined && config.getBoolean("reindex")
+      ? { reindex: { url, apiKey: config.requireSecret("apiKey") } }
+      : {}),
     embeddings: config.get("embeddings") === "keep" ? "keep" : "clear",
     ...(serverContainer === undefined ? {} : { serverContainer: { name: serverContainer } }),
   },

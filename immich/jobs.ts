@@ -1,0 +1,59 @@
+import { getFromApi, putToApi, type ImmichApi, type ImmichApiError } from "./immichApi";
+
+/** The queues whose results a change of a model makes wrong. */
+export type ModelQueue = "smartSearch" | "faceDetection";
+
+const titles: Readonly<Record<ModelQueue, string>> = {
+  smartSearch: "Smart Search",
+  faceDetection: "Face Detection",
+};
+
+export interface JobOptions {
+  /**
+   * Whether everything is done again (Immich's button "All") rather than what is missing. For
+   * faceDetection Immich first deletes every face and every person's name.
+   */
+  readonly force: boolean;
+  /** Seconds during which progress is reported; the job goes on without. */
+  readonly patience: number;
+  /** Seconds between two looks at the queue. */
+  readonly interval?: number;
+}
+
+interface QueueStatus {
+  readonly jobCounts: { readonly active: number; readonly waiting: number };
+}
+
+/**
+ * Starts a queue of Immich's and reports how far it is. `PUT /api/jobs/{name}` is marked as deprecated
+ * since v2.4.0 and still the only way to start one (v3.1.0).
+ *
+ * @returns what became of it, for a person.
+ */
+export async function startQueue(
+  api: ImmichApi,
+  queue: ModelQueue,
+  options: JobOptions,
+  tell: (line: string) => void,
+): Promise<string> {
+  const title = titles[queue];
+  try {
+    await putToApi(api, `/jobs/${queue}`, { command: "start", force: options.force });
+  } catch (error) {
+    // Then somebody else has started it: all that was wanted.
+    const running =
+      (error as ImmichApiError).status === 400 && /already running/i.test(String(error));
+    if (!running) throw error;
+  }
+  const interval = options.interval ?? 5;
+  for (let waited = 0; ; waited += interval) {
+    const counts = (await getFromApi<Record<string, QueueStatus>>(api, "/jobs"))[queue]?.jobCounts;
+    const left = (counts?.active ?? 0) + (counts?.waiting ?? 0);
+    if (left === 0) return `${title} is done.`;
+    if (waited >= options.patience) {
+      return `${title} goes on in Immich with ${left} photos left; see Administration, Jobs.`;
+    }
+    tell(`${title}: ${left} photos left`);
+    await new Promise((resolve) => setTimeout(resolve, interval * 1000));
+  }
+}
