@@ -1,0 +1,300 @@
+import { parseArgs } from "node:util";
+
+import { getFromApi, type ImmichApi } from "../immich/immichApi";
+import { sameSetting, settingOf } from "../immich/settings";
+import { type DeployedHost, type Deployment, readDeployment, run } from "./deployment";
+import { asTable } from "./table";
+
+const usage = `Shows how the hosts of a stack are.
+
+  npm run status -- [--stack NAME] [--json]
+
+With Immich's API (immich.api.url and the secret immichApiKey of the stack) also what Immich really
+uses beside what the stack declares, and how long its queues are.`;
+
+/** How one host is now. What could not be learnt is absent. */
+export interface HostStatus {
+  readonly host: string;
+  readonly accelerator: string;
+  /** `healthy`, `unhealthy`, `starting`, or the container's state where it does not run. */
+  readonly health: string;
+  readonly restarts?: number;
+  readonly image?: string;
+  readonly immichVersion?: string;
+  /** What computed when it was last proven. */
+  readonly provider?: string;
+  readonly cards?: readonly CardStatus[];
+  readonly models?: readonly CachedModel[];
+  /** Why nothing more is known. */
+  readonly problem?: string;
+}
+
+export interface CardStatus {
+  readonly name: string;
+  /** MiB. */
+  readonly used: number;
+  /** MiB. */
+  readonly free: number;
+}
+
+export interface CachedModel {
+  /** Task and model, such as `clip/ViT-B-32__openai`. */
+  readonly name: string;
+  /** MiB. */
+  readonly size: number;
+}
+
+/** One of Immich's settings, as the stack declares it and as Immich has it. */
+export interface SettingStatus {
+  readonly key: string;
+  readonly declared: unknown;
+  readonly actual?: unknown;
+  readonly agrees?: boolean;
+}
+
+export interface QueueStatus {
+  readonly queue: string;
+  readonly waiting: number;
+  readonly active: number;
+  readonly failed: number;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      stack: { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
+  const deployment = await readDeployment(values.stack);
+  const [hosts, immich] = await Promise.all([
+    Promise.all(deployment.hosts.map(statusOf)),
+    immichStatus(deployment, await readApi(values.stack)),
+  ]);
+  console.log(values.json ? JSON.stringify({ hosts, ...immich }, null, 2) : asText(hosts, immich));
+}
+
+async function statusOf(host: DeployedHost): Promise<HostStatus> {
+  const known = { host: host.host, accelerator: host.accelerator };
+  const docker = (...parameters: string[]) =>
+    run("docker", parameters, { environment: { DOCKER_HOST: host.dockerHost } });
+
+  const inspected = await docker("container", "inspect", host.containerName);
+  if (inspected.code !== 0) {
+    const problem = inspected.stderr.trim().split("\n").at(-1) ?? "no answer";
+    return { ...known, health: "unknown", problem };
+  }
+  const [container] = JSON.parse(inspected.stdout) as [InspectedContainer];
+  const [cards, models] = container.State.Running
+    ? await Promise.all([
+        docker("exec", host.containerName, ...memoryQuery),
+        docker("exec", host.containerName, "sh", "-c", cacheQuery),
+      ])
+    : [undefined, undefined];
+  const version = container.Config.Labels?.["org.opencontainers.image.version"];
+  return {
+    ...known,
+    health: container.State.Health?.Status ?? container.State.Status,
+    restarts: container.RestartCount,
+    image: container.Config.Image,
+    ...(version !== undefined && { immichVersion: version }),
+    ...(host.executionProvider !== undefined && { provider: host.executionProvider }),
+    ...(cards?.code === 0 && { cards: parseCards(cards.stdout) }),
+    ...(models?.code === 0 && { models: parseModels(models.stdout) }),
+  };
+}
+
+interface InspectedContainer {
+  readonly RestartCount: number;
+  readonly State: {
+    readonly Status: string;
+    readonly Running: boolean;
+    readonly Health?: { readonly Status: string };
+  };
+  readonly Config: { readonly Image: string; readonly Labels?: Record<string, string> };
+}
+
+const memoryQuery = [
+  "nvidia-smi",
+  "--query-gpu=name,memory.used,memory.free",
+  "--format=csv,noheader,nounits",
+];
+
+/** Immich keeps a model in `<cache>/<task>/<model>`. */
+const cacheQuery =
+  'cd "${MACHINE_LEARNING_CACHE_FOLDER:-/cache}" && du -sk */*/ 2>/dev/null || true';
+
+/** @internal Exported for tests. */
+export function parseCards(text: string): CardStatus[] {
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => line.split(",").map((field) => field.trim()))
+    .map(([name = "", used, free]) => ({ name, used: Number(used), free: Number(free) }));
+}
+
+/** @internal Exported for tests. */
+export function parseModels(text: string): CachedModel[] {
+  const tasks = ["clip", "facial-recognition", "ocr"];
+  return text.split("\n").flatMap((line) => {
+    const [, kibibytes, name = ""] = /^(\d+)\s+(.+?)\/?$/.exec(line) ?? [];
+    return tasks.includes(name.replace(/\/.*/, ""))
+      ? [{ name, size: Math.ceil(Number(kibibytes) / 1024) }]
+      : [];
+  });
+}
+
+/** The stack's way into Immich's API, where it has one. */
+async function readApi(stack: string | undefined): Promise<ImmichApi | undefined> {
+  const chosen = stack === undefined ? [] : ["--stack", stack];
+  const ended = await run("pulumi", ["config", "--json", "--show-secrets", ...chosen]);
+  if (ended.code !== 0) return undefined;
+  const config = JSON.parse(ended.stdout) as Record<string, ConfigValue | undefined>;
+  const immich = config["immich-ml:immich"];
+  const url = settingOf(immich?.objectValue ?? JSON.parse(immich?.value ?? "{}"), "api.url");
+  const apiKey = config["immich-ml:immichApiKey"]?.value;
+  return typeof url === "string" && apiKey ? { url, apiKey } : undefined;
+}
+
+interface ConfigValue {
+  readonly value?: string;
+  readonly objectValue?: unknown;
+}
+
+interface ImmichStatus {
+  readonly settings?: readonly SettingStatus[];
+  readonly queues?: readonly QueueStatus[];
+  readonly immichProblem?: string;
+}
+
+async function immichStatus(
+  { systemConfig }: Deployment,
+  api: ImmichApi | undefined,
+): Promise<ImmichStatus> {
+  const declared = Object.entries(systemConfig ?? {});
+  if (!api) return { settings: declared.map(([key, value]) => ({ key, declared: value })) };
+  try {
+    const [actual, jobs] = await Promise.all([
+      getFromApi<unknown>(api, "/system-config"),
+      getFromApi<Record<string, JobAnswer>>(api, "/jobs"),
+    ]);
+    return { settings: compareSettings(declared, actual), queues: parseQueues(jobs) };
+  } catch (error) {
+    return {
+      settings: declared.map(([key, value]) => ({ key, declared: value })),
+      immichProblem: (error as Error).message,
+    };
+  }
+}
+
+interface JobAnswer {
+  readonly jobCounts?: {
+    readonly waiting?: number;
+    readonly active?: number;
+    readonly failed?: number;
+  };
+}
+
+/** @internal Exported for tests. */
+export function compareSettings(
+  declared: readonly (readonly [string, unknown])[],
+  configuration: unknown,
+): SettingStatus[] {
+  return declared.map(([key, value]) => {
+    const actual = settingOf(configuration, key);
+    return { key, declared: value, actual, agrees: sameSetting(key, value, actual) };
+  });
+}
+
+/** @internal Exported for tests. */
+export function parseQueues(jobs: Readonly<Record<string, JobAnswer>>): QueueStatus[] {
+  const ours = ["smartSearch", "faceDetection", "facialRecognition", "ocr", "duplicateDetection"];
+  return ours.flatMap((queue) => {
+    const counts = jobs[queue]?.jobCounts;
+    return counts
+      ? [
+          {
+            queue,
+            waiting: counts.waiting ?? 0,
+            active: counts.active ?? 0,
+            failed: counts.failed ?? 0,
+          },
+        ]
+      : [];
+  });
+}
+
+function asText(hosts: readonly HostStatus[], immich: ImmichStatus): string {
+  const parts = [
+    asTable([
+      [
+        "HOST",
+        "HEALTH",
+        "RESTARTS",
+        "ACCELERATOR",
+        "PROVIDER",
+        "IMAGE",
+        "IMMICH",
+        "CARD",
+        "MEMORY USED/FREE",
+      ],
+      ...hosts.map((host) => [
+        host.host,
+        host.health,
+        String(host.restarts ?? ""),
+        host.accelerator,
+        host.provider ?? "not proven",
+        host.image?.replace(/^sha256:(.{12}).*/, "$1") ?? "",
+        host.immichVersion ?? "",
+        host.cards?.map(({ name }) => name).join(", ") ?? "",
+        host.cards?.map(({ used, free }) => `${used}/${free} MiB`).join(", ") ?? "",
+      ]),
+    ]),
+    ...hosts.flatMap(({ host, problem }) => (problem ? [`${host}: ${problem}`] : [])),
+    asTable([
+      ["HOST", "MODEL IN THE CACHE", "SIZE"],
+      ...hosts.flatMap(({ host, models = [] }) =>
+        models.map(({ name, size }) => [host, name, `${size} MiB`]),
+      ),
+    ]),
+  ];
+  if (immich.settings?.length) {
+    parts.push(
+      asTable([
+        ["IMMICH'S SETTING", "DECLARED", "ACTUAL"],
+        ...immich.settings.map(({ key, declared, actual, agrees }) => [
+          key,
+          JSON.stringify(declared),
+          agrees === undefined ? "not asked" : agrees ? "the same" : JSON.stringify(actual),
+        ]),
+      ]),
+    );
+  }
+  if (immich.queues?.length) {
+    parts.push(
+      asTable([
+        ["QUEUE", "WAITING", "ACTIVE", "FAILED"],
+        ...immich.queues.map(({ queue, waiting, active, failed }) => [
+          queue,
+          String(waiting),
+          String(active),
+          String(failed),
+        ]),
+      ]),
+    );
+  }
+  if (immich.immichProblem) parts.push(immich.immichProblem);
+  return parts.join("\n\n");
+}
+
+if (require.main === module) {
+  main().catch((error: unknown) => {
+    console.error((error as Error).message);
+    process.exit(2);
+  });
+}
