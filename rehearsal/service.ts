@@ -12,7 +12,7 @@ export interface ServiceAnswers {
  * @throws an error that says what was answered instead
  */
 export async function askService(url: string, model: string): Promise<ServiceAnswers> {
-  const ping = await (await fetch(`${url}/ping`)).text();
+  const ping = await (await fetch(`${url}/ping`, { signal: AbortSignal.timeout(10_000) })).text();
   const form = new FormData();
   form.set("entries", JSON.stringify({ clip: { visual: { modelName: model, options: {} } } }));
   form.set("image", new Blob([redPicture(32)]), "picture.bmp");

@@ -1,0 +1,27 @@
+// Brings index.ts up without a Pulumi engine, or takes it away again, in a process of its own: the
+// test runner rewrites modules, and Pulumi cannot serialise a dynamic provider out of those.
+//   node --import tsx test/support/wholeProgram.ts up|down <file with options>
+import { readFileSync } from "node:fs";
+
+import { loadProgram } from "../../rehearsal/program";
+import {
+  createWithoutEngine,
+  removeWithoutEngine,
+  type RehearsalOptions,
+} from "../../rehearsal/withoutEngine";
+
+const say = (line: string) => console.error(line);
+const [, , direction, file] = process.argv;
+const options = JSON.parse(readFileSync(file!, "utf8")) as Omit<RehearsalOptions, "program">;
+
+const work =
+  direction === "up"
+    ? createWithoutEngine({ ...options, program: loadProgram, say })
+    : removeWithoutEngine(options.journal, say);
+work.then(
+  (outputs) => console.log(JSON.stringify(outputs ?? {})),
+  (error: Error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  },
+);
