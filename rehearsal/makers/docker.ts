@@ -61,7 +61,12 @@ const network: Maker<Unwrap<NetworkArgs>> = {
 const container: Maker<Container> = {
   async make(wanted) {
     const created = await engineOf(wanted).createContainer(containerOf(wanted));
-    await created.start();
+    try {
+      await created.start();
+    } catch (error) {
+      await created.remove();
+      throw error;
+    }
     return { id: created.id, outputs: { name: wanted.inputs.name } };
   },
   async remove(made) {
