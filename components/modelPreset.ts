@@ -232,7 +232,8 @@ function databaseAccess(
   const database = args.database ?? "immich";
   const schema = new postgresql.Schema(
     `${name}-schema`,
-    { name: schemaName, database },
+    // One that exists is somebody else's, and destroying this stack would take it from them.
+    { name: schemaName, database, ifNotExists: false },
     { parent },
   );
   const functions = databaseFunctions.map(
@@ -252,6 +253,19 @@ function databaseAccess(
         { parent },
       ),
   );
+  // PostgreSQL lets everybody call a new function.
+  const closed = new postgresql.Grant(
+    `${name}-public-functions`,
+    {
+      role: "public",
+      database,
+      schema: schema.name,
+      objectType: "function",
+      objects: databaseFunctions.map((definition) => definition.name),
+      privileges: [],
+    },
+    { parent, dependsOn: functions },
+  );
   const user = args.user ?? "postgres";
   const password = pulumi.secret(args.password);
   const address = {
@@ -262,7 +276,7 @@ function databaseAccess(
     sslMode: args.sslMode ?? "disable",
   };
   if (args.role === false) {
-    return { store: { ...address, user, password }, dependsOn: functions };
+    return { store: { ...address, user, password }, dependsOn: [...functions, closed] };
   }
 
   const roleName = args.role ?? pulumi.interpolate`${database}_ml`;
@@ -274,35 +288,35 @@ function databaseAccess(
     { name: roleName, login: true, password: rolePassword },
     { parent },
   );
-  const callable = databaseFunctions.filter((definition) => definition.securityDefiner);
-  const grants = [
-    new postgresql.Grant(
-      `${name}-role-schema`,
-      {
-        role: role.name,
-        database,
-        schema: schema.name,
-        objectType: "schema",
-        privileges: ["USAGE"],
-      },
-      { parent },
-    ),
-    new postgresql.Grant(
-      `${name}-role-functions`,
-      {
-        role: role.name,
-        database,
-        schema: schema.name,
-        objectType: "function",
-        objects: callable.map((definition) => definition.name),
-        privileges: ["EXECUTE"],
-      },
-      { parent, dependsOn: functions },
-    ),
-  ];
+  const schemaGrant = new postgresql.Grant(
+    `${name}-role-schema`,
+    {
+      role: role.name,
+      database,
+      schema: schema.name,
+      objectType: "schema",
+      privileges: ["USAGE"],
+    },
+    { parent },
+  );
+  const functionGrant = new postgresql.Grant(
+    `${name}-role-functions`,
+    {
+      role: role.name,
+      database,
+      schema: schema.name,
+      objectType: "function",
+      objects: databaseFunctions
+        .filter((definition) => definition.securityDefiner)
+        .map((definition) => definition.name),
+      privileges: ["EXECUTE"],
+    },
+    // Two changes of one function's rights at once fail ("tuple concurrently updated").
+    { parent, dependsOn: closed },
+  );
   return {
     store: { ...address, user: role.name, password: rolePassword },
-    dependsOn: [...functions, ...grants],
+    dependsOn: [...functions, schemaGrant, functionGrant],
   };
 }
 

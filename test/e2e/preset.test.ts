@@ -283,7 +283,7 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     expect(await immich.configurationText()).toBe(before);
   });
 
-  test("two stacks at once on two databases of one server do not meet", async () => {
+  test("two stacks at once on two databases of one server do not meet, on one they are kept apart", async () => {
     const left = await createImmichDatabase(server, { name: "left" });
     const right = await createImmichDatabase(server, { name: "right" });
     const stacks = [await openStack(left), await openStack(right)];
@@ -291,6 +291,11 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     for (const immich of [left, right]) {
       expect(await immich.configurationText()).toContain("buffalo_s");
     }
+    // A second stack on the same database would take the first one's functions with it when it goes.
+    const intruder = await openStack(left, { role: "none" });
+    await expect(intruder.up()).rejects.toThrow(/schema "immich_ml" already exists/);
+    await intruder.destroy();
+    expect((await stacks[0]!.preview(true)).steps).toEqual([]);
     await Promise.all(stacks.map((stack) => stack.destroy()));
   });
 });

@@ -67,11 +67,12 @@ const secret = (value: unknown) => ({
 const inputsOf = (name: string) => registered.find((resource) => resource.name === name)?.inputs;
 
 describe("database store", () => {
-  test("registers a schema, four functions, a role, its two grants and the settings, by these names", async () => {
+  test("registers a schema, four functions, a role, grants and the settings, by these names", async () => {
     await outputsOf(databaseArgs);
     expect(registered.map(({ type, name }) => `${name} ${type}`).sort()).toEqual([
       "preset immich-ml:index:ModelPreset",
       "preset-check-store postgresql:index/function:Function",
+      "preset-public-functions postgresql:index/grant:Grant",
       "preset-read-settings postgresql:index/function:Function",
       "preset-role postgresql:index/role:Role",
       "preset-role-functions postgresql:index/grant:Grant",
@@ -154,6 +155,11 @@ describe("database store", () => {
       objects: ["read_settings", "write_settings"],
       privileges: ["EXECUTE"],
     });
+    expect(inputsOf("preset-public-functions")).toMatchObject({
+      role: "public",
+      objects: ["settings_keys", "check_store", "read_settings", "write_settings"],
+      privileges: [],
+    });
     const definers = registered.filter(({ inputs }) => inputs["securityDefiner"] === true);
     expect(definers.map(({ name }) => name).sort()).toEqual([
       "preset-read-settings",
@@ -181,6 +187,15 @@ describe("database store", () => {
     expect(inputsOf("preset-settings")?.["store"]).toMatchObject(
       secret({ user: "immich", password: "p" }),
     );
+  });
+
+  test("an existing schema is never taken over, it would be dropped with this stack", async () => {
+    await outputsOf(databaseArgs);
+    expect(inputsOf("preset-schema")).toEqual({
+      name: "immich_ml",
+      database: "immich",
+      ifNotExists: false,
+    });
   });
 
   test("another database has another role, since roles are common to all databases of a server", async () => {
