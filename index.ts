@@ -6,6 +6,7 @@ import {
   databaseProvider,
   dockerProviders,
   machineLearningImage,
+  reindexing,
 } from "./wiring";
 
 /** Everything is read and checked before the first resource is registered. */
@@ -53,6 +54,7 @@ export = async function immichMachineLearning() {
         store: configurationStore(settings, world.database),
         immichVersion: immich.version,
         embeddings: settings.embeddings,
+        reindex: reindexing(settings),
         currentClipModel: world.currentClipModel,
         allowUnknownModels: settings.allowUnknownModels,
         serverContainer: immich.serverContainer
@@ -80,5 +82,6 @@ export = async function immichMachineLearning() {
     })),
     systemConfig: preset?.settings,
     restart: preset?.restart,
+    reindexed: preset?.reindexed,
   };
 };

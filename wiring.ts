@@ -69,6 +69,14 @@ export function configurationStore(
   };
 }
 
+/** The jobs to start after a change of models, where that was asked for. */
+export function reindexing(settings: Settings): ModelPresetArgs["reindex"] {
+  const { immich, secrets, reindex, redetectFacesLosingNames } = settings;
+  if (!reindex || !immich.api) return undefined;
+  const apiKey = pulumi.secret(secrets.immichApiKey!);
+  return { url: immich.api.url, apiKey, facesLosingNames: redetectFacesLosingNames };
+}
+
 export interface DatabaseAddress {
   readonly host: string;
   readonly port: number;

@@ -90,6 +90,7 @@ export interface Settings {
   readonly embeddings: "clear" | "keep";
   readonly allowUnknownModels: boolean;
   readonly reindex: boolean;
+  readonly redetectFacesLosingNames: boolean;
   readonly preflight: "enforce" | "warn" | "off";
   readonly secrets: Secrets;
   /** What the user should know though nothing is wrong. */
@@ -135,6 +136,7 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
   );
   problems.push(...duplicates(parts.hosts ?? []));
   if (parts.immich) problems.push(...storeProblems(parts, surroundings.secrets));
+  problems.push(...reindexProblems(parts));
   const models = selectModels(parts, version, hosts, problems, notes);
 
   const { immich, build } = parts;
@@ -153,6 +155,7 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
     embeddings: parts.embeddings ?? "clear",
     allowUnknownModels: parts.allowUnknownModels ?? false,
     reindex: parts.reindex ?? false,
+    redetectFacesLosingNames: parts.redetectFacesLosingNames ?? false,
     preflight: parts.preflight ?? "enforce",
     secrets: surroundings.secrets,
     notes,
@@ -471,6 +474,18 @@ function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
     problems.push(missingSecret("databasePassword", "the password of Immich's database"));
   }
   return problems;
+}
+
+function reindexProblems({ immich, reindex, redetectFacesLosingNames }: StackParts): Problem[] {
+  if (redetectFacesLosingNames && !reindex) {
+    return [{ key: "redetectFacesLosingNames", value: true, expected: "needs reindex: true" }];
+  }
+  if (reindex && immich && !immich.api) {
+    const expected =
+      "needs immich.api (url) and the secret immichApiKey: jobs start by the API only";
+    return [{ key: "reindex", value: true, expected }];
+  }
+  return [];
 }
 
 function missingSecret(key: string, what: string): Problem {

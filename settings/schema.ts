@@ -171,6 +171,7 @@ export const stackSchema = z.strictObject({
   allowUnknownModels: yesOrNo.default(false),
   embeddings: oneOf("clear", "keep").default("clear"),
   reindex: yesOrNo.default(false),
+  redetectFacesLosingNames: yesOrNo.default(false),
   preflight: oneOf("enforce", "warn", "off").default("enforce"),
 });
 

@@ -82,6 +82,7 @@ describe("the dev stack", () => {
         "postgresql:index/function:Function preset-read-settings",
         "postgresql:index/function:Function preset-settings-keys",
         "postgresql:index/function:Function preset-write-settings",
+        "postgresql:index/grant:Grant preset-public-functions",
         "postgresql:index/grant:Grant preset-role-functions",
         "postgresql:index/grant:Grant preset-role-schema",
         "postgresql:index/role:Role preset-role",

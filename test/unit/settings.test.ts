@@ -235,6 +235,7 @@ describe("mistakes in a stack file", () => {
       { ...good, hosts: [{ name: "a", devices: { count: 1 } }] },
       ["hosts[0].devices"],
     ],
+    ["jobs that nobody can start", { ...good, reindex: true }, ["reindex", "immich.api"]],
     ["no hosts", { ...good, hosts: [] }, ["hosts", "at least one"]],
     [
       "a port on every interface left open by a wildcard name",
