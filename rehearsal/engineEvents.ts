@@ -19,7 +19,8 @@ export interface EngineCount {
 export class EngineEvents {
   public readonly count: EngineCount = { changes: 0, hasError: false };
   readonly #working = new Map<string, number>();
-  #lastNews = Date.now();
+  readonly #start = Date.now();
+  #lastNews = this.#start;
   readonly #clock: NodeJS.Timeout;
 
   constructor(
@@ -86,10 +87,9 @@ export class EngineEvents {
 
   #breakSilence(): void {
     if (Date.now() - this.#lastNews < secondsOfSilence * 1000) return;
-    const busy = [...this.#working].map(
-      ([urn, since]) => `${described(urn)} (${((Date.now() - since) / 1000).toFixed(0)} s)`,
-    );
-    this.#tell(`    … ${busy.join(", ") || "the engine is at work"}`);
+    const seconds = (since: number) => `(${((Date.now() - since) / 1000).toFixed(0)} s)`;
+    const busy = [...this.#working].map(([urn, since]) => `${described(urn)} ${seconds(since)}`);
+    this.#tell(`    … ${busy.join(", ") || `the engine is at work ${seconds(this.#start)}`}`);
   }
 }
 
@@ -133,7 +133,11 @@ function differences(old: unknown, now: unknown): string[] {
   const paths = [...new Set([...before.keys(), ...after.keys()])];
   return paths
     .filter((path) => before.get(path) !== after.get(path) && !path.startsWith("__"))
-    .map((path) => `${path}: ${before.get(path) ?? "(absent)"} → ${after.get(path) ?? "(absent)"}`);
+    .map((path) => `${path}: ${shortened(before.get(path))} → ${shortened(after.get(path))}`);
+}
+
+function shortened(value = "(absent)"): string {
+  return value.length > 80 ? `${value.slice(0, 79)}…` : value;
 }
 
 function leaves(value: unknown, path: readonly string[] = []): [path: string, text: string][] {

@@ -12,15 +12,26 @@ export interface ServiceAnswers {
  * @throws an error that says what was answered instead
  */
 export async function askService(url: string, model: string): Promise<ServiceAnswers> {
-  const ping = await (await fetch(`${url}/ping`, { signal: AbortSignal.timeout(10_000) })).text();
+  const ping = await (await ask(`${url}/ping`, { signal: AbortSignal.timeout(10_000) })).text();
   const form = new FormData();
   form.set("entries", JSON.stringify({ clip: { visual: { modelName: model, options: {} } } }));
   form.set("image", new Blob([redPicture(32)]), "picture.bmp");
-  const answer = await fetch(`${url}/predict`, { method: "POST", body: form });
+  const answer = await ask(`${url}/predict`, { method: "POST", body: form });
   const text = await answer.text();
   if (!answer.ok) throw new Error(`POST ${url}/predict answered ${answer.status}: ${text}`);
   const { clip } = JSON.parse(text) as { clip: string };
   return { ping, dimension: (JSON.parse(clip) as number[]).length };
+}
+
+async function ask(address: string, request: RequestInit): Promise<Response> {
+  try {
+    return await fetch(address, request);
+  } catch (error) {
+    const { message, cause } = error as Error;
+    throw new Error(
+      `${address} does not answer: ${(cause as Error | undefined)?.message ?? message}`,
+    );
+  }
 }
 
 /** A square picture as a BMP file, the one format that needs no compression. */
