@@ -38,6 +38,7 @@ wait_for_health() {
   waited=0
   first_restarts=
   last_code=0
+  reason_above="The reason should stand in the lines above."
   while :; do
     if ! current=$(state); then
       finish_without_result "the container $IMMICH_ML_CONTAINER cannot be inspected"
@@ -58,15 +59,24 @@ wait_for_health() {
     fi
     if [ "$status" = exited ] || [ "$status" = dead ]; then
       never_healthy "the container ended with exit code $exit_code" \
-        "It is not restarted by itself: the reason should stand in the lines above."
+        "It is not restarted by itself. $reason_above"
     fi
     if [ $((restarts - first_restarts)) -ge 3 ]; then
-      never_healthy "the container restarts again and again (exit code $last_code)" \
-        "Exit code 139 or 132 means this image cannot run on this machine's processor or card; otherwise the reason should stand in the lines above."
+      case $last_code in
+        132 | 139)
+          never_healthy "the container restarts again and again (exit code $last_code)" \
+            "This image cannot run on this machine's processor or card."
+          ;;
+        0) never_healthy "the container restarts again and again" "$reason_above" ;;
+        *)
+          never_healthy "the container restarts again and again (exit code $last_code)" \
+            "$reason_above"
+          ;;
+      esac
     fi
     if [ "$status" = running ] && [ "$health" = unhealthy ]; then
       never_healthy "the container runs but its health check fails" \
-        "The server does not answer on /ping: the reason should stand in the lines above."
+        "The server does not answer on /ping. $reason_above"
     fi
     if [ "$waited" -ge "$IMMICH_ML_TIMEOUT" ]; then
       never_healthy "the container is not healthy after $IMMICH_ML_TIMEOUT s" \

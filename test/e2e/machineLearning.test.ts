@@ -1,0 +1,305 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import * as docker from "@pulumi/docker";
+import { type EngineEvent, LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { AcceleratorName } from "../../catalogue/accelerators";
+import { MachineLearning, type MachineLearningArgs, ModelCache } from "../../components";
+import { findEngine } from "../../rehearsal/withEngine";
+import { standIns } from "../support/docker";
+import { missingEngine } from "../support/engineStack";
+import {
+  missingPrivateEngine,
+  type PrivateEngine,
+  startPrivateEngine,
+} from "../support/privateEngine";
+
+const missing = missingEngine ?? missingPrivateEngine;
+const network = "immich-ml-test-machines";
+const container = "immich-ml-test-machine";
+
+/** One container after another on a real engine, on a Docker engine with stand-in devices. */
+describe.skipIf(missing)("a machine-learning container on the real engine", () => {
+  let folder: string;
+  let engine: PrivateEngine;
+  let stack: Stack;
+  let declared: Partial<MachineLearningArgs> = {};
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-machines-"));
+    engine = await startPrivateEngine();
+    await engine.docker("network", "create", network);
+    // The volume of somebody's compose file, with a model in it.
+    await engine.docker(
+      "volume",
+      "create",
+      "--label",
+      "com.docker.compose.volume=model-cache",
+      "model-cache",
+    );
+    const found = await findEngine(console.log);
+    if ("missing" in found) throw new Error(found.missing);
+    stack = await LocalWorkspace.createStack(
+      {
+        stackName: "machines",
+        projectName: "immich-ml",
+        program: () => Promise.resolve(program()),
+      },
+      {
+        pulumiCommand: found.engine,
+        workDir: folder,
+        envVars: {
+          PULUMI_BACKEND_URL: `file://${folder}`,
+          PULUMI_CONFIG_PASSPHRASE: "test",
+          PULUMI_SKIP_UPDATE_CHECK: "true",
+        },
+      },
+    );
+  });
+
+  afterAll(async () => {
+    await stack?.destroy().catch(() => undefined);
+    await engine?.stop();
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  function program() {
+    const provider = new docker.Provider("engine", { host: engine.endpoint });
+    const cache = new ModelCache("attic-cache", { labels: { stack: "machines" } }, { provider });
+    const service = new MachineLearning(
+      "attic",
+      {
+        image: engine.sleeper,
+        immichVersion: "v2.7.5",
+        containerName: container,
+        cacheVolume: cache.volumeName,
+        network,
+        dockerHost: engine.endpoint,
+        proof: "off",
+        ...declared,
+      },
+      { provider },
+    );
+    return { provider: service.executionProvider, proof: service.proof };
+  }
+
+  async function steps(run: (onEvent: (event: EngineEvent) => void) => Promise<unknown>) {
+    const operations: string[] = [];
+    await run(({ resourcePreEvent }) => {
+      const step = resourcePreEvent?.metadata;
+      if (!step || ["same", "refresh"].includes(step.op)) return;
+      if (step.type.startsWith("docker:") || step.type.startsWith("command:")) {
+        const differs = Object.keys(step.detailedDiff ?? {}).map((key) =>
+          key.replace(/[[.].*/, ""),
+        );
+        operations.push([step.op, step.urn.split("::").at(-1), ...new Set(differs)].join(" "));
+      }
+    });
+    return operations;
+  }
+
+  const up = (args: Partial<MachineLearningArgs>) => {
+    declared = args;
+    return steps((onEvent) => stack.up({ onEvent }));
+  };
+  const drift = () => steps((onEvent) => stack.preview({ refresh: true, onEvent }));
+  const inside = (command: string) => engine.docker("exec", container, "sh", "-c", command);
+  const hostConfig = async () =>
+    JSON.parse(await engine.docker("inspect", "--format", "{{json .HostConfig}}", container)) as {
+      DeviceRequests: unknown;
+      MaskedPaths: unknown[];
+      SecurityOpt: string[];
+      Memory: number;
+      NanoCpus: number;
+    };
+
+  it("is created hardened, adopts the compose file's volume, and a refreshed preview is empty", async () => {
+    expect((await up({})).sort()).toEqual(["create attic", "create attic-cache"]);
+    expect(await inside("grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")).toBe(
+      "NoNewPrivs:\t1\nCapEff:\t0000000000000000".split("\n").reverse().join("\n"),
+    );
+    const label = await engine.docker(
+      "volume",
+      "inspect",
+      "--format",
+      "{{json .Labels}}",
+      "model-cache",
+    );
+    expect(JSON.parse(label)).toEqual({ "com.docker.compose.volume": "model-cache" });
+    expect(await drift()).toEqual([]);
+  });
+
+  it.each([
+    ["cuda", "ls /dev/mali0 /dev/dri /dev/kfd /dev/dxg 2>/dev/null || true", ""],
+    [
+      "armnn",
+      "ls /dev/mali0 /usr/lib/libmali.so /lib/firmware/mali_csffw.bin",
+      "/dev/mali0\n/lib/firmware/mali_csffw.bin\n/usr/lib/libmali.so",
+    ],
+    [
+      "openvino-wsl",
+      "ls -d /dev/dri/* /dev/dxg /dev/bus/usb/001/001 /usr/lib/wsl/lib",
+      "/dev/bus/usb/001/001\n/dev/dri/card0\n/dev/dri/renderD128\n/dev/dxg\n/usr/lib/wsl/lib",
+    ],
+    [
+      "rocm",
+      "ls /dev/dri/* /dev/kfd; id -nG",
+      "/dev/dri/card0\n/dev/dri/renderD128\n/dev/kfd\nroot video",
+    ],
+  ] as [AcceleratorName, string, string][])(
+    "for %s sees the accelerator's devices, groups and files, and a refreshed preview is empty",
+    async (accelerator, command, seen) => {
+      const operations = await up({
+        accelerator,
+        optionalMounts: ["/lib/firmware/mali_csffw.bin"],
+      });
+      expect(operations.join()).toContain("replace attic");
+      expect(await inside(command)).toBe(seen);
+      expect(await drift()).toEqual([]);
+    },
+  );
+
+  it("for armnn gets by without the firmware, and its library cannot be written", async () => {
+    await up({ accelerator: "armnn" });
+    expect(await inside("ls /lib/firmware/mali_csffw.bin 2>&1 || true")).toContain("No such file");
+    expect(await inside("{ echo x >>/usr/lib/libmali.so; } 2>&1 || true")).toContain(
+      "Read-only file system",
+    );
+  });
+
+  it("for rknn sees what Docker hides; only that option comes back as a difference", async () => {
+    await up({ accelerator: "rknn" });
+    const { MaskedPaths, SecurityOpt } = await hostConfig();
+    expect(MaskedPaths).toEqual([]);
+    expect(SecurityOpt).toEqual(["apparmor=unconfined", "no-new-privileges:true"]);
+    // The provider does not read `systempaths` back. When this fails, it has learnt to.
+    const differences = (await drift()).filter((step) => step.includes("securityOpts"));
+    expect(differences).toContain("replace attic securityOpts");
+  });
+
+  it("for openvino may use every USB device", async (context) => {
+    try {
+      await up({ accelerator: "openvino" });
+    } catch (error) {
+      if (!/deviceCgroupRules/.test(String(error))) throw error;
+      console.log(
+        "SKIPPED: the docker plugin here is older than 5.2.0, which alone knows deviceCgroupRules",
+      );
+      return context.skip();
+    }
+    expect(await inside("ls /dev/dri/renderD128 /dev/bus/usb/001/001")).toContain("renderD128");
+    expect(await drift()).toEqual([]);
+  });
+
+  it.each([
+    [
+      { count: 1 },
+      [{ Driver: "nvidia", Count: 1, DeviceIDs: [], Capabilities: [["gpu"]], Options: {} }],
+    ],
+    [
+      { count: -1 },
+      [{ Driver: "nvidia", Count: -1, DeviceIDs: [], Capabilities: [["gpu"]], Options: {} }],
+    ],
+    [
+      { ids: ["0"] },
+      [{ Driver: "nvidia", Count: 0, DeviceIDs: ["0"], Capabilities: [["gpu"]], Options: {} }],
+    ],
+    [
+      { ids: ["GPU-8e5e22a2"] },
+      [
+        {
+          Driver: "nvidia",
+          Count: 0,
+          DeviceIDs: ["GPU-8e5e22a2"],
+          Capabilities: [["gpu"]],
+          Options: {},
+        },
+      ],
+    ],
+  ])(
+    "is replaced when other GPUs are asked for (%o), and the request is read back",
+    async (gpus, requests) => {
+      expect((await up({ accelerator: "cuda", gpus })).join()).toMatch(
+        /replace attic.*deviceRequests/,
+      );
+      expect((await hostConfig()).DeviceRequests).toEqual(requests);
+      expect(await drift()).toEqual([]);
+    },
+  );
+
+  it.each([
+    ["limits", { limits: { memory: 128, cpus: 1 } }],
+    ["a limit less", { limits: { cpus: 0.5 } }],
+    ["no limits", {}],
+    ["new privileges allowed", { hardening: { noNewPrivileges: false } }],
+    ["capabilities given back", { hardening: { dropCapabilities: false } }],
+    ["an unwritable root", { hardening: { readOnlyRoot: true } }],
+    ["an unlimited log", { hardening: { limitLog: false } }],
+    ["another variable", { environment: { workers: 2 } }],
+    ["nothing of all that", {}],
+    ["a label", { labels: { "org.immich-ml.stack": "dev" } }],
+  ] as [string, Partial<MachineLearningArgs>][])(
+    "with %s is changed, and a refreshed preview is empty",
+    async (_what, args) => {
+      expect(await up(args)).not.toEqual([]);
+      expect(await drift()).toEqual([]);
+    },
+  );
+
+  it("has its limits taken away again", async () => {
+    await up({ limits: { memory: 128, cpus: 0.5 } });
+    expect(await hostConfig()).toMatchObject({ Memory: 128 * 1024 * 1024, NanoCpus: 5e8 });
+    await up({});
+    expect(await hostConfig()).toMatchObject({ Memory: 0, NanoCpus: 0 });
+  });
+
+  describe("with a proof", () => {
+    let service: string;
+    const healthcheck = "import sys; sys.exit(0)\n";
+
+    beforeAll(async () => {
+      const standIn = path.join(__dirname, "..", "integration", "proofStandIn", "sitecustomize.py");
+      const { python310 } = await standIns();
+      service = await engine.build(
+        `FROM ${python310}
+RUN mkdir -p /usr/src /stand-in && printf '${healthcheck.replace("\n", "\\n")}' >/usr/src/healthcheck.py
+COPY sitecustomize.py /stand-in/
+WORKDIR /usr/src
+ENV STAND_IN_PROVIDER=CUDAExecutionProvider
+CMD ["sh", "-c", "[ -z \\"$HF_HOME\\" ] || { echo 'RuntimeError: boom'; exit 3; }; exec sleep infinity"]
+`,
+        { "sitecustomize.py": await readFile(standIn, "utf8") },
+      );
+    });
+
+    it("fails up with the last log lines when the container crashes in a loop, and does so again", async () => {
+      const crashing = {
+        image: service,
+        proof: "enforce",
+        environment: { huggingFaceHome: "/crash" },
+      } as const;
+      for (const attempt of [1, 2]) {
+        await expect(up(crashing), `attempt ${attempt}`).rejects.toThrow(
+          /the container restarts again and again[\s\S]*\| RuntimeError: boom/,
+        );
+      }
+    });
+
+    it("fails up when the image has no ONNX Runtime at all", async () => {
+      await expect(up({ image: service, proof: "enforce" })).rejects.toThrow(
+        /the image lacks a Python package: No module named 'numpy'[\s\S]*is this an image of Immich's machine learning\?/,
+      );
+    });
+
+    it("goes on where a failed proof may only be told", async () => {
+      await up({ image: service, proof: "warn" });
+      const outputs = await stack.outputs();
+      expect(outputs["proof"]?.value).toMatchObject({ ok: false });
+      expect(outputs["provider"]?.value).toBeUndefined();
+      expect(await drift()).toEqual([]);
+    });
+  });
+});
