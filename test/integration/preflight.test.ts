@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { detectCards, preflight } from "../../preflight";
+import { run, type Run } from "../../preflight/command";
+import { Engine } from "../../preflight/engine";
+import { surveyHost } from "../../preflight/host";
+import type { HostSettings, Settings } from "../../settings";
+import {
+  missingPrivateEngine,
+  type PrivateEngine,
+  startPrivateEngine,
+} from "../support/privateEngine";
+import { type SshServer, startSshServer } from "../support/sshServer";
+
+const compose = "immich-ml-test-compose";
+const ours = "immich-ml-test-ours";
+const network = "immich-ml-test-preflight";
+
+/** What nvidia-smi of a driver too old for compute_cap does. */
+const oldNvidiaSmi = `case $* in
+  *compute_cap*) echo 'Field "compute_cap" is not a valid field to query.'; echo; exit 2 ;;
+  *) echo "0, GPU-8e5e22a2-43f2-1f6d-52f6-0d3bb5e0a5f4, GeForce GTX 750 Ti, 450.119.03, 2002" ;;
+esac`;
+
+describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
+  let engine: PrivateEngine;
+  let server: SshServer;
+  /** Runs programs as the program itself does, with the test's ssh in front. */
+  const withSsh: Run = (program, parameters, options) =>
+    run(program, parameters, {
+      ...options,
+      environment: { ...options?.environment, PATH: server.path },
+    });
+
+  beforeAll(async () => {
+    engine = await startPrivateEngine();
+    await engine.docker("network", "create", network);
+    const labels = [
+      "--label=com.docker.compose.project=immich",
+      "--label=com.docker.compose.service=immich-machine-learning",
+      "--label=com.docker.compose.project.working_dir=/srv/immich",
+    ];
+    await engine.docker("create", "--name", compose, ...labels, engine.sleeper);
+    const stack = ["--label=org.immich-ml.project=immich-ml", "--label=org.immich-ml.stack=dev"];
+    await engine.docker("create", "--name", ours, ...stack, engine.sleeper);
+    server = await startSshServer({
+      dockerHost: engine.endpoint,
+      programs: { "nvidia-smi": oldNvidiaSmi, "nvidia-ctk": "exit 0" },
+    });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await engine?.stop();
+  });
+
+  const host = (more: object) =>
+    ({
+      name: "attic",
+      dockerHost: server.endpoint,
+      accelerator: "cuda",
+      card: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
+      image: { kind: "legacy", generation: "kepler-maxwell" },
+      containerName: ours,
+      network,
+      ...more,
+    }) as unknown as HostSettings;
+  const settings = (...hosts: HostSettings[]) =>
+    ({ project: "immich-ml", stack: "dev", hosts, preflight: "enforce" }) as unknown as Settings;
+
+  it("finds a host behind ssh ready, and its own container no obstacle", async () => {
+    await expect(preflight(settings(host({})), withSsh)).resolves.toMatchObject({
+      optionalMounts: { attic: [] },
+    });
+  });
+
+  it("tells the card of gpu: auto behind ssh, though its driver is too old to tell the compute capability", async () => {
+    const cards = await detectCards(settings(host({ image: undefined })), withSsh);
+    expect(cards).toEqual({
+      attic: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2002 },
+    });
+  });
+
+  it("names everything in the way of several hosts at once, and changes nothing", async () => {
+    const before = await engine.docker("ps", "--all", "--quiet");
+    const hosts = [
+      host({ containerName: compose }),
+      host({ name: "cellar", network: "immich-ml-test-nowhere", accelerator: "cpu" }),
+      host({ name: "shed", dockerHost: "unix:///run/immich-ml-test-nowhere.sock" }),
+      host({ name: "barn", dockerHost: server.strangerEndpoint }),
+    ];
+    const refusal = await preflight(settings(...hosts), withSsh).catch((error: Error) => error);
+    const lines = (refusal as Error).message.split("\n").slice(1);
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^ {2}attic: the container name immich-ml-test-compose is taken by docker compose's service immich-machine-learning\. To hand it over: in \/srv\/immich run docker compose rm --stop --force immich-machine-learning/,
+      ),
+      expect.stringMatching(
+        /^ {2}cellar: the network immich-ml-test-nowhere does not exist; there are immich-ml-test-preflight\./,
+      ),
+      expect.stringMatching(
+        /^ {2}shed: Docker at unix:\/\/\/run\/immich-ml-test-nowhere\.sock does not answer/,
+      ),
+      expect.stringMatching(
+        /^ {2}barn: the ssh key of ssh:\/\/.*@localhost:\d+ is not known: connect once by hand/,
+      ),
+    ]);
+    expect(await engine.docker("ps", "--all", "--quiet")).toBe(before);
+  });
+
+  it("says so when the docker client is not installed", async () => {
+    const nowhere: Run = (program, parameters) =>
+      run(program, parameters, { environment: { PATH: "/nowhere" } });
+    const answer = await new Engine("unix:///var/run/docker.sock", nowhere).facts();
+    expect(answer).toMatchObject({
+      message: expect.stringContaining("docker command-line client is not installed") as string,
+    });
+  });
+
+  it("sees the free disk of the engine's own folder and no card on this machine's account", async () => {
+    const facts = await surveyHost(server.endpoint, "/", withSsh);
+    expect(facts?.freeDisk).toBeGreaterThan(0);
+    expect(facts?.toolkit).toEqual(["nvidia-ctk"]);
+    expect(facts?.nvidia).toMatchObject({ kind: "cards" });
+  });
+
+  it("reaches a database in a container of the local engine at its address in Immich's network", async () => {
+    const name = "immich-ml-test-database";
+    await engine.docker("run", "--detach", "--name", name, "--network", network, engine.sleeper);
+    const facts = await new Engine(engine.endpoint, run).container(name);
+    expect(facts?.running).toBe(true);
+    expect(facts?.addresses[network]).toMatch(/^10\.213\.\d+\.\d+$/);
+  });
+});

@@ -1,0 +1,101 @@
+import { spawn } from "node:child_process";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import path from "node:path";
+
+import { installDebianPackages, isInstalled, run } from "../../rehearsal/shell";
+
+/** A real sshd on loopback, whose sessions find other programs and another Docker engine. */
+export interface SshServer {
+  /** An engine's address, as in `DOCKER_HOST`. */
+  readonly endpoint: string;
+  /** The same, but with a host key that the client has never seen. */
+  readonly strangerEndpoint: string;
+  /** A PATH on which `ssh` knows the key and the server; everything else is as it was. */
+  readonly path: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * @param options.dockerHost the engine that sessions reach
+ * @param options.programs shell scripts that sessions find on their PATH, by name
+ */
+export async function startSshServer(options: {
+  readonly dockerHost: string;
+  readonly programs?: Readonly<Record<string, string>>;
+}): Promise<SshServer> {
+  if (!(await isInstalled("/usr/sbin/sshd"))) {
+    await installDebianPackages(["openssh-server", "openssh-client"], console.log);
+  }
+  const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-ssh-"));
+  const file = (name: string) => path.join(folder, name);
+  const programs = file("programs");
+  await mkdir(programs);
+  for (const [name, script] of Object.entries(options.programs ?? {})) {
+    await writeFile(path.join(programs, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+  for (const name of ["host-key", "user-key"]) {
+    await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file(name)]);
+  }
+  const port = await freePort();
+  // sshd wants this folder of its own, which Debian makes only when it starts the service.
+  await mkdir("/run/sshd", { recursive: true });
+  await writeFile(
+    file("sshd_config"),
+    `Port ${port}
+ListenAddress 127.0.0.1
+HostKey ${file("host-key")}
+PidFile none
+AuthorizedKeysFile ${file("user-key.pub")}
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+SetEnv DOCKER_HOST=${options.dockerHost} PATH=${programs}:/usr/local/bin:/usr/bin:/bin
+`,
+  );
+  const publicKey = await run("cat", [file("host-key.pub")]);
+  await writeFile(file("known_hosts"), `[127.0.0.1]:${port} ${publicKey}`);
+  await writeFile(
+    file("ssh_config"),
+    `IdentityFile ${file("user-key")}\nIdentitiesOnly yes\nUserKnownHostsFile ${file("known_hosts")}\n`,
+  );
+  const client = file("client");
+  await mkdir(client);
+  await writeFile(
+    path.join(client, "ssh"),
+    `#!/bin/sh\nexec /usr/bin/ssh -F ${file("ssh_config")} "$@"\n`,
+  );
+  await chmod(path.join(client, "ssh"), 0o755);
+
+  const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", file("sshd_config")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  await new Promise<void>((resolve, reject) => {
+    let log = "";
+    server.stderr.on("data", (text: Buffer) => {
+      log += text.toString();
+      if (log.includes("Server listening")) resolve();
+    });
+    server.once("exit", () => reject(new Error(`sshd did not start: ${log}`)));
+  });
+  const { username } = userInfo();
+  return {
+    endpoint: `ssh://${username}@127.0.0.1:${port}`,
+    strangerEndpoint: `ssh://${username}@localhost:${port}`,
+    path: `${client}:${process.env["PATH"]}`,
+    stop: async () => {
+      server.kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
