@@ -66,7 +66,7 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
   requireCertificate(request.caCertificate);
 
   const locks = {
-    cuda: `requirements/locks/${generation.name}-cuda.txt`,
+    cuda: `requirements/locks/cuda-${generation.cuda}.txt`,
     python: `requirements/locks/${generation.name}-v${version.major}.txt`,
   };
   const buildArgs: Record<string, string> = {
@@ -77,6 +77,7 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
     ONNXRUNTIME_VERSION: generation.onnxRuntime,
     CUDNN_VERSION: generation.cudnn,
     LOCK: locks.python,
+    CUDA_LOCK: locks.cuda,
     ...optional("PACKAGE_INDEX", request.packageIndex),
     ...optional("APT_MIRROR", request.aptMirror),
     ...optional("CA_CERTIFICATE", request.caCertificate?.trim()),

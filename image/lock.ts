@@ -1,6 +1,6 @@
 /**
  * Resolves the image's Python packages and writes a hash lock for each GPU generation and each
- * major version of Immich, and one for each generation's CUDA libraries.
+ * major version of Immich, and one for each version of the CUDA libraries.
  *
  *     npm run lock:image            all of them
  *     npm run lock:image -- --check  fails when one is not what it would be resolved to now
@@ -13,11 +13,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import {
-  type GpuGeneration,
-  gpuGenerations,
-  lockedImmichMajors,
-} from "../catalogue/gpuGenerations";
+import { gpuGenerations, lockedImmichMajors } from "../catalogue/gpuGenerations";
 
 // Of the newest Immich release whose dependencies were read, v3.1.0.
 const packagesUntil = "2026-07-27";
@@ -36,23 +32,25 @@ interface Lock {
   readonly options: readonly string[];
 }
 
-function locksOf(generation: GpuGeneration): Lock[] {
-  return [
-    {
-      name: `${generation.name}-cuda.txt`,
-      inputs: [`${generation.name}-cuda.in`],
-      python: generation.python,
-      // NVIDIA's packages depend on each other by what could be used, not by what is loaded.
-      options: ["--no-deps"],
-    },
-    ...lockedImmichMajors.map((major) => ({
-      name: `${generation.name}-v${major}.txt`,
-      inputs: [`immich-v${major}.in`, `${generation.name}.in`],
-      python: generation.python,
+const generations = Object.values(gpuGenerations);
+
+const locks: readonly Lock[] = [
+  ...[...new Set(generations.map(({ cuda }) => cuda))].map((cuda) => ({
+    name: `cuda-${cuda}.txt`,
+    inputs: [`cuda-${cuda}.in`],
+    python: generations[0]!.python,
+    // NVIDIA's packages depend on each other by what could be used, not by what is loaded.
+    options: ["--no-deps"],
+  })),
+  ...generations.flatMap(({ name, python }) =>
+    lockedImmichMajors.map((major) => ({
+      name: `${name}-v${major}.txt`,
+      inputs: [`immich-v${major}.in`, `${name}.in`],
+      python,
       options: ["--override", "overrides.txt"],
     })),
-  ];
-}
+  ),
+];
 
 function resolve(uv: string, lock: Lock): string {
   const packages = execFileSync(
@@ -85,7 +83,7 @@ function withUv<Result>(use: (uv: string) => Result): Result {
 function main(check: boolean): number {
   const stale = withUv((uv) => {
     const changed: string[] = [];
-    for (const lock of Object.values(gpuGenerations).flatMap(locksOf)) {
+    for (const lock of locks) {
       const path = join(requirements, "locks", lock.name);
       const content = resolve(uv, lock);
       const same = existsSync(path) && readFileSync(path, "utf8") === content;

@@ -213,8 +213,11 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         print(f"image check: {CHECKS[arguments.check](*arguments.expected)}", flush=True)
-    except (CheckFailed, ImportError) as failure:
+    except CheckFailed as failure:
         print(f"image check FAILED: {failure}", file=sys.stderr, flush=True)
+        return 1
+    except ImportError as failure:
+        print(f"image check FAILED: cannot import: {failure}", file=sys.stderr, flush=True)
         return 1
     return 0
 

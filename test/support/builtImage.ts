@@ -41,15 +41,30 @@ export async function buildImage(docker: Docker, request: BuildRequest): Promise
     ...(request.target === undefined ? {} : { target: request.target }),
   });
   const lines: string[] = [];
-  const failure = await new Promise<Error | null>((resolve) => {
-    docker.followProgress(stream, resolve, (event: { stream?: string; error?: string }) => {
+  const { followProgress } = docker as unknown as { followProgress: FollowProgress };
+  let failure: string | undefined;
+  await new Promise<void>((resolve) => {
+    const onFinished = (error: Error | null) => {
+      failure ??= error?.message;
+      resolve();
+    };
+    followProgress(stream, onFinished, (event) => {
+      failure ??= event.error;
       lines.push((event.stream ?? event.error ?? JSON.stringify(event)).trimEnd());
     });
   });
   const log = lines.join("\n");
-  if (failure) throw new BuildFailed(failure.message, log);
+  if (failure !== undefined) throw new BuildFailed(failure, log);
   return log;
 }
+
+/** Decodes BuildKit's messages; not yet in the package's types. */
+type FollowProgress = (
+  this: void,
+  stream: NodeJS.ReadableStream,
+  onFinished: (error: Error | null) => void,
+  onProgress: (event: { stream?: string; error?: string }) => void,
+) => void;
 
 /** The build arguments of a generation on stand-ins of what a registry would give. */
 export function standInBuildArgs(

@@ -135,19 +135,16 @@ describe("the locks", () => {
     );
   const generations = Object.values(gpuGenerations);
 
-  it("are one for each generation and Immich major, and one for each generation's CUDA", () => {
-    expect(readdirSync(folder).sort()).toEqual(
-      generations
-        .flatMap(({ name }) => [
-          `${name}-cuda.txt`,
-          ...lockedImmichMajors.map((major) => `${name}-v${major}.txt`),
-        ])
-        .sort(),
-    );
+  it("are one for each generation and Immich major, and one for each CUDA", () => {
+    const expected = generations.flatMap(({ name, cuda }) => [
+      `cuda-${cuda}.txt`,
+      ...lockedImmichMajors.map((major) => `${name}-v${major}.txt`),
+    ]);
+    expect(readdirSync(folder).sort()).toEqual([...new Set(expected)].sort());
   });
 
   it.each(generations)("of $name pin the runtime and the cuDNN of the catalogue", (generation) => {
-    const cuda = pins(`${generation.name}-cuda.txt`);
+    const cuda = pins(`cuda-${generation.cuda}.txt`);
     expect(Object.entries(cuda).find(([name]) => name.startsWith("nvidia-cudnn"))?.[1]).toBe(
       generation.cudnn,
     );

@@ -39,6 +39,7 @@ describe("imageBuild", () => {
       ONNXRUNTIME_VERSION: "1.14.1",
       CUDNN_VERSION: "8.5.0.96",
       LOCK: "requirements/locks/kepler-maxwell-v2.txt",
+      CUDA_LOCK: "requirements/locks/cuda-11.8.txt",
     });
     expect(build.reference).toBe(`immich-ml-legacy:v2.7.5-onnxruntime1.14.1-${build.contentHash}`);
     expect(build.contentHash).toMatch(/^[0-9a-f]{12}$/);
@@ -128,7 +129,7 @@ describe("imageBuild", () => {
 
   it.each([
     "requirements/locks/kepler-maxwell-v3.txt",
-    "requirements/locks/maxwell-cuda.txt",
+    "requirements/locks/cuda-12.2.txt",
     "requirements/immich-v2.in",
     "lock.ts",
     "README.md",
@@ -188,10 +189,10 @@ describe("LegacyImage", () => {
         resources.push(resource);
         return {
           id: resource.name,
-          state: { ...resource.inputs, imageId: "sha256:0123" },
+          state: { ...(resource.inputs as object), imageId: "sha256:0123" },
         };
       },
-      call: (call) => call.inputs,
+      call: (call) => call.inputs as object,
     });
   });
 

@@ -1,0 +1,397 @@
+import { execFile } from "node:child_process";
+import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { rootCertificates } from "node:tls";
+import { promisify } from "node:util";
+
+import type Docker from "dockerode";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { type GenerationName, gpuGenerations } from "../../catalogue/gpuGenerations";
+import { repositoryFolder } from "../../rehearsal/folders";
+import type { StandInImages } from "../../rehearsal/standInImages";
+import { BuildFailed, buildImage, standInBuildArgs } from "../support/builtImage";
+import { standIns, startedDocker, testName } from "../support/docker";
+
+const context = path.join(repositoryFolder, "image");
+
+let docker: Docker;
+let images: StandInImages;
+/** The image of kepler-maxwell, for the tests that only look at it. */
+let legacy: string;
+const made: string[] = [];
+const folders: string[] = [];
+
+beforeAll(async () => {
+  docker = await startedDocker();
+  images = await standIns();
+  legacy = (await build("kepler-maxwell")).tag;
+});
+
+afterAll(async () => {
+  for (const name of made) await docker.getImage(name).remove();
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+interface Variation {
+  immichVersion?: string;
+  context?: string;
+  buildArgs?: Record<string, string>;
+  target?: string;
+}
+
+async function build(
+  generation: GenerationName,
+  variation: Variation = {},
+): Promise<{ tag: string; log: string }> {
+  const { immichVersion = "v2.7.5", buildArgs, ...rest } = variation;
+  const tag = `${testName(generation)}:latest`;
+  const log = await buildImage(docker, {
+    ...rest,
+    tag,
+    buildArgs: { ...standInBuildArgs(generation, immichVersion, images), ...buildArgs },
+  });
+  made.push(tag);
+  return { tag, log };
+}
+
+async function failureOf(building: Promise<unknown>): Promise<BuildFailed> {
+  const outcome = await building.catch((error: unknown) => error);
+  if (outcome instanceof BuildFailed) return outcome;
+  throw new Error("the build was expected to fail", { cause: outcome });
+}
+
+/** The image's build context with one file changed. */
+function changedContext(file: string, line: string): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "immich-ml-test-context-"));
+  folders.push(folder);
+  cpSync(context, folder, { recursive: true });
+  appendFileSync(path.join(folder, file), `${line}\n`);
+  return folder;
+}
+
+/** Runs a shell line in a container without network; answers with its status and what it printed. */
+async function inImage(tag: string, script: string) {
+  const name = testName("run");
+  const checks = `${path.join(context, "checks")}:/checks:ro`;
+  try {
+    const { stdout, stderr } = await promisify(execFile)(
+      "docker",
+      [
+        ...["run", "--rm", "--name", name, "--network", "none", "--volume", checks],
+        ...[tag, "sh", "-c", script],
+      ],
+      { maxBuffer: 2 ** 26 },
+    );
+    return { status: 0, output: stdout + stderr };
+  } catch (error) {
+    const failed = error as { code: number; stdout: string; stderr: string };
+    return { status: failed.code, output: failed.stdout + failed.stderr };
+  }
+}
+
+async function layersOf(tag: string): Promise<string[]> {
+  const { RootFS } = await docker.getImage(tag).inspect();
+  return RootFS.Layers ?? [];
+}
+
+// Megabytes that an image may weigh besides its base: what is measured and a little air.
+const cases: { generation: GenerationName; immichVersion: string; mostMegabytes: number }[] = [
+  { generation: "kepler-maxwell", immichVersion: "v2.7.5", mostMegabytes: 2800 },
+  { generation: "maxwell", immichVersion: "v2.7.5", mostMegabytes: 3550 },
+  { generation: "pascal-volta", immichVersion: "v3.1.0", mostMegabytes: 3150 },
+];
+
+describe.each(cases)("$generation for Immich $immichVersion", (wanted) => {
+  const { generation, immichVersion, mostMegabytes } = wanted;
+  let tag: string;
+
+  beforeAll(async () => {
+    tag =
+      generation === "kepler-maxwell" ? legacy : (await build(generation, { immichVersion })).tag;
+  });
+
+  it("passes each check: run again here, since a cached build prints nothing", async () => {
+    const { onnxRuntime, cudnn } = gpuGenerations[generation];
+    const lines = [`runtime ${onnxRuntime}`, `cudnn ${cudnn}`, "session", "bridge", "immich"];
+    const script = lines.map((line) => `python /checks/check.py ${line}`).join(" && ");
+    const { status, output } = await inImage(tag, script);
+    expect(output).toContain(`image check: ONNX Runtime ${onnxRuntime} with CUDAExecutionProvider`);
+    expect(output).toContain(`image check: cuDNN ${cudnn.split(".").slice(0, 3).join(".")} with`);
+    expect(output).toContain(
+      "image check: a CUDA session fails only for want of a driver (CUDA failure 35); loaded",
+    );
+    expect(output).toContain("image check: immich_ml imports");
+    expect(status).toBe(0);
+  });
+
+  it("is started, watched and configured as Immich's own image", async () => {
+    const { Config } = await docker.getImage(tag).inspect();
+    expect(Config.Entrypoint).toEqual(["tini", "--"]);
+    expect(Config.Cmd).toEqual(["python", "-m", "immich_ml"]);
+    expect(Config.WorkingDir).toBe("/usr/src");
+    expect(Config.User).toBe("");
+    expect((Config as { Healthcheck?: { Test: string[] } }).Healthcheck?.Test).toEqual([
+      "CMD",
+      "python",
+      "healthcheck.py",
+    ]);
+    expect(Config.Env).toEqual(
+      expect.arrayContaining([
+        "LD_PRELOAD=libmimalloc.so.2",
+        "MACHINE_LEARNING_MODEL_ARENA=false",
+        "MACHINE_LEARNING_CACHE_FOLDER=/cache",
+        "TRANSFORMERS_CACHE=/cache",
+      ]),
+    );
+  });
+
+  it("says in labels what it was built from", async () => {
+    const { Config } = await docker.getImage(tag).inspect();
+    expect(Config.Labels).toMatchObject({
+      "org.opencontainers.image.version": `${immichVersion}-onnxruntime${gpuGenerations[generation].onnxRuntime}`,
+      "org.opencontainers.image.base.name":
+        generation === "kepler-maxwell" ? images.python310 : images.python311,
+      "org.immich-ml.generation": generation,
+      "org.immich-ml.immich-image": images.immichMachineLearning,
+    });
+  });
+
+  it("holds no build tools, caches, tests, headers or training libraries", async () => {
+    const { output } = await inImage(
+      tag,
+      [
+        "command -v gcc cc c++ make",
+        "ls /opt/venv/bin | grep -E '^pip'",
+        "find /opt -name '*_train.so*' -o -name '*.a' -o -name '*.whl' -o -name '*.h'",
+        "find /opt/venv -type d \\( -name tests -o -name test \\)",
+        "ls -A /root/.cache /var/lib/apt/lists /tmp 2>/dev/null | grep -v :",
+        "true",
+      ].join("; "),
+    );
+    expect(output.trim()).toBe("");
+  });
+
+  it(`weighs at most ${mostMegabytes} MB more than its base`, async () => {
+    const base = generation === "kepler-maxwell" ? images.python310 : images.python311;
+    const [whole, below] = await Promise.all(
+      [tag, base].map(async (name) => (await docker.getImage(name).inspect()).Size),
+    );
+    const megabytes = (whole! - below!) / 1e6;
+    console.log(`${generation}: ${megabytes.toFixed(0)} MB besides its base`);
+    expect(megabytes).toBeLessThan(mostMegabytes);
+  });
+});
+
+describe("the server in the image", () => {
+  it("runs as any user on a read-only root file system and becomes healthy", async () => {
+    const name = testName("server");
+    const volume = testName("cache");
+    const container = await docker.createContainer({
+      name,
+      Image: legacy,
+      User: "1000:1000",
+      Healthcheck: {
+        Test: ["CMD", "python", "healthcheck.py"],
+        Interval: 1e9,
+        Timeout: 5e9,
+        Retries: 60,
+      },
+      HostConfig: {
+        NetworkMode: "none",
+        ReadonlyRootfs: true,
+        Tmpfs: { "/tmp": "" },
+        Mounts: [{ Type: "volume", Source: volume, Target: "/cache" }],
+      },
+    });
+    try {
+      await container.start();
+      let status = "starting";
+      for (let attempt = 0; status === "starting" && attempt < 120; attempt++) {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        status = (await container.inspect()).State.Health?.Status ?? "none";
+      }
+      expect(status).toBe("healthy");
+      const written = await promisify(execFile)("docker", ["exec", name, "touch", "/cache/x"]);
+      expect(written.stderr).toBe("");
+    } finally {
+      await container.remove({ force: true });
+      await docker.getVolume(volume).remove();
+    }
+  });
+});
+
+describe("a check that should fail", () => {
+  it.each([
+    ["ONNXRUNTIME_VERSION", "1.15.1", "ONNX Runtime is 1.14.1, the generation needs 1.15.1"],
+    ["CUDNN_VERSION", "8.9.6.50", "cuDNN is 8.5.0, the generation needs 8.9.6.50"],
+  ])("ends the build when %s is %s", async (argument, value, message) => {
+    const failure = await failureOf(build("kepler-maxwell", { buildArgs: { [argument]: value } }));
+    // What the engine itself says names the check, for clients that do not show the output.
+    expect(failure.message).toContain("python /checks/check.py");
+    expect(failure.message).toContain(argument);
+    expect(decoded(failure.log)).toContain(`image check FAILED: ${message}`);
+  });
+
+  const provider = "$(ls -d /opt/venv/lib/python3*)/site-packages/onnxruntime";
+  it.each([
+    [
+      "the provider's library is missing",
+      `rm ${provider}/capi/libonnxruntime_providers_cuda.so`,
+      "session",
+      "image check FAILED: a session asked for CUDA silently runs on the CPU",
+    ],
+    [
+      "a CUDA library is missing",
+      "rm /opt/cuda/nvidia/curand/lib/*.so*",
+      "session",
+      "image check FAILED: a session asked for CUDA silently runs on the CPU",
+    ],
+    [
+      "a CUDA library comes from elsewhere",
+      "mkdir /other && mv /opt/cuda/nvidia/curand/lib/libcurand.so.10 /other/ && " +
+        "echo /other > /etc/ld.so.conf.d/000-first.conf && ldconfig",
+      "session",
+      "image check FAILED: /other/libcurand.so.10 is loaded, which is not from /opt/cuda",
+    ],
+    [
+      "a part of cuDNN is missing",
+      "rm /opt/cuda/nvidia/cudnn/lib/libcudnn_cnn_infer.so.8",
+      "cudnn 8.5.0.96",
+      "image check FAILED: cuDNN 8.5.0 cannot load all of its parts",
+    ],
+    [
+      "cuDNN is missing",
+      "rm -r /opt/cuda/nvidia/cudnn",
+      "cudnn 8.5.0.96",
+      "image check FAILED: no cuDNN under /opt/cuda",
+    ],
+    [
+      "ONNX Runtime is the build for the CPU",
+      "mkdir -p /fake/onnxruntime && printf \"__version__ = '1.14.1'\\ndef get_available_providers(): return ['CPUExecutionProvider']\\n\" > /fake/onnxruntime/__init__.py && export PYTHONPATH=/fake",
+      "runtime 1.14.1",
+      "image check FAILED: ONNX Runtime 1.14.1 has no CUDAExecutionProvider, only CPUExecutionProvider",
+    ],
+    [
+      "the bridge is not installed",
+      "rm $(ls -d /opt/venv/lib/python3*)/site-packages/opset_bridge.pth",
+      "bridge",
+      "image check FAILED: the opset bridge is not installed",
+    ],
+    [
+      "Immich's server is missing",
+      "rm -r /usr/src/immich_ml",
+      "immich",
+      "image check FAILED: cannot import: No module named 'immich_ml'",
+    ],
+  ])("fails when %s", async (_, damage, check, message) => {
+    const { status, output } = await inImage(legacy, `${damage}; python /checks/check.py ${check}`);
+    expect(output).toContain(message);
+    expect(status).toBe(1);
+  });
+});
+
+describe("a second build", () => {
+  it("makes no layer anew when nothing changed", async () => {
+    const { tag } = await build("kepler-maxwell");
+    expect(await layersOf(tag)).toEqual(await layersOf(legacy));
+  });
+
+  it("keeps the CUDA and Python layers when the bridge changed, and adds only small ones", async () => {
+    const after = await build("kepler-maxwell", {
+      context: changedContext("opset_bridge/limits.py", "# changed"),
+    });
+    const kept = commonStart(await layersOf(legacy), await layersOf(after.tag));
+    expect(await bytesAbove(after.tag, kept)).toBeLessThan(1e6);
+  });
+
+  it("keeps all layers but the labels when only the Immich version changed", async () => {
+    const after = await build("kepler-maxwell", { immichVersion: "v2.7.4" });
+    expect(await layersOf(after.tag)).toEqual(await layersOf(legacy));
+    const { Config } = await docker.getImage(after.tag).inspect();
+    expect(Config.Labels?.["org.opencontainers.image.version"]).toBe("v2.7.4-onnxruntime1.14.1");
+  });
+
+  it("keeps the CUDA libraries when Immich's major version or the generation changed", async () => {
+    const [older, newer] = [
+      await build("maxwell", { target: "cuda" }),
+      await build("pascal-volta", { target: "cuda", immichVersion: "v3.1.0" }),
+    ];
+    expect((await layersOf(newer.tag)).at(-1)).toBe((await layersOf(older.tag)).at(-1));
+  });
+});
+
+describe("sources of the build", () => {
+  it("puts the user's certificate into the system's bundle, beside what was there", async () => {
+    const [certificate] = rootCertificates;
+    const { tag } = await build("kepler-maxwell", {
+      target: "system",
+      buildArgs: { CA_CERTIFICATE: certificate! },
+    });
+    const { output } = await inImage(tag, "cat /etc/ssl/certs/ca-certificates.crt");
+    expect(output).toContain(certificate!.trim());
+    expect(output.split("BEGIN CERTIFICATE").length).toBeGreaterThan(100);
+  });
+
+  it("refuses a certificate that is none, in one line", async () => {
+    const failure = await failureOf(
+      build("kepler-maxwell", { target: "system", buildArgs: { CA_CERTIFICATE: "/etc/my.pem" } }),
+    );
+    expect(decoded(failure.log)).toContain("caCertificate: not PEM text");
+  });
+
+  it("takes Debian's packages from the mirror", async () => {
+    const failure = await failureOf(
+      build("kepler-maxwell", {
+        target: "system",
+        buildArgs: { APT_MIRROR: "http://debian.invalid/debian" },
+      }),
+    );
+    expect(decoded(failure.log)).toMatch(/debian\.invalid/);
+  });
+
+  it("takes Python's packages from the index", async () => {
+    const failure = await failureOf(
+      build("kepler-maxwell", {
+        target: "cuda",
+        buildArgs: { PACKAGE_INDEX: "http://packages.invalid/simple" },
+      }),
+    );
+    expect(decoded(failure.log)).toMatch(/packages\.invalid/);
+  });
+});
+
+function commonStart(left: string[], right: string[]): number {
+  const different = left.findIndex((layer, index) => layer !== right[index]);
+  return different < 0 ? left.length : different;
+}
+
+/** Bytes in the layers above the first `count` (of the file system; empty layers have none). */
+async function bytesAbove(tag: string, count: number): Promise<number> {
+  const history = (await docker.getImage(tag).history()) as { Size: number; CreatedBy: string }[];
+  const layers = await layersOf(tag);
+  // The newest first, with entries for ENV and the like that are no layers and have no size.
+  const sizes = history.map(({ Size }) => Size);
+  let above = 0;
+  let layer = layers.length;
+  for (const [index, size] of sizes.entries()) {
+    const instruction = history[index]!.CreatedBy;
+    const isLayer = /^(RUN|COPY|WORKDIR|\/bin\/sh -c (?!#\(nop\)))/.test(instruction);
+    if (isLayer && --layer < count) break;
+    above += size;
+  }
+  return above;
+}
+
+/** The client gives output of a step as base64, line by line; everything else stays as it is. */
+function decoded(log: string): string {
+  return log
+    .split("\n")
+    .map((line) =>
+      /^[A-Za-z0-9+/]+={0,2}$/.test(line) && line.length % 4 === 0
+        ? Buffer.from(line, "base64").toString()
+        : line,
+    )
+    .join("\n");
+}
