@@ -232,27 +232,28 @@ function databaseAccess(
   const database = args.database ?? "immich";
   const schema = new postgresql.Schema(
     `${name}-schema`,
-    // One that exists is somebody else's, and destroying this stack would take it from them.
-    { name: schemaName, database, ifNotExists: false },
+    { name: schemaName, database },
     { parent },
   );
-  const functions = databaseFunctions.map(
-    (definition) =>
+  // The provider takes over an existing schema, but no function. So one function goes first: where
+  // another stack keeps its own here, this one ends with a single error and nothing is changed.
+  const functions: postgresql.Function[] = [];
+  for (const definition of databaseFunctions) {
+    const { name: functionName, args: parameters, ...rest } = definition;
+    functions.push(
       new postgresql.Function(
-        `${name}-${definition.name.replaceAll("_", "-")}`,
+        `${name}-${functionName.replaceAll("_", "-")}`,
         {
-          name: definition.name,
+          name: functionName,
+          args: parameters.map((parameter) => ({ ...parameter })),
           database,
           schema: schema.name,
-          args: definition.args.map((argument) => ({ ...argument })),
-          returns: definition.returns,
-          language: definition.language,
-          securityDefiner: definition.securityDefiner,
-          body: definition.body,
+          ...rest,
         },
-        { parent },
+        { parent, dependsOn: functions.slice(0, 1) },
       ),
-  );
+    );
+  }
   // PostgreSQL lets everybody call a new function.
   const closed = new postgresql.Grant(
     `${name}-public-functions`,

@@ -189,15 +189,6 @@ describe("database store", () => {
     );
   });
 
-  test("an existing schema is never taken over, it would be dropped with this stack", async () => {
-    await outputsOf(databaseArgs);
-    expect(inputsOf("preset-schema")).toEqual({
-      name: "immich_ml",
-      database: "immich",
-      ifNotExists: false,
-    });
-  });
-
   test("another database has another role, since roles are common to all databases of a server", async () => {
     await outputsOf({
       ...databaseArgs,
