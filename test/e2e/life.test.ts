@@ -112,7 +112,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
   });
 
   it("no secret stands in the state in clear", async () => {
-    const state = await stack.exportState();
+    const state = await stack.readState();
     for (const secret of [database.password, "rehearsal-oauth-secret", "rehearsal-smtp-secret"]) {
       expect(state).not.toContain(secret);
     }

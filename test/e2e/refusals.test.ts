@@ -58,10 +58,10 @@ describe.skipIf(missingEngine)("what is refused before anything is changed", () 
         () => "",
         (error: Error) => error.message,
       );
-      const state = JSON.parse(await stack.exportState()) as {
-        deployment: { resources?: { type: string }[] };
+      const state = JSON.parse(await stack.readState()) as {
+        checkpoint: { latest?: { resources?: { type: string }[] } };
       };
-      const made = (state.deployment.resources ?? []).map(({ type }) => type);
+      const made = (state.checkpoint.latest?.resources ?? []).map(({ type }) => type);
       expect(made.filter((type) => type !== "pulumi:pulumi:Stack")).toEqual([]);
       expect(await database.configurationText()).toBe(before);
       expect(message).not.toContain(password);

@@ -29,7 +29,7 @@ export interface EngineStack {
   up(options?: { refresh?: boolean }): Promise<EngineRun>;
   destroy(): Promise<EngineRun>;
   /** The state as it is stored, secrets encrypted. */
-  exportState(): Promise<string>;
+  readState(): Promise<string>;
   /** Destroys what is left and removes the folder. */
   dispose(): Promise<void>;
 }
@@ -95,8 +95,9 @@ export async function openEngineStack(options: {
       recorded((on) => stack.preview({ ...common, ...more, ...on, diff: true })),
     up: (more = {}) => recorded((on) => stack.up({ ...common, ...more, ...on })),
     destroy: () => recorded((on) => stack.destroy({ ...common, ...on })),
-    // By the copy: without a stack file beside the project the engine would write one.
-    exportState: async () => JSON.stringify(await copied.exportStack(name)),
+    // The file itself: what the engine exports for a program is decrypted.
+    readState: () =>
+      readFile(path.join(folder, ".pulumi", "stacks", "immich-ml", `${name}.json`), "utf8"),
     dispose: async () => {
       await stack.destroy({ configFile }).catch(() => undefined);
       await rm(folder, { recursive: true, force: true });
@@ -138,6 +139,8 @@ async function recorded(
       if (!step || ["same", "refresh", "read"].includes(step.op)) return;
       if (step.type === "pulumi:pulumi:Stack") return;
       const name = step.urn.split("::").at(-1)!;
+      // The engine hands dynamic resources the whole stack file, so any change of it shows here too.
+      if (step.type === "pulumi:providers:pulumi-nodejs") return;
       steps.push(`${step.op} ${name}`);
       if (step.detailedDiff) differences[name] = Object.keys(step.detailedDiff);
     },
@@ -147,10 +150,10 @@ async function recorded(
 
 /** Name and tag of the first image a stack has built. */
 export async function imageReference(stack: EngineStack): Promise<string> {
-  const state = JSON.parse(await stack.exportState()) as {
-    deployment: { resources: { type: string; outputs?: { name?: string } }[] };
+  const state = JSON.parse(await stack.readState()) as {
+    checkpoint: { latest: { resources: { type: string; outputs?: { name?: string } }[] } };
   };
-  const image = state.deployment.resources.find(
+  const image = state.checkpoint.latest.resources.find(
     ({ type }) => type === "docker:index/remoteImage:RemoteImage",
   );
   return image!.outputs!.name!;
