@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { probeDatabase, type DatabaseProbeOptions } from "../../immich/databaseProbe";
@@ -108,6 +109,41 @@ describe("giving back", () => {
     );
     await giveBackSettings(declare({ [ocrEnabled]: false, [smartSearch]: 1 }), memory);
     expect(await immich.configurationText()).toBe(before);
+  });
+
+  test("whatever stood there and whichever keys came and went: byte for byte", async () => {
+    const leaf = fc.oneof(fc.integer(), fc.boolean(), fc.string({ unit: "grapheme-ascii" }));
+    const section = (names: string[]) =>
+      fc.dictionary(fc.constantFrom(...names), leaf, { noNullPrototype: true });
+    const part = (names: string[], inner: string[]) =>
+      fc.dictionary(fc.constantFrom(...names), section(inner), { noNullPrototype: true });
+    const document = fc.record(
+      {
+        machineLearning: part(["clip", "ocr", "facialRecognition", "other"], ["minScore", "extra"]),
+        job: part(["smartSearch", "migration"], ["other"]),
+        trash: section(["days"]),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    );
+    const declarations = fc.array(fc.subarray(Object.entries(legacy)), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.option(document), declarations, async (stored, declared) => {
+        await setRow(stored === null ? undefined : JSON.stringify(stored));
+        const before = await immich.configurationText();
+        let memory: Memory | undefined;
+        let last: Settings = {};
+        for (const entries of declared) {
+          last = Object.fromEntries(entries);
+          memory = await apply(last, memory);
+        }
+        await giveBackSettings(declare(last), memory!);
+        expect(await immich.configurationText()).toBe(before);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   test("a key that somebody has changed since stays theirs, and it is said", async () => {
