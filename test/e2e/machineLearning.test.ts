@@ -10,6 +10,7 @@ import type { AcceleratorName } from "../../catalogue/accelerators";
 import { MachineLearning, type MachineLearningArgs, ModelCache } from "../../components";
 import { findEngine } from "../../rehearsal/withEngine";
 import { standIns } from "../support/docker";
+import { type SshServer, startSshServer } from "../support/sshServer";
 import { missingEngine } from "../support/engineStack";
 import {
   missingPrivateEngine,
@@ -25,12 +26,16 @@ const container = "immich-ml-test-machine";
 describe.skipIf(missing)("a machine-learning container on the real engine", () => {
   let folder: string;
   let engine: PrivateEngine;
+  let server: SshServer;
+  let endpoint: string;
   let stack: Stack;
   let declared: Partial<MachineLearningArgs> = {};
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-machines-"));
     engine = await startPrivateEngine();
+    endpoint = engine.endpoint;
+    server = await startSshServer({ dockerHost: engine.endpoint });
     await engine.docker("network", "create", network);
     // The volume of somebody's compose file, with a model in it.
     await engine.docker(
@@ -55,6 +60,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
           PULUMI_BACKEND_URL: `file://${folder}`,
           PULUMI_CONFIG_PASSPHRASE: "test",
           PULUMI_SKIP_UPDATE_CHECK: "true",
+          PATH: server.path,
         },
       },
     );
@@ -62,12 +68,13 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
 
   afterAll(async () => {
     await stack?.destroy().catch(() => undefined);
+    await server?.stop();
     await engine?.stop();
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
   function program() {
-    const provider = new docker.Provider("engine", { host: engine.endpoint });
+    const provider = new docker.Provider("engine", { host: endpoint });
     const cache = new ModelCache("attic-cache", { labels: { stack: "machines" } }, { provider });
     const service = new MachineLearning(
       "attic",
@@ -77,7 +84,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
         containerName: container,
         cacheVolume: cache.volumeName,
         network,
-        dockerHost: engine.endpoint,
+        dockerHost: endpoint,
         proof: "off",
         ...declared,
       },
@@ -257,19 +264,24 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
   });
 
   describe("with a proof", () => {
+    /** Stands in for the ML image on a host with a GPU. */
     let service: string;
-    const healthcheck = "import sys; sys.exit(0)\n";
+    /** An image that has Python and nothing else. */
+    let bare: string;
 
     beforeAll(async () => {
       const standIn = path.join(__dirname, "..", "integration", "proofStandIn", "sitecustomize.py");
       const { python310 } = await standIns();
-      service = await engine.build(
-        `FROM ${python310}
-RUN mkdir -p /usr/src /stand-in && printf '${healthcheck.replace("\n", "\\n")}' >/usr/src/healthcheck.py
-COPY sitecustomize.py /stand-in/
+      const base = `FROM ${python310}
+RUN mkdir -p /usr/src /stand-in && echo 'pass' >/usr/src/healthcheck.py
 WORKDIR /usr/src
-ENV STAND_IN_PROVIDER=CUDAExecutionProvider
 CMD ["sh", "-c", "[ -z \\"$HF_HOME\\" ] || { echo 'RuntimeError: boom'; exit 3; }; exec sleep infinity"]
+`;
+      bare = await engine.build(base);
+      service = await engine.build(
+        `${base}RUN pip install --quiet onnxruntime==1.14.1 numpy==1.26.4
+COPY sitecustomize.py /stand-in/
+ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
 `,
         { "sitecustomize.py": await readFile(standIn, "utf8") },
       );
@@ -289,17 +301,38 @@ CMD ["sh", "-c", "[ -z \\"$HF_HOME\\" ] || { echo 'RuntimeError: boom'; exit 3; 
     });
 
     it("fails up when the image has no ONNX Runtime at all", async () => {
-      await expect(up({ image: service, proof: "enforce" })).rejects.toThrow(
+      await expect(up({ image: bare, proof: "enforce" })).rejects.toThrow(
         /the image lacks a Python package: No module named 'numpy'[\s\S]*is this an image of Immich's machine learning\?/,
       );
     });
 
     it("goes on where a failed proof may only be told", async () => {
-      await up({ image: service, proof: "warn" });
+      await up({ image: bare, proof: "warn" });
       const outputs = await stack.outputs();
       expect(outputs["proof"]?.value).toMatchObject({ ok: false });
       expect(outputs["provider"]?.value).toBeUndefined();
       expect(await drift()).toEqual([]);
+    });
+
+    it("names what computed, on a local engine and on one behind ssh", async () => {
+      await up({ image: service, accelerator: "cuda", proof: "enforce" });
+      expect((await stack.outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
+      endpoint = server.endpoint;
+      try {
+        await up({
+          image: service,
+          accelerator: "cuda",
+          proof: "enforce",
+          environment: { workers: 2, deviceIds: "0,1" },
+        });
+        expect((await stack.outputs())["proof"]?.value).toMatchObject({
+          ok: true,
+          devices: [{ device: "0" }, { device: "1" }],
+        });
+        expect(await drift()).toEqual([]);
+      } finally {
+        endpoint = engine.endpoint;
+      }
     });
   });
 });

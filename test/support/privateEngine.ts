@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 
-import { standIns } from "./docker";
+import { standIns, testName } from "./docker";
 
 const execute = promisify(execFile);
 
@@ -54,7 +54,9 @@ export async function startPrivateEngine(): Promise<PrivateEngine> {
     for (const [name, text] of Object.entries({ ...files, Dockerfile: dockerfile })) {
       await writeFile(path.join(context, name), text);
     }
-    const id = await docker("build", "--quiet", context);
+    // An image without a name from which another is made would be hidden from the provider.
+    const tag = testName("image");
+    const id = await docker("build", "--quiet", "--network", "host", "--tag", tag, context);
     await rm(context, { recursive: true });
     return id;
   };
