@@ -3,6 +3,8 @@ export type Say = (line: string) => void;
 
 /** The least time between two lines of one task, so that a chatty tool does not drown the rest. */
 const secondsBetweenLines = 2;
+/** Longer lines are cut: a package manager's list of packages says no more than its beginning. */
+const longestLine = 160;
 /** The longest time a running task says nothing. */
 const secondsOfSilence = 5;
 
@@ -30,7 +32,7 @@ export async function narrate<T>(
     else if (silence >= secondsOfSilence) speak(`${seconds()}: still at it`);
   }, 500);
   try {
-    const result = await work((line) => (news = line.trim()));
+    const result = await work((line) => (news = line.trim().slice(0, longestLine)));
     speak(`done in ${seconds()}`);
     return result;
   } catch (error) {
