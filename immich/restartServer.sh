@@ -25,12 +25,16 @@ echo "Restarting ${SERVER_CONTAINER}: Immich reads settings from its database on
 docker restart "${SERVER_CONTAINER}" >/dev/null
 
 waited=0
+# Without a health check, running is all that can be seen, and a server that fails at its start runs
+# for a moment too: it must still run after some seconds.
+seconds_without_check=6
 while :; do
   now=$(docker inspect --format \
     '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' \
     "${SERVER_CONTAINER}")
   case "${now}" in
-    "running healthy" | "running none") break ;;
+    "running healthy") break ;;
+    "running none") if [ "${waited}" -ge "${seconds_without_check}" ]; then break; fi ;;
     exited* | dead*)
       echo "${SERVER_CONTAINER} does not come up again (${now}): docker logs ${SERVER_CONTAINER}" >&2
       exit 1

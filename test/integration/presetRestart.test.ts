@@ -110,7 +110,7 @@ describe("the restart of the Immich server", () => {
 
   test("fails when the server does not come up again, and names the logs", async () => {
     const name = await start(
-      "if test -f /tmp/second; then exit 1; fi; touch /tmp/second; sleep 600",
+      "if test -f /tmp/second; then sleep 1; exit 1; fi; touch /tmp/second; sleep 600",
     );
     const { code, errors } = await restart(name);
     expect(code).toBe(1);
