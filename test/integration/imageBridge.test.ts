@@ -55,10 +55,11 @@ it("passes the bridge's own tests under ONNX Runtime 1.14.1, none of them skippe
 });
 
 it("is typed without a gap", async () => {
-  const packages = "/opt/venv/lib/python3.10/site-packages";
-  const output = await run(
-    ...["python", "-m", "mypy", "--strict", "--ignore-missing-imports", "--cache-dir", "/tmp"],
-    `${packages}/opset_bridge`,
-  );
-  expect(output).toContain("Success: no issues found");
+  // A copy, because mypy takes site-packages for code of its own; no sqlite, which the stand-in's
+  // Python lacks.
+  const script =
+    "mkdir /tmp/typed && cp -r /opt/venv/lib/python3.10/site-packages/opset_bridge /tmp/typed/ && " +
+    "python -m mypy --strict --ignore-missing-imports --no-sqlite-cache --cache-dir /tmp/mypy " +
+    "/tmp/typed/opset_bridge";
+  expect(await run("sh", "-c", script)).toContain("Success: no issues found");
 });
