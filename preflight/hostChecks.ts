@@ -56,12 +56,11 @@ function checkEngine(host: HostSettings, accelerator: Accelerator, engine: Engin
       ),
     );
   }
-  const { architectures } = accelerator;
-  const isOfficialImage = host.image?.kind === "pulled";
-  if (isOfficialImage && !(architectures as readonly string[]).includes(engine.architecture)) {
+  const architectures = architecturesOf(host, accelerator);
+  if (architectures && !architectures.includes(engine.architecture)) {
     findings.push(
       mistake(
-        `the machine is ${engine.architecture}, but Immich's image for ${accelerator.name} exists only for ${architectures.join(" and ")}`,
+        `the machine is ${engine.architecture}, but the image for ${accelerator.name} exists only for ${architectures.join(" and ")}`,
       ),
     );
   }
@@ -73,6 +72,20 @@ function checkEngine(host: HostSettings, accelerator: Accelerator, engine: Engin
     );
   }
   return findings;
+}
+
+/** Nothing is known of an image of the user's own. */
+function architecturesOf(
+  host: HostSettings,
+  accelerator: Accelerator,
+): readonly string[] | undefined {
+  // The wheels our images are made of are for this architecture only.
+  if (host.image?.kind === "legacy") return ["amd64"];
+  return isOfficialImage(host) ? accelerator.architectures : undefined;
+}
+
+function isOfficialImage({ image }: HostSettings): boolean {
+  return image?.kind === "pulled" && image.reference.includes("immich-app/immich-machine-learning");
 }
 
 function checkMachine(
@@ -157,8 +170,9 @@ function checkCard(host: HostSettings, card: NvidiaCard): Finding[] {
   const generation =
     host.image?.kind === "legacy" ? gpuGenerations[host.image.generation] : undefined;
   const findings: Finding[] = [];
-  const minimumDriver = generation?.minimumDriver ?? officialMinimumDriver;
-  if (!isDriverAtLeast(card.driver, minimumDriver)) {
+  const minimumDriver =
+    generation?.minimumDriver ?? (isOfficialImage(host) ? officialMinimumDriver : undefined);
+  if (minimumDriver && !isDriverAtLeast(card.driver, minimumDriver)) {
     findings.push(
       mistake(
         `the NVIDIA driver ${card.driver} is too old for CUDA ${generation?.cuda ?? "12.2"}; ${minimumDriver} or newer is needed`,

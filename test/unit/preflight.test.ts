@@ -91,7 +91,10 @@ const attic = {
   network: "immich_default",
 } as unknown as HostSettings;
 
-const official = { kind: "pulled", reference: "ghcr.io/immich-app/x" } as const;
+const official = {
+  kind: "pulled",
+  reference: "ghcr.io/immich-app/immich-machine-learning:v2.7.5",
+} as const;
 
 function messages(
   host: Partial<HostSettings>,
@@ -270,7 +273,7 @@ describe("checkHost", () => {
   it("reports everything that is missing at once", () => {
     const found = messages({ accelerator: "armnn", card: undefined, image: official }, "bare");
     expect(found).toEqual([
-      "mistake: the machine is amd64, but Immich's image for armnn exists only for arm64",
+      "mistake: the machine is amd64, but the image for armnn exists only for arm64",
       expect.stringMatching(/^mistake: the Mali kernel driver \(\/dev\/mali0\) is missing/),
       expect.stringMatching(
         /^mistake: the closed-source Mali library \(\/usr\/lib\/libmali\.so\) is missing/,
@@ -285,6 +288,17 @@ describe("checkHost", () => {
       "board",
     );
     expect(found).toEqual([expect.stringContaining("libmali.so")]);
+  });
+
+  it("knows that an image of ours is for amd64 only, and nothing of the user's own image", () => {
+    expect(messages({ accelerator: "cpu" }, "bare", "board")).toEqual([
+      "mistake: the machine is arm64, but the image for cpu exists only for amd64",
+    ]);
+    const own = { kind: "pulled", reference: "example.org/my/ml:1" } as const;
+    expect(messages({ image: own, card: undefined }, "gtx1060OldDriver", "withToolkit")).toEqual(
+      [],
+    );
+    expect(messages({ image: own, accelerator: "cpu" }, "bare", "board")).toEqual([]);
   });
 
   it("reports an engine that is too old, and one without CDI", () => {
