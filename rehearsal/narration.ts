@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from "node:util";
+
 /** Tells a person one line of news. */
 export type Say = (line: string) => void;
 
@@ -32,7 +34,7 @@ export async function narrate<T>(
     else if (silence >= secondsOfSilence) speak(`${seconds()}: still at it`);
   }, 500);
   try {
-    const result = await work((line) => (news = line.trim().slice(0, longestLine)));
+    const result = await work((line) => (news = plain(line)));
     speak(`done in ${seconds()}`);
     return result;
   } catch (error) {
@@ -41,4 +43,8 @@ export async function narrate<T>(
   } finally {
     clearInterval(clock);
   }
+}
+
+function plain(line: string): string {
+  return stripVTControlCharacters(line).trim().slice(0, longestLine);
 }

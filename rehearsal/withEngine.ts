@@ -145,7 +145,7 @@ export async function openStack(options: StackOptions): Promise<RehearsedStack> 
     async destroy() {
       await told("destroy", false, (onEvent) => stack.destroy({ onEvent }));
       await stack.workspace.removeStack(stackName);
-      await rm(projectFolder, { recursive: true });
+      for (const left of [projectFolder, state]) await rm(left, { recursive: true });
     },
   };
 }

@@ -148,7 +148,7 @@ type FollowProgress = (
 /** BuildKit's steps come as text, what a step prints comes in base64. */
 function readable(text: string): string[] {
   const encoded = text.trim();
-  const isEncoded = /^[A-Za-z0-9+/]{8,}={0,2}$/.test(encoded) && encoded.length % 4 === 0;
+  const isEncoded = /^[A-Za-z0-9+/]+={0,2}$/.test(encoded) && encoded.length % 4 === 0;
   const decoded = isEncoded ? Buffer.from(encoded, "base64").toString() : text;
   return decoded.split(/[\r\n]+/).filter((line) => line.trim() !== "");
 }

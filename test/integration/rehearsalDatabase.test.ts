@@ -1,3 +1,6 @@
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -82,3 +85,19 @@ test("a stopped server comes back on its port with what it stored", async () => 
     await again.remove();
   }
 });
+
+test.runIf(process.getuid?.() === 0)(
+  "root can keep the data in a folder that no other account can enter",
+  async () => {
+    const closed = await mkdtemp(path.join(tmpdir(), "immich-ml-test-closed-"));
+    await chmod(closed, 0o700);
+    const inside = await startPostgres({ folder: path.join(closed, "database") });
+    try {
+      const database = await createImmichDatabase(inside);
+      expect(await database.countEmbeddings()).toBe(3);
+    } finally {
+      await inside.remove();
+      await rm(closed, { recursive: true });
+    }
+  },
+);
