@@ -2,6 +2,7 @@ import { MachineLearning, ModelCache, ModelPreset } from "./components";
 import { detectCards, preflight } from "./preflight";
 import { loadSettings } from "./settings";
 import {
+  availabilityChecks,
   configurationStore,
   databaseProvider,
   dockerProviders,
@@ -51,6 +52,7 @@ export = async function immichMachineLearning() {
       {
         models: settings.models,
         urls: hosts.map(({ host }) => host.url),
+        availabilityChecks: availabilityChecks(settings),
         store: configurationStore(settings, world.database),
         immichVersion: immich.version,
         embeddings: settings.embeddings,

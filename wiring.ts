@@ -58,15 +58,24 @@ export function configurationStore(
   const { immich, secrets } = settings;
   if (immich.api)
     return { kind: "api", url: immich.api.url, apiKey: pulumi.secret(secrets.immichApiKey!) };
-  const { name, user, sslMode } = immich.database!;
+  const { name, user, role, sslMode } = immich.database!;
   return {
     ...database!,
     kind: "database",
     database: name,
     user,
+    role,
     sslMode,
     password: pulumi.secret(secrets.databasePassword!),
   };
+}
+
+/**
+ * With several hosts Immich has to know which of them live, or each search waits for the ones that
+ * are off (immich#16269); with one its own setting stays as it is.
+ */
+export function availabilityChecks(settings: Settings): ModelPresetArgs["availabilityChecks"] {
+  return settings.hosts.length > 1 ? { enabled: true } : undefined;
 }
 
 /** The jobs to start after a change of models, where that was asked for. */

@@ -174,6 +174,7 @@ async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichIns
     user: database.user,
     password: settings.secrets.databasePassword!,
     sslMode: database.sslMode,
+    createsRole: database.role !== false,
   });
   return { ...judge(probe, settings), address: located };
 }

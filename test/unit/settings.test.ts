@@ -235,6 +235,11 @@ describe("mistakes in a stack file", () => {
       { ...good, hosts: [{ name: "a", devices: { count: 1 } }] },
       ["hosts[0].devices"],
     ],
+    [
+      "a host elsewhere without a port",
+      host({ dockerHost: "ssh://me@gpu-box" }),
+      ["hosts[0]", "publish"],
+    ],
     ["jobs that nobody can start", { ...good, reindex: true }, ["reindex", "immich.api"]],
     ["no hosts", { ...good, hosts: [] }, ["hosts", "at least one"]],
     [
