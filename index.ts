@@ -84,6 +84,6 @@ export = async function immichMachineLearning() {
     })),
     systemConfig: preset?.settings,
     restart: preset?.restart,
-    reindexed: preset?.reindexed,
+    ...(preset?.reindexed && { reindexed: preset.reindexed }),
   };
 };

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { formatProblem, nearestName, type Problem } from "./settings/problems";
+import { nearestNames } from "./catalogue/nearestNames";
+import { formatProblem, type Problem } from "./settings/problems";
 import { readSettings } from "./settings/read";
 import type { Cards, Settings } from "./settings/resolve";
 import { stackSchema } from "./settings/schema";
@@ -53,7 +54,7 @@ function collect(all: Readonly<Record<string, string>>) {
       problems.push({
         key,
         expected: `there is no such setting; known are ${known.join(", ")}`,
-        suggestion: nearestName(key, known),
+        suggestion: nearestNames(key, known)[0],
       });
       continue;
     }

@@ -63,6 +63,8 @@ export interface Accelerator {
   readonly groups: readonly string[];
   readonly securityOptions: readonly string[];
   readonly gpuRequest?: GpuRequest;
+  /** Variables the container needs for it, by name; a stack file's own win. */
+  readonly environment: Readonly<Record<string, string>>;
   /** The first release of Immich with an image for it. */
   readonly minimumImmichVersion: string;
   /**
@@ -84,6 +86,7 @@ const nothing = {
   groups: [],
   securityOptions: [],
   prerequisites: [],
+  environment: {},
 } as const;
 
 const renderNode: Prerequisite = {
@@ -99,6 +102,9 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     ...nothing,
     name: "cpu",
     title: "no accelerator",
+    // An image with CUDA otherwise tries it first, and every session fails without a driver
+    // ("CUDA failure 35", seen with ONNX Runtime 1.14.1 and 1.26.0).
+    environment: { ORT_CUDA_UNAVAILABLE: "1" },
     imageSuffix: "",
     architectures: ["amd64", "arm64"],
     imageDisk: 3,

@@ -1,7 +1,6 @@
-import { closest, distance } from "fastest-levenshtein";
-
 import type { AcceleratorName } from "./accelerators";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "./immichVersion";
+import { nearestNames } from "./nearestNames";
 
 /** What a variable's value may be. Limits are inclusive. */
 export type ValueType =
@@ -462,6 +461,14 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     source: "the C library",
   },
   {
+    setting: "cudaUnavailable",
+    names: [{ variable: "ORT_CUDA_UNAVAILABLE" }],
+    type: { kind: "choice", allowed: ["1"] },
+    standard: "1 with accelerator cpu, otherwise unset",
+    effect: "ONNX Runtime leaves the CUDA execution provider out.",
+    source: "seen to work with ONNX Runtime 1.14.1 and 1.26.0",
+  },
+  {
     setting: "hsaOverrideGfxVersion",
     names: [{ variable: "HSA_OVERRIDE_GFX_VERSION" }],
     type: {
@@ -590,10 +597,8 @@ function unknownName(name: string): string {
     row.setting,
     ...row.names.map((candidate) => candidate.variable),
   ]);
-  const sameCase = known.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
-  const nearest = sameCase ?? closest(name, known);
-  const isNear = sameCase !== undefined || distance(name, nearest) <= Math.max(3, name.length / 3);
-  return isNear
+  const [nearest] = nearestNames(name, known);
+  return nearest
     ? `not a setting of the ML container; did you mean ${nearest}?`
     : `not a setting of the ML container; known are ${environmentSettings.map((row) => row.setting).join(", ")}`;
 }

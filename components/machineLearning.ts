@@ -183,7 +183,10 @@ export class MachineLearning extends pulumi.ComponentResource {
       {
         name: args.containerName ?? "immich_machine_learning",
         image: args.image,
-        envs: environmentList(args.environmentFile, environment),
+        envs: environmentList(args.environmentFile, {
+          ...accelerator.environment,
+          ...environment,
+        }),
         volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
         ...withoutEmptyLists({
           mounts: accelerator.mounts

@@ -1,10 +1,10 @@
 import { clipModels, findClipModel } from "../catalogue/clipModels";
 import { faceModels } from "../catalogue/faceModels";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
+import { nearestNames } from "../catalogue/nearestNames";
 import { mistakenOcrNames, ocrModels, ocrSince } from "../catalogue/ocrModels";
 import { presets, reservedVideoMemory, type Preset, type PresetModel } from "../catalogue/presets";
 import { findSystemConfigKey } from "../catalogue/systemConfigKeys";
-import { nearestNames } from "./nearestNames";
 
 /** What Immich's three kinds of machine learning shall use. What is left out is left as it is. */
 export interface ModelSelection {

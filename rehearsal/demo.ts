@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import path from "node:path";
 import {
   type DemoConfig,
   demoJournal,
@@ -22,7 +21,7 @@ const say: Say = (line) => console.log(line);
 
 async function demo(withoutEngine: boolean): Promise<void> {
   await ensureDockerEngine(say);
-  const config = withoutCard(await withReachableImages(await readDemoConfig(), say));
+  const config = await withReachableImages(await readDemoConfig(), say);
   const world = await enterDemoWorld(config, say);
   config["immich-ml:immich"].database.port = world.server.port;
 
@@ -88,19 +87,6 @@ async function bringUpWithoutEngine(
     say,
   });
   return outputs["machineLearning"] as HostOutput[];
-}
-
-/**
- * The image for NVIDIA cards on a machine without one: ONNX Runtime has to be told that there is no
- * CUDA, or else Immich's service asks for it first and every request fails (seen with 1.14.1).
- */
-function withoutCard(config: DemoConfig): DemoConfig {
-  const hosts = config["immich-ml:hosts"].map((host) =>
-    host.accelerator === "cpu"
-      ? { ...host, envFiles: [path.join(__dirname, "stand-in", "no-card.env")] }
-      : host,
-  );
-  return { ...config, "immich-ml:hosts": hosts };
 }
 
 demo(process.argv.includes("--without-engine")).catch((error: Error) => {

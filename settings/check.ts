@@ -1,7 +1,8 @@
 import { z } from "zod";
 
 import { parseImmichVersion } from "../catalogue/immichVersion";
-import { nearestName, type Problem } from "./problems";
+import { nearestNames } from "../catalogue/nearestNames";
+import type { Problem } from "./problems";
 import type { StackParts } from "./resolve";
 import { hostSchema, immichSchema, stackSchema, type HostEntry } from "./schema";
 
@@ -60,7 +61,7 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
     return issue.keys.map((name) => ({
       key: key ? `${key}.${name}` : name,
       expected: `there is no such setting; known here: ${known.join(", ")}`,
-      suggestion: nearestName(name, known),
+      suggestion: nearestNames(name, known)[0],
     }));
   }
   const allowed = place?.meta()?.["allowed"];
@@ -72,7 +73,7 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
       key,
       value: issue.input,
       expected: `must be ${expected}`,
-      suggestion: typeof issue.input === "string" ? nearestName(issue.input, names) : undefined,
+      suggestion: typeof issue.input === "string" ? nearestNames(issue.input, names)[0] : undefined,
     },
   ];
 }

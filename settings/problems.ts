@@ -1,5 +1,3 @@
-import { distance } from "fastest-levenshtein";
-
 /** One mistake in a stack file, as one line for a person: where, what stands there, what may. */
 export interface Problem {
   /** Where it is, as it is written in the stack file: `hosts[0].environment.workers`. */
@@ -20,17 +18,6 @@ export function formatProblem(problem: Problem, namespace = "immich-ml"): string
   const shown = problem.value === undefined ? "" : `${show(problem.value)}: `;
   const hint = problem.suggestion ? `; did you mean "${problem.suggestion}"?` : "";
   return `${namespace}:${problem.key}: ${shown}${problem.expected}${hint}`;
-}
-
-/** The known name that is nearest to `name`, if it is near enough to be a slip of the hand. */
-export function nearestName(name: string, known: Iterable<string>): string | undefined {
-  let best: { name: string; distance: number } | undefined;
-  for (const candidate of known) {
-    const away = distance(name.toLowerCase(), candidate.toLowerCase());
-    if (!best || away < best.distance) best = { name: candidate, distance: away };
-  }
-  const near = Math.max(2, Math.floor(name.length / 3));
-  return best && best.distance <= near ? best.name : undefined;
 }
 
 function show(value: unknown): string {

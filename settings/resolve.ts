@@ -18,10 +18,11 @@ import { findCard, nearestCards } from "../catalogue/graphicsCards";
 import { mirrored } from "../catalogue/imageMirror";
 import { officialImage } from "../catalogue/immichReleases";
 import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
+import { nearestNames } from "../catalogue/nearestNames";
 import { presets } from "../catalogue/presets";
 import { resolveModels, type ModelSelection } from "../immich/modelSelection";
 import { parseEnvFile } from "./envFile";
-import { nearestName, type Problem } from "./problems";
+import type { Problem } from "./problems";
 import type { BuildEntry, HostEntry, ImmichEntry, StackFile } from "./schema";
 
 /** A card as it was found on a host, or as the catalogue knows it. */
@@ -238,7 +239,7 @@ function chooseAccelerator(
       key: `${key}.accelerator`,
       value: name,
       expected: `must be one of ${acceleratorNames.join(", ")}`,
-      suggestion: nearestName(name, acceleratorNames),
+      suggestion: nearestNames(name, acceleratorNames)[0],
     });
     return "cpu";
   }
@@ -315,7 +316,7 @@ function chooseImage(
         key: `${key}.runtime`,
         value: host.runtime,
         expected: `must be official or one of ${names.join(", ")}`,
-        suggestion: nearestName(host.runtime, [...names, "official"]),
+        suggestion: nearestNames(host.runtime, [...names, "official"])[0],
       });
       return undefined;
     }

@@ -56,7 +56,6 @@ beforeAll(async () => {
           ...{ name: "test", accelerator: "cpu", runtime: "kepler-maxwell" },
           ...{ containerName, cacheVolume, keepCache: false },
           publish: { address: "127.0.0.1", port: await freePort() },
-          envFiles: [path.join(repositoryFolder, "rehearsal/stand-in/no-card.env")],
         },
       ],
     },

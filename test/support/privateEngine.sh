@@ -1,11 +1,13 @@
 # Starts a Docker engine of its own that sees devices this machine does not have.
 #
-# Usage: unshare --mount --propagation private sh privateEngine.sh FOLDER
+# Usage: unshare --mount --net --propagation private sh privateEngine.sh FOLDER
+# It has a network of its own too: an engine without a bridge deletes the docker0 it finds.
 # Only inside this mount namespace, /dev has stand-ins for the device nodes of every accelerator and
 # /usr/lib the files of their drivers. An nvidia-container-runtime-hook that does nothing makes the
 # engine accept requests for NVIDIA GPUs.
 set -eu
 folder=$1
+ip link set lo up
 mkdir -p "$folder/dev" "$folder/lib" "$folder/bin"
 
 mount -t tmpfs tmpfs "$folder/dev"

@@ -34,9 +34,13 @@ export async function startPrivateEngine(): Promise<PrivateEngine> {
   // A socket's path may have at most some hundred characters.
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-engine-"));
   const script = path.join(__dirname, "privateEngine.sh");
-  const child = spawn("unshare", ["--mount", "--propagation", "private", "sh", script, folder], {
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+  const child = spawn(
+    "unshare",
+    [...["--mount", "--net", "--propagation", "private"], ...["sh", script, folder]],
+    {
+      stdio: ["pipe", "pipe", "pipe"],
+    },
+  );
   let log = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (text: Buffer) => (log = (log + text.toString()).slice(-20_000)));

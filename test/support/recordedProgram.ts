@@ -48,7 +48,7 @@ export async function recordProgram(
   const outputs = await resolved(pulumi.output(await program()));
   const order = (resource: RecordedResource) => `${resource.type} ${resource.name}`;
   resources.sort((left, right) => (order(left) < order(right) ? -1 : 1));
-  return { resources, outputs: outputs as Record<string, unknown> };
+  return { resources, outputs };
 }
 
 /** What the engine's providers would add to what they are asked for. */

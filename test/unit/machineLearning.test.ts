@@ -113,6 +113,11 @@ describe("MachineLearning", () => {
     });
   });
 
+  it("tells ONNX Runtime that there is no CUDA where none is wanted, whatever the image", async () => {
+    const { container } = await create({ accelerator: "cpu", environment: {} });
+    expect(container.inputs["envs"]).toEqual(["ORT_CUDA_UNAVAILABLE=1"]);
+  });
+
   it("keeps the variables secret once an env file brings one that is not known to be harmless", async () => {
     const plain = await create({ environmentFile: { TZ: "UTC" }, environment: { workers: 2 } });
     expect(plain.container.inputs["envs"]).toEqual(["MACHINE_LEARNING_WORKERS=2", "TZ=UTC"]);
