@@ -17,6 +17,8 @@ export interface BuildRequest {
   buildArgs: Record<string, string>;
   /** A stage to stop at. */
   target?: string;
+  /** Whether to make every layer anew. Default: false. */
+  noCache?: boolean;
 }
 
 /** What a build printed; thrown with the engine's error when it failed. */
@@ -38,6 +40,7 @@ export async function buildImage(docker: Docker, request: BuildRequest): Promise
     version: "2",
     dockerfile,
     buildargs: request.buildArgs,
+    nocache: request.noCache ?? false,
     ...(request.target === undefined ? {} : { target: request.target }),
   });
   const lines: string[] = [];

@@ -1,0 +1,115 @@
+import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import path from "node:path";
+
+import type Docker from "dockerode";
+
+import { repositoryFolder } from "../rehearsal/folders";
+import { buildImage, standInBuildArgs, type BuildRequest } from "../test/support/builtImage";
+import { standIns, startedDocker, testName } from "../test/support/docker";
+
+/**
+ * What is built again after a change, how long it takes and what the image weighs; beside it the
+ * seed's way on the same base (bench/seedImage). What was downloaded before is in pip's cache for
+ * ours; the seed keeps none.
+ */
+async function main(): Promise<void> {
+  const docker = await startedDocker();
+  const images = await standIns();
+  const names: string[] = [];
+  const folder = mkdtempSync(path.join(tmpdir(), "immich-ml-bench-"));
+
+  const built = async (request: Omit<BuildRequest, "tag">) => {
+    const tag = `${testName("bench-image")}:latest`;
+    const begin = performance.now();
+    await buildImage(docker, { ...request, tag });
+    names.push(tag);
+    return { tag, seconds: (performance.now() - begin) / 1000 };
+  };
+
+  try {
+    const context = path.join(repositoryFolder, "image");
+    const buildArgs = standInBuildArgs("kepler-maxwell", "v2.7.5", images);
+    const newer = standInBuildArgs("kepler-maxwell", "v2.7.4", images);
+    const changed = path.join(folder, "image");
+    cpSync(context, changed, { recursive: true });
+    appendFileSync(path.join(changed, "opset_bridge/limits.py"), `# ${Date.now()}\n`);
+
+    const whole = await built({ buildArgs, noCache: true });
+    const nothing = await built({ buildArgs });
+    const bridge = await built({ buildArgs, context: changed });
+    const version = await built({ buildArgs: newer });
+
+    console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model}`);
+    report("image.build.everything", whole.seconds, "s");
+    report("image.build.nothingChanged", nothing.seconds, "s", 5);
+    report("image.build.bridgeChanged", bridge.seconds, "s", 30);
+    report("image.build.immichVersionChanged", version.seconds, "s", 30);
+    const after = await layers(docker, nothing.tag);
+    for (const [name, other] of Object.entries({ bridge, version })) {
+      report(`image.newLayers.${name}`, newBytes(after, await layers(docker, other.tag)), "MB", 1);
+    }
+    for (const { instruction, megabytes } of after.filter((layer) => layer.megabytes >= 1)) {
+      report(`image.layer[${instruction}]`, megabytes, "MB");
+    }
+    report("image.size", await megabytesOf(docker, nothing.tag), "MB");
+
+    const seed = path.join(repositoryFolder, "bench", "seedImage");
+    const seedArgs = (IMMICH_VERSION: string) => ({
+      PYTHON_IMAGE: images.python310,
+      IMMICH_VERSION,
+    });
+    const first = await built({ context: seed, buildArgs: seedArgs("v2.7.5"), noCache: true });
+    const second = await built({ context: seed, buildArgs: seedArgs("v2.7.4") });
+    report("seed.build.everything", first.seconds, "s");
+    report("seed.build.immichVersionChanged", second.seconds, "s");
+    report("seed.size", await megabytesOf(docker, first.tag), "MB");
+  } finally {
+    for (const name of names) await docker.getImage(name).remove();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Layer {
+  digest: string;
+  instruction: string;
+  megabytes: number;
+}
+
+/** The layers that are files, the lowest first. */
+async function layers(docker: Docker, tag: string): Promise<Layer[]> {
+  const image = docker.getImage(tag);
+  const { RootFS } = await image.inspect();
+  const history = (await image.history()) as { Size: number; CreatedBy: string }[];
+  // Entries for ENV and the like are no layers. The base's come first and are named by its maker.
+  const made = history
+    .reverse()
+    .filter(({ CreatedBy, Size }) => Size > 0 || /^(RUN|COPY|WORKDIR)/.test(CreatedBy));
+  const digests = RootFS.Layers ?? [];
+  return made.slice(-digests.length).map(({ CreatedBy, Size }, index) => ({
+    digest: digests.at(index - made.length) ?? "",
+    instruction: CreatedBy.replace(/\s+/g, " ").slice(0, 60),
+    megabytes: Size / 1e6,
+  }));
+}
+
+function newBytes(before: readonly Layer[], after: readonly Layer[]): number {
+  const known = new Set(before.map(({ digest }) => digest));
+  return after
+    .filter(({ digest }) => !known.has(digest))
+    .reduce((sum, { megabytes }) => sum + megabytes, 0);
+}
+
+async function megabytesOf(docker: Docker, tag: string): Promise<number> {
+  return (await docker.getImage(tag).inspect()).Size / 1e6;
+}
+
+/** One line a figure; a missed goal ends the program with 1. */
+function report(name: string, value: number, unit: string, goal?: number): void {
+  const met = goal === undefined || value <= goal;
+  if (!met) process.exitCode = 1;
+  const verdict = goal === undefined ? "" : `  goal <= ${goal}  ${met ? "met" : "missed"}`;
+  console.log(`${name}  ${value.toFixed(1)} ${unit}${verdict}`);
+}
+
+void main();
