@@ -23,7 +23,7 @@ export interface PrivateEngine {
   readonly sleeper: string;
   /** The docker client's answer. */
   docker(...parameters: string[]): Promise<string>;
-  /** Builds an image in it and answers with its id. */
+  /** Builds an image for it and answers with its id. */
   build(dockerfile: string, files?: Readonly<Record<string, string>>): Promise<string>;
   /** Copies an image of the machine's engine into it. */
   load(reference: string): Promise<void>;
@@ -46,6 +46,7 @@ export async function startPrivateEngine(): Promise<PrivateEngine> {
     stream.on("data", (text: Buffer) => (log = (log + text.toString()).slice(-20_000)));
   }
   const endpoint = `unix://${folder}/docker.sock`;
+  const machine = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
   const docker = async (...parameters: string[]) => {
     const { stdout } = await execute("docker", parameters, {
       env: { ...process.env, DOCKER_HOST: endpoint },
@@ -53,6 +54,13 @@ export async function startPrivateEngine(): Promise<PrivateEngine> {
     });
     return stdout.trim();
   };
+  const load = async (reference: string) => {
+    const pipe = `docker --host "$MACHINE" save "$IMAGE" | docker --host "$ENGINE" load`;
+    await execute("sh", ["-c", pipe], {
+      env: { ...process.env, MACHINE: machine, ENGINE: endpoint, IMAGE: reference },
+    });
+  };
+  // By the machine's own engine: this one is cut off from every network.
   const build: PrivateEngine["build"] = async (dockerfile, files = {}) => {
     const context = await mkdtemp(path.join(tmpdir(), "immich-ml-test-context-"));
     for (const [name, text] of Object.entries({ ...files, Dockerfile: dockerfile })) {
@@ -60,16 +68,11 @@ export async function startPrivateEngine(): Promise<PrivateEngine> {
     }
     // An image without a name from which another is made would be hidden from the provider.
     const tag = testName("image");
-    const id = await docker("build", "--quiet", "--network", "host", "--tag", tag, context);
+    await execute("docker", ["--host", machine, "build", "--quiet", "--tag", tag, context]);
+    await load(tag);
+    await execute("docker", ["--host", machine, "rmi", tag]);
     await rm(context, { recursive: true });
-    return id;
-  };
-  const load = async (reference: string) => {
-    const pipe = `docker --host "$MACHINE" save "$IMAGE" | docker --host "$ENGINE" load`;
-    const machine = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
-    await execute("sh", ["-c", pipe], {
-      env: { ...process.env, MACHINE: machine, ENGINE: endpoint, IMAGE: reference },
-    });
+    return docker("image", "inspect", "--format", "{{.Id}}", tag);
   };
   const stop = async () => {
     await stopContainers(docker).catch(() => undefined);
