@@ -58,6 +58,7 @@ export = async function immichMachineLearning() {
         embeddings: settings.embeddings,
         reindex: reindexing(settings),
         currentClipModel: world.currentClipModel,
+        currentSettings: world.currentSettings,
         allowUnknownModels: settings.allowUnknownModels,
         serverContainer: immich.serverContainer
           ? { name: immich.serverContainer, dockerHost: immich.dockerHost }

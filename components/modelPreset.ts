@@ -11,6 +11,7 @@ import { databaseFunctions, schemaName } from "../immich/databaseFunctions";
 import { clipChangeWarning } from "../immich/embeddings";
 import type { ModelSelection } from "../immich/modelSelection";
 import {
+  changesOf,
   immichVersionOf,
   mistakeIn,
   settingsOf,
@@ -84,6 +85,9 @@ export interface ModelPresetArgs {
 
   /** The CLIP model in use now, where it is known, so that a change is announced. @default unknown */
   currentClipModel?: string | undefined;
+
+  /** What is stored under these keys now, where that is known, so that each change is announced. */
+  currentSettings?: Readonly<Record<string, unknown>> | undefined;
 
   /**
    * Has Immich index the photos again by its API after the CLIP model changed, and reports how far
@@ -210,6 +214,16 @@ function announce(
   embeddings: "clear" | "keep",
   preset: ModelPreset,
 ): void {
+  const { currentSettings } = args;
+  if (currentSettings) {
+    pulumi.output(settings).apply((declared) => {
+      const version = immichVersionOf(args.immichVersion);
+      const changes = changesOf(declared, currentSettings, version);
+      if (changes.length === 0) return;
+      const list = changes.map((change) => `  ${change}`).join("\n");
+      void pulumi.log.info(`Immich's configuration changes:\n${list}`, preset);
+    });
+  }
   const model = settings[clipModelKey];
   const warning = clipChangeWarning(
     args.currentClipModel,

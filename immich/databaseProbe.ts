@@ -1,6 +1,7 @@
 import type { Client } from "pg";
 
 import { defaultClipModel } from "../catalogue/clipModels";
+import { systemConfigKeys } from "../catalogue/systemConfigKeys";
 import { refuseConfigFile, runningVersion } from "./apiStore";
 import { connectToDatabase, type DatabaseAddress } from "./databaseConnection";
 import { schemaName } from "./databaseFunctions";
@@ -8,6 +9,8 @@ import { formatImmichVersion } from "../catalogue/immichVersion";
 import { getFromApi } from "./immichApi";
 import { settingOf } from "./settings";
 import type { ApiStoreArgs } from "./store";
+
+const keys = systemConfigKeys.map(({ key }) => key);
 
 /** What stands in a database that is Immich's and can be worked with. */
 export interface DatabaseFacts {
@@ -20,6 +23,8 @@ export interface DatabaseFacts {
   readonly immichVersion: string | undefined;
   /** The CLIP model in use. */
   readonly clipModel: string;
+  /** What is stored under the machine-learning keys, and under no others. */
+  readonly settings: Readonly<Record<string, unknown>>;
   /** Whether there are embeddings, which a change of the CLIP model makes wrong. */
   readonly hasEmbeddings: boolean;
 }
@@ -31,6 +36,8 @@ export interface ApiFacts {
   readonly immichVersion: string;
   /** The CLIP model in use. */
   readonly clipModel: string;
+  /** What is stored under the machine-learning keys, and under no others. */
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** One message for a person: what is wrong and what to do. */
@@ -84,6 +91,12 @@ export async function probeApi(
       ok: true,
       immichVersion: formatImmichVersion(version),
       clipModel: typeof model === "string" ? model : defaultClipModel,
+      settings: Object.fromEntries(
+        keys.flatMap((key) => {
+          const value = settingOf(configuration, key);
+          return value === undefined ? [] : [[key, value]];
+        }),
+      ),
     };
   } catch (error) {
     return { ok: false, message: (error as Error).message };
@@ -147,8 +160,32 @@ async function look(
     serverVersion: server?.version.split(" ")[0] ?? "",
     immichVersion: await lastRelease(client),
     clipModel: row?.model ?? defaultClipModel,
+    settings: await storedSettings(client, kind),
     hasEmbeddings: tables.embeddings && (await exists(client, "public.smart_search")),
   };
+}
+
+async function storedSettings(
+  client: Client,
+  kind: DatabaseFacts["kind"],
+): Promise<Record<string, unknown>> {
+  const statement =
+    kind === "system_metadata"
+      ? `SELECT setting AS key, (value #> string_to_array(setting, '.'))::text AS value
+         FROM public.system_metadata, unnest($1::text[]) AS setting
+         WHERE key = 'system-config' AND value #> string_to_array(setting, '.') IS NOT NULL`
+      : "SELECT key, value FROM public.system_config WHERE key = ANY($1) AND value IS NOT NULL";
+  const { rows } = await client.query<{ key: string; value: string }>(statement, [keys]);
+  return Object.fromEntries(rows.map(({ key, value }) => [key, parsed(value)]));
+}
+
+/** What is no JSON is shown as it stands. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
 }
 
 async function missingRights(

@@ -101,6 +101,26 @@ export function sameSetting(key: string, left: unknown, right: unknown): boolean
   return JSON.stringify(left) === JSON.stringify(right);
 }
 
+/**
+ * What declaring these settings changes, a line a key with both values, for a person to read first.
+ *
+ * @param stored what is stored now; a key that is absent stands for the default of the release
+ */
+export function changesOf(
+  declared: Readonly<Record<string, unknown>>,
+  stored: Readonly<Record<string, unknown>>,
+  version: ImmichVersion,
+): string[] {
+  return Object.entries(declared).flatMap(([key, wanted]) => {
+    const isStored = Object.hasOwn(stored, key);
+    const now = isStored ? stored[key] : defaultOf(key, version);
+    if (sameSetting(key, now, wanted)) return [];
+    const before = now === undefined ? "nothing" : JSON.stringify(now);
+    const origin = isStored || now === undefined ? "" : " (Immich's default)";
+    return [`${key}: ${before}${origin} => ${JSON.stringify(wanted)}`];
+  });
+}
+
 /** What stands under a dotted key of a whole configuration. */
 export function settingOf(configuration: unknown, key: string): unknown {
   return key

@@ -6,7 +6,13 @@ import {
   formatImmichVersion,
   parseImmichVersion,
 } from "../catalogue/immichVersion";
-import { probeApi, probeDatabase, type ProbeFailure } from "../immich/databaseProbe";
+import {
+  type ApiFacts,
+  type DatabaseFacts,
+  probeApi,
+  probeDatabase,
+  type ProbeFailure,
+} from "../immich/databaseProbe";
 import type { Card, Cards, HostSettings, Settings } from "../settings";
 import { run, type Run } from "./command";
 import { type ContainerFacts, Engine } from "./engine";
@@ -25,6 +31,8 @@ export interface World {
   readonly database: { readonly host: string; readonly port: number } | undefined;
   /** The CLIP model Immich uses now; nothing when it was not asked. */
   readonly currentClipModel: string | undefined;
+  /** What Immich has stored under the machine-learning keys; nothing when it was not asked. */
+  readonly currentSettings: Readonly<Record<string, unknown>> | undefined;
   /** By host name: the accelerator's optional mounts the host has. */
   readonly optionalMounts: Readonly<Record<string, string[]>>;
 }
@@ -45,7 +53,8 @@ export async function preflight(settings: Settings, runner: Run = run): Promise<
   report(settings, [...hosts.flatMap((host) => host.findings), ...immich.findings]);
   return {
     database: immich.address,
-    currentClipModel: immich.clipModel,
+    currentClipModel: immich.facts?.clipModel,
+    currentSettings: immich.facts?.settings,
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
   };
 }
@@ -148,7 +157,7 @@ function presentOptionalMounts(host: HostSettings, machine: HostFacts | undefine
 interface ImmichInspection {
   readonly findings: readonly Finding[];
   readonly address?: { readonly host: string; readonly port: number } | undefined;
-  readonly clipModel?: string;
+  readonly facts?: DatabaseFacts | ApiFacts;
 }
 
 /** The database's address is needed even where nothing is to be checked. */
@@ -181,7 +190,7 @@ async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichIns
 
 /** The ML side must follow the server's version, so a difference is told. */
 function judge(
-  probe: ProbeFailure | { readonly ok: true; immichVersion: string | undefined; clipModel: string },
+  probe: ProbeFailure | DatabaseFacts | ApiFacts,
   settings: Settings,
 ): ImmichInspection {
   if (!probe.ok) return { findings: [{ severity: "mistake", message: probe.message }] };
@@ -193,7 +202,7 @@ function judge(
       message: `Immich runs ${formatImmichVersion(running)}, but immich.version is ${settings.immich.version}: server and machine learning should be of one version`,
     });
   }
-  return { findings, clipModel: probe.clipModel };
+  return { findings, facts: probe };
 }
 
 async function locateDatabase(

@@ -89,8 +89,14 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
       machineLearning?: { clip?: { modelName?: string } };
     };
 
-  it("a first preview changes nothing", async () => {
-    const { steps } = await stack.preview();
+  it("a first preview names each setting with both values and changes nothing", async () => {
+    const { steps, text } = await stack.preview();
+    expect(text).toContain(
+      'machineLearning.clip.modelName: "ViT-B-16-SigLIP2__webli" => "ViT-B-32__openai"',
+    );
+    expect(text).toContain(
+      `machineLearning.facialRecognition.modelName: "buffalo_l" (Immich's default) => "buffalo_s"`,
+    );
     expect(steps).toContain("create attic");
     expect(steps).toContain("create preset-settings");
     expect(await database.configurationText()).toBe(before);

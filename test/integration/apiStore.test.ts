@@ -203,5 +203,8 @@ test("the probe says which release answers and which CLIP model is in use", asyn
     ok: true,
     immichVersion: "v2.7.5",
     clipModel: "ViT-B-32__openai",
+    settings: expect.objectContaining({
+      "machineLearning.clip.modelName": "ViT-B-32__openai",
+    }) as object,
   });
 });

@@ -309,6 +309,10 @@ describe("the probe", () => {
       serverVersion: expect.stringMatching(/^\d+/) as string,
       immichVersion: "2.7.5",
       clipModel: "ViT-B-16-SigLIP2__webli",
+      settings: {
+        "machineLearning.clip.modelName": "ViT-B-16-SigLIP2__webli",
+        "machineLearning.duplicateDetection.maxDistance": 0.02,
+      },
       hasEmbeddings: true,
     });
   });
@@ -322,6 +326,10 @@ describe("the probe", () => {
     expect(await probeDatabase({ ...probed, database: "old" })).toMatchObject({
       kind: "system_config",
       clipModel: "ViT-B-16-SigLIP2__webli",
+      settings: {
+        "machineLearning.clip.modelName": "ViT-B-16-SigLIP2__webli",
+        "machineLearning.duplicateDetection.maxDistance": 0.02,
+      },
       hasEmbeddings: false,
     });
     await old.query("TRUNCATE system_config");

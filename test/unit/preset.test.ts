@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { ModelPreset, type ModelPresetArgs } from "../../components/modelPreset";
+import { changesOf } from "../../immich/settings";
 
 interface Registered {
   readonly type: string;
@@ -317,5 +318,28 @@ describe("mistakes and warnings", () => {
   test("the same CLIP model is not announced", async () => {
     await outputsOf({ ...databaseArgs, currentClipModel: "ViT-B-32__openai" });
     expect(warnings).toEqual([]);
+  });
+});
+
+describe("what a preset changes", () => {
+  const version = { major: 2, minor: 7, patch: 5 };
+
+  test("is one line a key with both values, Immich's default where nothing is stored", () => {
+    const declared = {
+      "machineLearning.clip.modelName": "ViT-B-32__openai",
+      "machineLearning.facialRecognition.modelName": "buffalo_s",
+      "job.ocr.concurrency": 1,
+    };
+    const stored = { "machineLearning.clip.modelName": "RN50__openai" };
+    expect(changesOf(declared, stored, version)).toEqual([
+      'machineLearning.clip.modelName: "RN50__openai" => "ViT-B-32__openai"',
+      `machineLearning.facialRecognition.modelName: "buffalo_l" (Immich's default) => "buffalo_s"`,
+    ]);
+  });
+
+  test("is nothing when another spelling of the same CLIP model is stored", () => {
+    const key = "machineLearning.clip.modelName";
+    const stored = { [key]: "immich-app/ViT-B-32__openai" };
+    expect(changesOf({ [key]: "ViT-B-32__openai" }, stored, version)).toEqual([]);
   });
 });
