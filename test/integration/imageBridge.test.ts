@@ -10,6 +10,7 @@ import { buildImage, standInBuildArgs } from "../support/builtImage";
 import { standIns, startedDocker, testName } from "../support/docker";
 
 let docker: Docker;
+const built: string[] = [];
 const image = `${testName("bridge")}:latest`;
 const tests = `${testName("bridge-tests")}:latest`;
 
@@ -17,15 +18,17 @@ beforeAll(async () => {
   docker = await startedDocker();
   const buildArgs = standInBuildArgs("kepler-maxwell", "v2.7.5", await standIns());
   await buildImage(docker, { tag: image, buildArgs });
+  built.unshift(image);
   await buildImage(docker, {
     tag: tests,
     context: path.join(repositoryFolder, "image", "tests"),
     buildArgs: { IMAGE: image },
   });
+  built.unshift(tests);
 });
 
 afterAll(async () => {
-  for (const name of [tests, image]) await docker.getImage(name).remove();
+  for (const name of built) await docker.getImage(name).remove();
 });
 
 /** @returns what the command printed; throws with it when the command fails */
