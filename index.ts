@@ -7,6 +7,7 @@ import {
   databaseProvider,
   dockerProviders,
   machineLearningImage,
+  preplacedModels,
   reindexing,
 } from "./wiring";
 
@@ -27,7 +28,12 @@ export = async function immichMachineLearning() {
     const image = machineLearningImage(host, settings, { provider });
     const cache = new ModelCache(
       `${host.name}-cache`,
-      { volumeName: host.cacheVolume, retain: host.keepCache, labels },
+      {
+        volumeName: host.cacheVolume,
+        retain: host.keepCache,
+        models: preplacedModels(host, image),
+        labels,
+      },
       { provider },
     );
     const service = new MachineLearning(
@@ -40,7 +46,8 @@ export = async function immichMachineLearning() {
         immichVersion: immich.version,
         labels,
       },
-      { provider },
+      // Not before the models that were put into its cache beforehand.
+      { provider, dependsOn: [cache] },
     );
     return { host, image, service };
   });

@@ -4,7 +4,7 @@ import * as docker from "@pulumi/docker";
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
-import { LegacyImage, type ModelPresetArgs } from "./components";
+import { LegacyImage, type ModelCacheArgs, type ModelPresetArgs } from "./components";
 import type { HostSettings, Settings } from "./settings";
 
 /*
@@ -48,6 +48,15 @@ export function machineLearningImage(
     },
     opts,
   ).imageId;
+}
+
+/** The models that are copied into a host's cache, where its stack file names a folder of them. */
+export function preplacedModels(
+  host: HostSettings,
+  image: pulumi.Input<string>,
+): ModelCacheArgs["models"] {
+  const { cacheModels: folder, dockerHost } = host;
+  return folder === undefined ? undefined : { folder, image, dockerHost };
 }
 
 /** Where Immich keeps its configuration: its API, or its database at the address that was found. */

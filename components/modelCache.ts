@@ -1,5 +1,22 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+
+/** Models of this machine that are copied into the volume, and copied again when they change. */
+export interface PreplacedModels {
+  /**
+   * A folder laid out as Immich's cache (`clip/ViT-B-32__openai/visual/model.onnx` …) with a file
+   * `SHA256SUMS` as `sha256sum` writes it: every file is checked against it in the volume.
+   */
+  folder: string;
+  /** The image the service runs; only its `sh` and `sha256sum` are used. */
+  image: pulumi.Input<string>;
+  /** The engine's address for the docker client that copies. @default the client's own */
+  dockerHost?: pulumi.Input<string>;
+}
 
 export interface ModelCacheArgs {
   /**
@@ -18,6 +35,9 @@ export interface ModelCacheArgs {
    * @default true
    */
   retain?: boolean | undefined;
+
+  /** Models put into the volume beforehand, for a host without internet. @default none */
+  models?: PreplacedModels | undefined;
 
   /** Marks put on the volume, by name. Those of an adopted volume stay as they are. */
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
@@ -56,9 +76,38 @@ export class ModelCache extends pulumi.ComponentResource {
       },
     );
 
+    if (args.models) placeModels(name, args.models, volume, this);
+
     this.volumeName = volume.name;
     this.registerOutputs({ volumeName: this.volumeName });
   }
+}
+
+const placingScript = readFileSync(join(__dirname, "placeModels.sh"), "utf8");
+
+function placeModels(
+  name: string,
+  { folder, image, dockerHost }: PreplacedModels,
+  volume: docker.Volume,
+  parent: ModelCache,
+): void {
+  const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
+  new local.Command(
+    `${name}-models`,
+    {
+      create: placingScript,
+      environment: {
+        FOLDER: folder,
+        VOLUME: volume.name,
+        IMAGE: image,
+        ...(dockerHost !== undefined && { DOCKER_HOST: dockerHost }),
+      },
+      // Other models, or another volume to put them into.
+      triggers: [sums, volume.id],
+      addPreviousOutputInEnv: false,
+    },
+    { parent },
+  );
 }
 
 function volumeLabels(labels: ModelCacheArgs["labels"]) {

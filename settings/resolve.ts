@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 
 import {
   acceleratorNames,
@@ -47,6 +48,7 @@ export interface HostSettings extends Pick<
   | "name"
   | "dockerHost"
   | "keepCache"
+  | "cacheModels"
   | "restart"
   | "publish"
   | "limits"
@@ -179,6 +181,14 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
   const card = identifyCard(host, key, surroundings.cards, problems);
   const image = chooseImage(host, key, accelerator, card, parts, version, problems);
   checkEnvironment(host, key, accelerator, context);
+  if (host.cacheModels && readIfPresent(join(host.cacheModels, "SHA256SUMS")) === undefined) {
+    problems.push({
+      key: `${key}.cacheModels`,
+      value: host.cacheModels,
+      expected:
+        "must be a folder with a file SHA256SUMS; make it there with: find . -type f ! -name SHA256SUMS -exec sha256sum {} + > SHA256SUMS",
+    });
+  }
   const environmentFile = readEnvFiles(host, key, problems);
   if (host.gpus && Object.keys(host.gpus).length !== 1) {
     const expected = "must be one of count, ids, cdi";

@@ -82,6 +82,7 @@ export const hostSchema = z.strictObject({
   containerName: dockerName.optional(),
   cacheVolume: dockerName.optional(),
   keepCache: yesOrNo.default(true),
+  cacheModels: text("the path of a folder with a file SHA256SUMS").optional(),
   restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),
   envFiles: z.array(envFile).default([]),
   environment: z.record(z.string(), environmentValue).default({}),

@@ -1,4 +1,7 @@
 import { execFile } from "node:child_process";
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { promisify } from "node:util";
 
 import type Docker from "dockerode";
@@ -36,8 +39,12 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     before = await database.configurationText();
+    const cacheModels = await mkdtemp(path.join(tmpdir(), "immich-ml-test-models-"));
+    await writeFile(path.join(cacheModels, "model"), "a model put there beforehand");
+    await execute("sh", ["-c", "sha256sum model > SHA256SUMS"], { cwd: cacheModels });
     host = {
       name: "attic",
+      cacheModels,
       accelerator: "cpu",
       runtime: "kepler-maxwell",
       containerName,
@@ -108,6 +115,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     const [service] = outputs["machineLearning"]!.value as Record<string, string>[];
     const running = await container();
     expect(running.State.Health?.Status).toBe("healthy");
+    expect(await inContainer("cat", "/cache/model")).toBe("a model put there beforehand");
     expect(running.Id).toBe(service!["containerId"]);
     expect(running.Image).toBe(service!["image"]);
     expect(service!["executionProvider"]).toBe("CPUExecutionProvider");

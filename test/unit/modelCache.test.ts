@@ -1,14 +1,20 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import * as pulumi from "@pulumi/pulumi";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 
 import { ModelCache, type ModelCacheArgs } from "../../components/modelCache";
 
 let inputs: unknown;
+let placing: unknown;
 
 beforeAll(async () => {
   await pulumi.runtime.setMocks({
     newResource: (args) => {
       if (args.type === "docker:index/volume:Volume") inputs = args.inputs;
+      if (args.type === "command:local:Command") placing = args.inputs;
       return { id: args.name, state: args.inputs as object };
     },
     call: () => ({}),
@@ -51,6 +57,25 @@ describe("ModelCache", () => {
         { label: "a", value: "1" },
         { label: "b", value: "2" },
       ],
+    });
+  });
+
+  it("copies models that were put beside it, by the engine they belong to", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
+    writeFileSync(join(folder, "SHA256SUMS"), "abc  ./model.onnx\n");
+    await create({ models: { folder, image: "sha256:abc", dockerHost: "ssh://me@gpu-box" } });
+    // Registered once the volume has its name, which is after the component's own outputs.
+    await vi.waitFor(() => expect(placing).toBeDefined());
+    expect(placing).toEqual({
+      create: readFileSync("components/placeModels.sh", "utf8"),
+      environment: {
+        FOLDER: folder,
+        VOLUME: "model-cache",
+        IMAGE: "sha256:abc",
+        DOCKER_HOST: "ssh://me@gpu-box",
+      },
+      triggers: ["abc  ./model.onnx\n", "attic-cache"],
+      addPreviousOutputInEnv: false,
     });
   });
 });

@@ -1,0 +1,76 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import type Docker from "dockerode";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import { standIns, startedDocker, testName } from "../support/docker";
+
+const execute = promisify(execFile);
+const script = readFileSync("components/placeModels.sh", "utf8");
+const model = "clip/ViT-B-32__openai/visual/model.onnx";
+
+describe("models put into the cache beforehand", () => {
+  let docker: Docker;
+  let image: string;
+  let folder: string;
+  let volume: string;
+
+  beforeAll(async () => {
+    docker = await startedDocker();
+    image = (await standIns()).python310;
+  });
+
+  beforeEach(() => {
+    volume = testName("models");
+    folder = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
+    mkdirSync(join(folder, model, ".."), { recursive: true });
+    const content = "weights";
+    writeFileSync(join(folder, model), content);
+    const sum = createHash("sha256").update(content).digest("hex");
+    writeFileSync(join(folder, "SHA256SUMS"), `${sum}  ./${model}\n`);
+  });
+
+  afterEach(async () => {
+    rmSync(folder, { recursive: true });
+    await docker.getVolume(volume).remove();
+  });
+
+  const place = () =>
+    execute("sh", ["-c", script], {
+      env: { ...process.env, FOLDER: folder, VOLUME: volume, IMAGE: image },
+    });
+  const inVolume = async (command: string) => {
+    const mount = ["--volume", `${volume}:/cache`];
+    const { stdout } = await execute("docker", [
+      ...["run", "--rm", ...mount, "--entrypoint", "sh", image, "-c", command],
+    ]);
+    return stdout.trim();
+  };
+
+  it("lie there as in Immich's cache, beside what was there", async () => {
+    await inVolume("echo kept > /cache/other");
+    expect((await place()).stdout.trim()).toBe("1");
+    expect(await inVolume(`cat /cache/${model} /cache/other`)).toBe("weightskept");
+    await place();
+  });
+
+  it("are refused with their name when a file is not what its checksum says", async () => {
+    writeFileSync(join(folder, model), "damaged");
+    const { stderr } = await place().catch((error: { stderr: string }) => error);
+    expect(stderr).toContain(`./${model}: FAILED`);
+    expect(stderr).toContain("repair the folder");
+  });
+
+  it("leave no container behind, whether they were right or wrong", async () => {
+    await place();
+    writeFileSync(join(folder, model), "damaged");
+    await place().catch(() => undefined);
+    const left = await docker.listContainers({ all: true, filters: { volume: [volume] } });
+    expect(left).toEqual([]);
+  });
+});
