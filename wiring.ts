@@ -67,9 +67,15 @@ export function configurationStore(
   const { immich, secrets } = settings;
   if (immich.api)
     return { kind: "api", url: immich.api.url, apiKey: pulumi.secret(secrets.immichApiKey!) };
+  if (!database) {
+    // Only with preflight: warn or off; without an address there is nothing to go on with.
+    throw new pulumi.RunError(
+      "Immich's database was not found, so the preset cannot be set: correct immich.database, or set preset to none",
+    );
+  }
   const { name, user, role, sslMode } = immich.database!;
   return {
-    ...database!,
+    ...database,
     kind: "database",
     database: name,
     user,
