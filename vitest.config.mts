@@ -24,7 +24,8 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
+          // Each file has stacks, databases and names of its own; the engine leaves a core idle.
+          maxWorkers: 2,
           testTimeout: 15 * minutes,
           hookTimeout: 15 * minutes,
           sequence: { groupOrder: 2 },
