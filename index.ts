@@ -9,6 +9,7 @@ import {
   machineLearningImage,
   preplacedModels,
   reindexing,
+  runtimeOf,
 } from "./wiring";
 
 /** Everything is read and checked before the first resource is registered. */
@@ -87,7 +88,7 @@ export = async function immichMachineLearning() {
       containerName: service.containerName,
       dockerHost: host.dockerHost,
       accelerator: host.accelerator,
-      runtime: host.image!.kind === "legacy" ? host.image!.generation : "official",
+      runtime: runtimeOf(host),
       executionProvider: service.executionProvider,
     })),
     systemConfig: preset?.settings,

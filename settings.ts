@@ -58,6 +58,13 @@ function collect(all: Readonly<Record<string, string>>) {
       });
       continue;
     }
+    if (encryptedKeys()?.includes(fullKey)) {
+      problems.push({
+        key,
+        expected:
+          "has a part that is encrypted, which would stand in the state in clear; secrets of a container belong into an env file (envFiles)",
+      });
+    }
     values[key] = fromText(text);
   }
   return { values, problems };

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 import * as docker from "@pulumi/docker";
@@ -16,13 +17,17 @@ import type { HostSettings, Settings } from "./settings";
  * its own beside the engine.
  */
 export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.Provider> {
-  const endpoints = new Set(settings.hosts.map((host) => host.dockerHost));
-  return new Map(
-    [...endpoints].map((endpoint) => [
-      endpoint,
-      new docker.Provider(`docker-${endpointName(endpoint)}`, { host: endpoint }),
-    ]),
-  );
+  const providers = new Map<string, docker.Provider>();
+  const names = new Set<string>();
+  for (const { dockerHost } of settings.hosts) {
+    if (providers.has(dockerHost)) continue;
+    const short = `docker-${endpointName(dockerHost)}`;
+    const digest = createHash("sha256").update(dockerHost).digest("hex").slice(0, 6);
+    const name = names.has(short) ? `${short}-${digest}` : short;
+    names.add(name);
+    providers.set(dockerHost, new docker.Provider(name, { host: dockerHost }));
+  }
+  return providers;
 }
 
 /** The image a host's container runs, by id: a legacy image built there, or any other pulled. */
@@ -33,7 +38,7 @@ export function machineLearningImage(
 ): pulumi.Output<string> {
   const name = `${host.name}-image`;
   const source = host.image!;
-  if (source.kind === "pulled") {
+  if (source.kind !== "legacy") {
     return new docker.RemoteImage(name, { name: source.reference, keepLocally: true }, opts)
       .imageId;
   }
@@ -48,6 +53,12 @@ export function machineLearningImage(
     },
     opts,
   ).imageId;
+}
+
+/** What a host computes with: a GPU generation's image, Immich's own, or one of the stack file. */
+export function runtimeOf({ image }: HostSettings): string {
+  if (image?.kind === "legacy") return image.generation;
+  return image?.kind === "official" ? "official" : "custom";
 }
 
 /** The models that are copied into a host's cache, where its stack file names a folder of them. */

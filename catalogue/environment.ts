@@ -536,7 +536,8 @@ export function renderEnvironment(
     }
     const text = toText(row, value);
     if (text === undefined) {
-      problems.push({ name, message: `${JSON.stringify(value)} is not ${describe(row.type)}` });
+      const shown = row.secret ? "the value" : JSON.stringify(value);
+      problems.push({ name, message: `${shown} is not ${describe(row.type)}` });
       continue;
     }
     if (variables.has(variable.variable)) {
@@ -556,6 +557,11 @@ export function renderEnvironment(
     problems,
     notes,
   };
+}
+
+/** The port the ML server listens on, of the container's variables. @default 3003 */
+export function servicePort(variables: Readonly<Record<string, string>>): number {
+  return Number(variables["IMMICH_PORT"] ?? variables["MACHINE_LEARNING_PORT"] ?? 3003);
 }
 
 /**

@@ -74,7 +74,7 @@ export class LegacyImage extends pulumi.ComponentResource {
       name,
       {
         name: build.reference,
-        build: { context, buildArgs: build.buildArgs },
+        build: { context, buildArgs: pulumi.output(build.buildArgs).apply(hideCredentials) },
         triggers: { content: build.contentHash },
       },
       { parent: this },
@@ -94,4 +94,10 @@ function planBuild(
   return pulumi
     .output({ ...args, contextPath, owner })
     .apply((request) => imageBuild(request as ImageBuildRequest));
+}
+
+/** A proxy's password must not stand in the state in clear. */
+function hideCredentials(buildArgs: Readonly<Record<string, string>>) {
+  const hasPassword = Object.values(buildArgs).some((value) => /:\/\/[^/@\s]+@/.test(value));
+  return hasPassword ? pulumi.secret({ ...buildArgs }) : pulumi.output({ ...buildArgs });
 }

@@ -7,6 +7,7 @@ import {
   type EnvironmentValue,
   isSecretVariable,
   renderEnvironment,
+  servicePort,
 } from "../catalogue/environment";
 import { parseImmichVersion } from "../catalogue/immichVersion";
 import {
@@ -175,7 +176,9 @@ export class MachineLearning extends pulumi.ComponentResource {
       // Said either way: leaving it out later would not be seen as a change.
       `no-new-privileges:${noNewPrivileges}`,
     ];
-    const port = Number(environment.IMMICH_PORT ?? environment.MACHINE_LEARNING_PORT ?? 3003);
+    const port = pulumi
+      .output(args.environmentFile ?? {})
+      .apply((fromFile) => servicePort({ ...fromFile, ...environment }));
     const alias = args.networkAlias ?? "immich-machine-learning";
 
     const container = new docker.Container(
@@ -350,7 +353,7 @@ function labelList(labels: MachineLearningArgs["labels"]) {
 function addressOf(
   args: MachineLearningArgs,
   alias: pulumi.Input<string>,
-  port: number,
+  port: pulumi.Input<number>,
 ): pulumi.Output<string> {
   if (args.network !== undefined || !args.publish)
     return pulumi.interpolate`http://${alias}:${port}`;

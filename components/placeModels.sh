@@ -12,7 +12,8 @@ container=$(docker create --entrypoint sh --volume "$VOLUME:/cache" "$IMAGE" \
 trap 'docker rm --force "$container" >/dev/null' EXIT
 
 echo "copying $(du -sh "$FOLDER" | cut -f 1) from $FOLDER into the volume $VOLUME" >&2
-tar -C "$FOLDER" -cf - . | docker cp - "$container:/cache"
+# Root's, whoever runs this: the server has none of root's capabilities to write into others' folders.
+tar -C "$FOLDER" --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX -cf - . | docker cp - "$container:/cache"
 
 echo "checking the files in the volume" >&2
 if ! docker start --attach "$container" >&2; then

@@ -85,7 +85,10 @@ function architecturesOf(
 }
 
 function isOfficialImage({ image }: HostSettings): boolean {
-  return image?.kind === "pulled" && image.reference.includes("immich-app/immich-machine-learning");
+  if (!image || image.kind === "legacy") return false;
+  return (
+    image.kind === "official" || image.reference.includes("immich-app/immich-machine-learning")
+  );
 }
 
 function checkMachine(
@@ -184,7 +187,7 @@ function checkCard(host: HostSettings, card: NvidiaCard): Finding[] {
   if (generation && oldest && own && own < oldest) {
     findings.push(
       mistake(
-        `runtime ${generation.name} has no code for ${card.name} (compute capability ${card.computeCapability}); leave gpu and runtime out of the stack file, or set gpu: auto`,
+        `runtime ${generation.name} has no code for ${card.name} (compute capability ${card.computeCapability}); leave runtime out of the stack file and set gpu: auto`,
       ),
     );
   }
@@ -277,7 +280,7 @@ export function checkNetwork(host: HostSettings, networks: readonly string[]): F
   const others = networks.filter((name) => !["host", "none"].includes(name)).join(", ");
   return [
     mistake(
-      `the network ${host.network} does not exist; there are ${others}. Start Immich first (docker compose up -d), or correct immich.network`,
+      `the network ${host.network} does not exist; there are ${others}. Start Immich first (docker compose up -d), or correct network (immich.network)`,
     ),
   ];
 }

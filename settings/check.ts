@@ -18,7 +18,11 @@ export function check<Schema extends z.ZodType>(
 ): Checked<z.infer<Schema>> {
   const result = schema.safeParse(input, { reportInput: true });
   if (result.success) return { value: result.data, problems: [] };
-  return { problems: result.error.issues.flatMap((issue) => describe(schema, issue, prefix)) };
+  const problems = result.error.issues.flatMap((issue) => describe(schema, issue, prefix));
+  // A value may break two rules of the one sentence that says what is allowed.
+  const isFirst = ({ key, expected }: Problem, index: number) =>
+    problems.findIndex((other) => other.key === key && other.expected === expected) === index;
+  return { problems: problems.filter(isFirst) };
 }
 
 /**

@@ -155,7 +155,7 @@ function interpolate(text: string, lookUp: LookUp): string {
 
 function substitute(expression: string, lookUp: LookUp): string {
   const match = /^([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([\s\S]*))?$/.exec(expression);
-  if (!match) throw new Error(`cannot read \${${expression}}`);
+  if (!match) throw new Error("a ${…} that cannot be read");
   const [, name, operator, operand = ""] = match;
   const value = lookUp(name!);
   const isSet = operator?.startsWith(":") ? Boolean(value) : value !== undefined;

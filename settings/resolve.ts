@@ -7,7 +7,7 @@ import {
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalogue/accelerators";
-import { renderEnvironment } from "../catalogue/environment";
+import { renderEnvironment, servicePort } from "../catalogue/environment";
 import {
   generationFor,
   gpuGenerations,
@@ -20,7 +20,6 @@ import { mirrored } from "../catalogue/imageMirror";
 import { officialImage } from "../catalogue/immichReleases";
 import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
 import { nearestNames } from "../catalogue/nearestNames";
-import { presets } from "../catalogue/presets";
 import { resolveModels, type ModelSelection } from "../immich/modelSelection";
 import { parseEnvFile } from "./envFile";
 import type { Problem } from "./problems";
@@ -29,8 +28,8 @@ import type { BuildEntry, HostEntry, ImmichEntry, StackFile } from "./schema";
 /** A card as it was found on a host, or as the catalogue knows it. */
 export interface Card {
   readonly name?: string | undefined;
-  /** NVIDIA's compute capability, e.g. `5.0`. */
-  readonly computeCapability: string;
+  /** NVIDIA's compute capability, e.g. `5.0`; not known where only the memory was given. */
+  readonly computeCapability: string | undefined;
   /** MiB. */
   readonly videoMemory?: number | undefined;
 }
@@ -41,7 +40,10 @@ export type Cards = Readonly<Record<string, Card>>;
 /** Where a host's container image comes from. */
 export type ImageSource =
   | { readonly kind: "legacy"; readonly generation: GenerationName }
-  | { readonly kind: "pulled"; readonly reference: string };
+  /** Immich's own. */
+  | { readonly kind: "official"; readonly reference: string }
+  /** The stack file's. */
+  | { readonly kind: "given"; readonly reference: string };
 
 export interface HostSettings extends Pick<
   HostEntry,
@@ -126,7 +128,6 @@ export interface Resolved {
 
 /** Immich's default for `machineLearning.urls` names this host. */
 export const immichDefaultAlias = "immich-machine-learning";
-const servicePort = 3003;
 
 /** What a stack file means as a whole. Reports every contradiction it finds in the parts given. */
 export function resolve(parts: StackParts, surroundings: Surroundings): Resolved {
@@ -137,8 +138,9 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
     (host, index) =>
       host && resolveHost(host, index, { parts, version, surroundings, problems, notes }),
   );
-  problems.push(...duplicates(parts.hosts ?? []));
+  problems.push(...duplicates(hosts));
   if (parts.immich) problems.push(...storeProblems(parts, surroundings.secrets));
+  if (parts.build?.caCertificate) problems.push(...certificateProblems(parts.build.caCertificate));
   problems.push(...reindexProblems(parts));
   const models = selectModels(parts, version, hosts, problems, notes);
 
@@ -180,7 +182,7 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
   const accelerator = chooseAccelerator(host, key, version, problems);
   const card = identifyCard(host, key, surroundings.cards, problems);
   const image = chooseImage(host, key, accelerator, card, parts, version, problems);
-  checkEnvironment(host, key, accelerator, context);
+  const environment = checkEnvironment(host, key, accelerator, context);
   if (host.cacheModels && readIfPresent(join(host.cacheModels, "SHA256SUMS")) === undefined) {
     problems.push({
       key: `${key}.cacheModels`,
@@ -209,6 +211,15 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     });
   }
 
+  if (accelerator === "cpu" && host.gpu !== undefined) {
+    context.notes.push(`${host.name}: gpu is not used, since accelerator is cpu`);
+  }
+  const isEverywhere = host.publish && ["0.0.0.0", "::"].includes(host.publish.address);
+  if (network === undefined && isEverywhere && host.url === undefined) {
+    const expected = `is missing: an address Immich reaches the host by, since ${host.publish!.address} is none`;
+    problems.push({ key: `${key}.url`, expected });
+  }
+
   const networkAlias = host.networkAlias ?? (index === 0 ? immichDefaultAlias : host.name);
   return {
     ...host,
@@ -220,7 +231,12 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     cacheVolume: host.cacheVolume ?? `immich-ml-${host.name}-cache`,
     network,
     networkAlias,
-    url: host.url ?? defaultUrl(host, networkAlias),
+    url:
+      host.url ??
+      defaultUrl(network ? undefined : host.publish, networkAlias, {
+        ...environmentFile,
+        ...environment,
+      }),
     environmentFile,
   };
 }
@@ -231,9 +247,14 @@ function gpuChoice({ count, ids, cdi }: NonNullable<HostEntry["gpus"]>): GpuChoi
   return { count: count === "all" ? -1 : (count ?? 1) };
 }
 
-function defaultUrl(host: HostEntry, networkAlias: string): string {
-  if (!host.publish) return `http://${networkAlias}:${servicePort}`;
-  const { address, port } = host.publish;
+/** By its name on a network it shares with Immich, otherwise by the published port. */
+function defaultUrl(
+  publish: HostEntry["publish"],
+  networkAlias: string,
+  variables: Readonly<Record<string, string>>,
+): string {
+  if (!publish) return `http://${networkAlias}:${servicePort(variables)}`;
+  const { address, port } = publish;
   return `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
 }
 
@@ -275,9 +296,15 @@ function identifyCard(
   cards: Cards,
   problems: Problem[],
 ): Card | undefined {
-  if (host.gpu === undefined) return undefined;
+  const { videoMemory } = host;
+  if (host.gpu === undefined) {
+    return videoMemory === undefined ? undefined : { computeCapability: undefined, videoMemory };
+  }
   const gpu = asText(host.gpu).trim();
-  if (gpu === "auto") return cards[host.name];
+  if (gpu === "auto") {
+    const found = cards[host.name];
+    return found && { ...found, videoMemory: videoMemory ?? found.videoMemory };
+  }
   if (/^\d{1,2}\.\d$/.test(gpu)) {
     return { computeCapability: gpu, videoMemory: host.videoMemory };
   }
@@ -308,10 +335,14 @@ function chooseImage(
   version: ImmichVersion | undefined,
   problems: Problem[],
 ): ImageSource | undefined {
-  if (host.image) return { kind: "pulled", reference: host.image };
+  if (host.image && host.runtime) {
+    const expected = "must not stand beside image: either of them decides what runs";
+    problems.push({ key: `${key}.runtime`, value: host.runtime, expected });
+  }
+  if (host.image) return { kind: "given", reference: host.image };
   if (!version || !parts.immich) return undefined;
   const official: ImageSource = {
-    kind: "pulled",
+    kind: "official",
     reference: mirrored(
       officialImage(version, accelerators[accelerator].imageSuffix),
       parts.build?.imageMirror,
@@ -349,7 +380,7 @@ function chooseImage(
     });
     return undefined;
   }
-  if (!card) return undefined;
+  if (!card?.computeCapability) return undefined;
   const fitting = generationFor(card.computeCapability, version);
   if (fitting.kind === "official") return official;
   if (fitting.kind === "generation") {
@@ -369,12 +400,12 @@ function checkGeneration(
 ): ImageSource {
   // A wheel runs on the oldest card it has code for and on every newer one.
   const oldest = parseComputeCapability(gpuGenerations[runtime].computeCapabilities[0]!)!;
-  const ofCard = card && parseComputeCapability(card.computeCapability);
-  if (ofCard !== undefined && ofCard < oldest) {
+  const ofCard = card?.computeCapability && parseComputeCapability(card.computeCapability);
+  if (ofCard && ofCard < oldest) {
     problems.push({
       key: `${key}.runtime`,
       value: runtime,
-      expected: `has no code for compute capability ${card!.computeCapability} (${asText(host.gpu!)}); leave runtime out and the right one is chosen`,
+      expected: `has no code for compute capability ${card.computeCapability} (${asText(host.gpu!)}); leave runtime out and the right one is chosen`,
     });
   }
   const unbuildable = immichVersionProblem(version);
@@ -393,13 +424,14 @@ function checkEnvironment(
   key: string,
   accelerator: AcceleratorName,
   { version, problems, notes }: HostContext,
-): void {
-  if (!version) return;
+): Record<string, string> {
+  if (!version) return {};
   const rendered = renderEnvironment(host.environment, version, accelerator);
   for (const { name, message } of rendered.problems) {
     problems.push({ key: `${key}.environment.${name}`, expected: message });
   }
   for (const note of rendered.notes) notes.push(`${host.name}: ${note}`);
+  return rendered.variables;
 }
 
 /** Later files win over earlier ones, as in docker compose. */
@@ -430,7 +462,7 @@ function readIfPresent(path: string): string | undefined {
   }
 }
 
-function duplicates(hosts: readonly (HostEntry | undefined)[]): Problem[] {
+function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
   const problems: Problem[] = [];
   const seen = new Map<string, string>();
   const claim = (what: string, key: string, value: unknown) => {
@@ -442,15 +474,11 @@ function duplicates(hosts: readonly (HostEntry | undefined)[]): Problem[] {
     if (!host) return;
     const key = `hosts[${index}]`;
     claim(`name ${host.name}`, `${key}.name`, host.name);
-    if (host.containerName) {
-      claim(`${host.dockerHost} ${host.containerName}`, `${key}.containerName`, host.containerName);
-    }
-    if (host.cacheVolume) {
-      claim(
-        `${host.dockerHost} volume ${host.cacheVolume}`,
-        `${key}.cacheVolume`,
-        host.cacheVolume,
-      );
+    const { dockerHost, containerName, cacheVolume, network, networkAlias } = host;
+    claim(`${dockerHost} container ${containerName}`, `${key}.containerName`, containerName);
+    claim(`${dockerHost} volume ${cacheVolume}`, `${key}.cacheVolume`, cacheVolume);
+    if (network) {
+      claim(`${dockerHost} ${network} ${networkAlias}`, `${key}.networkAlias`, networkAlias);
     }
     if (host.publish) {
       const { address, port } = host.publish;
@@ -463,9 +491,14 @@ function duplicates(hosts: readonly (HostEntry | undefined)[]): Problem[] {
 /** A preset needs a way into Immich, and that way its secret. */
 function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
   const { immich, preset = "none" } = parts;
-  if (!immich || preset === "none") return [];
+  if (!immich || !wantsModels(parts)) return [];
   if (immich.database && immich.api) {
     return [{ key: "immich", expected: "must have either database or api, not both" }];
+  }
+  if (immich.api && parts.embeddings === "keep") {
+    const expected =
+      'must be clear: by its API Immich clears them itself; "keep" needs immich.database';
+    return [{ key: "embeddings", value: "keep", expected }];
   }
   if (immich.api) {
     return secrets.immichApiKey ? [] : [missingSecret("immichApiKey", "Immich's API key")];
@@ -474,7 +507,7 @@ function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
     return [
       {
         key: "immich",
-        expected: `needs database (container, or host) or api (url), so that preset ${preset} can be set`,
+        expected: `needs database (container, or host) or api (url), so that ${preset === "none" ? "models" : `preset ${preset}`} can be set`,
       },
     ];
   }
@@ -489,7 +522,28 @@ function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
   return problems;
 }
 
-function reindexProblems({ immich, reindex, redetectFacesLosingNames }: StackParts): Problem[] {
+/** What LegacyImage would refuse, said before anything is registered. */
+function certificateProblems(path: string): Problem[] {
+  const pem = readIfPresent(path);
+  const expected =
+    pem === undefined
+      ? "cannot be read"
+      : pem.includes("-----BEGIN CERTIFICATE-----") && pem.length < 128 * 1024
+        ? undefined
+        : "must be a PEM file of at most 128 KiB: the one certificate that is missing, not a bundle";
+  return expected === undefined ? [] : [{ key: "build.caCertificate", value: path, expected }];
+}
+
+/** Whether anything is to be set in Immich: a preset, or models of one's own. */
+function wantsModels({ preset = "none", models = {} }: StackParts): boolean {
+  return preset !== "none" || Object.keys(models).length > 0;
+}
+
+function reindexProblems(parts: StackParts): Problem[] {
+  const { immich, reindex, redetectFacesLosingNames } = parts;
+  if (reindex && !wantsModels(parts)) {
+    return [{ key: "reindex", value: true, expected: "needs a preset, or models" }];
+  }
   if (redetectFacesLosingNames && !reindex) {
     return [{ key: "redetectFacesLosingNames", value: true, expected: "needs reindex: true" }];
   }
@@ -516,22 +570,12 @@ function selectModels(
   notes: string[],
 ): ModelSelection | undefined {
   const { preset } = parts;
-  if (preset === undefined || !version) return undefined;
-  const overrides = parts.models ?? {};
-  if (preset === "none") {
-    if (Object.keys(overrides).length > 0) {
-      problems.push({
-        key: "models",
-        expected: `changes a preset; set preset to one of ${Object.keys(presets).join(", ")}`,
-      });
-    }
-    return undefined;
-  }
+  if (preset === undefined || !version || !wantsModels(parts)) return undefined;
   // Immich may send any job to any host, so the smallest card decides.
   const memories = hosts.flatMap((host) =>
     host?.accelerator === "cuda" && host.card?.videoMemory ? [host.card.videoMemory] : [],
   );
-  const resolved = resolveModels(preset, overrides, {
+  const resolved = resolveModels(preset, parts.models, {
     immichVersion: version,
     videoMemory: memories.length > 0 ? Math.min(...memories) : undefined,
     allowUnknownModels: parts.allowUnknownModels ?? false,

@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 import { z } from "zod";
 
 import { parseImmichVersion } from "../catalogue/immichVersion";
@@ -24,6 +26,8 @@ const yesOrNo = z.boolean().meta({ allowed: "true or false" });
 const endpoint = text(
   "a Docker endpoint: unix:///path, ssh://user@host or tcp://host:port",
   /^(unix:\/\/\/|ssh:\/\/|tcp:\/\/)[^\s]+$/,
+).refine(
+  (value) => value.startsWith("unix:") || (URL.canParse(value) && new URL(value).host !== ""),
 );
 const dockerName = text(
   "letters, digits, '_', '.' and '-', beginning with a letter or digit",
@@ -32,17 +36,19 @@ const dockerName = text(
 const url = text("a URL that begins with http:// or https://", /^https?:\/\/[^\s/]+\S*$/);
 const imageReference = text(
   "an image reference such as name:tag or name@sha256:…",
-  /^[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?$/,
+  /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
 );
 
 const environmentValue = z
   .union([z.string(), z.number(), z.boolean()])
   .meta({ allowed: "text, a number, or true or false" });
 
-const envFile = z.union([
-  z.string().min(1),
-  z.strictObject({ path: z.string().min(1), required: z.boolean().default(true) }),
-]);
+const envFile = z
+  .union([
+    z.string().min(1),
+    z.strictObject({ path: z.string().min(1), required: z.boolean().default(true) }),
+  ])
+  .meta({ allowed: "a path, or { path, required }" });
 
 /** Which NVIDIA cards of the host the container is given. */
 const gpus = z
@@ -64,104 +70,121 @@ const gpus = z
   })
   .meta({ allowed: "one of count, ids, cdi" });
 
-export const hostSchema = z.strictObject({
-  name: text(
-    "lower-case letters, digits and '-', at most 40, beginning with a letter",
-    /^[a-z][a-z0-9-]{0,39}$/,
-  ),
-  dockerHost: endpoint.default("unix:///var/run/docker.sock"),
-  accelerator: text("the name of an accelerator").optional(),
-  gpu: z
-    .union([z.string().min(1), z.number()])
-    .meta({ allowed: "a card's name, a compute capability such as 5.0, or auto" })
-    .optional(),
-  videoMemory: whole(256, 1_048_576, "MiB").optional(),
-  runtime: text('a GPU generation, or "official"').optional(),
-  image: imageReference.optional(),
-  gpus: gpus.optional(),
-  containerName: dockerName.optional(),
-  cacheVolume: dockerName.optional(),
-  keepCache: yesOrNo.default(true),
-  cacheModels: text("the path of a folder with a file SHA256SUMS").optional(),
-  restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),
-  envFiles: z.array(envFile).default([]),
-  environment: z.record(z.string(), environmentValue).default({}),
-  network: dockerName.optional(),
-  networkAlias: dockerName.optional(),
-  publish: z
-    .strictObject({
-      address: text(
-        "an address of the host itself, IPv4 or IPv6; Immich's ML has no authentication",
-        /^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*)$/,
-      ),
-      port: whole(1, 65_535, "port").default(3003),
-    })
-    .optional(),
-  url: url.optional(),
-  limits: z
-    .strictObject({
-      memory: whole(256, 16_777_216, "MiB").optional(),
-      cpus: z
-        .number()
-        .positive()
-        .max(1024)
-        .meta({ allowed: "a number above 0 (cores)" })
-        .optional(),
-    })
-    .default({}),
-  hardening: z
-    .strictObject({
-      noNewPrivileges: yesOrNo.optional(),
-      dropCapabilities: yesOrNo.optional(),
-      readOnlyRoot: yesOrNo.optional(),
-      limitLog: yesOrNo.optional(),
-    })
-    .default({}),
-  proof: oneOf("enforce", "warn", "off").default("enforce"),
-  healthTimeout: whole(10, 86_400, "seconds").default(600),
-});
+export const hostSchema = z
+  .strictObject({
+    name: text(
+      "lower-case letters, digits and '-', at most 40, beginning with a letter",
+      /^[a-z][a-z0-9-]{0,39}$/,
+    ),
+    dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+    accelerator: text("the name of an accelerator").optional(),
+    gpu: z
+      .union([z.string().min(1), z.number()])
+      .meta({ allowed: "a card's name, a compute capability such as 5.0, or auto" })
+      .optional(),
+    videoMemory: whole(256, 1_048_576, "MiB").optional(),
+    runtime: text('a GPU generation, or "official"').optional(),
+    image: imageReference.optional(),
+    gpus: gpus.optional(),
+    containerName: dockerName.optional(),
+    cacheVolume: dockerName.optional(),
+    keepCache: yesOrNo.default(true),
+    cacheModels: text("the path of a folder with a file SHA256SUMS").optional(),
+    restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),
+    envFiles: z.array(envFile).meta({ allowed: "a list of paths" }).default([]),
+    environment: z
+      .record(z.string(), environmentValue)
+      .meta({ allowed: "an object of settings, such as { workers: 1 }" })
+      .default({}),
+    network: dockerName.optional(),
+    networkAlias: dockerName.optional(),
+    publish: z
+      .strictObject({
+        address: text(
+          "an address of the host itself, IPv4 or IPv6; Immich's ML has no authentication",
+        ).refine((value) => isIP(value) !== 0),
+        port: whole(1, 65_535, "port").default(3003),
+      })
+      .meta({ allowed: "an object: { address, port }" })
+      .optional(),
+    url: url.optional(),
+    limits: z
+      .strictObject({
+        memory: whole(256, 16_777_216, "MiB").optional(),
+        cpus: z
+          .number()
+          .positive()
+          .max(1024)
+          .meta({ allowed: "a number above 0 (cores)" })
+          .optional(),
+      })
+      .meta({ allowed: "an object: { memory, cpus }" })
+      .default({}),
+    hardening: z
+      .strictObject({
+        noNewPrivileges: yesOrNo.optional(),
+        dropCapabilities: yesOrNo.optional(),
+        readOnlyRoot: yesOrNo.optional(),
+        limitLog: yesOrNo.optional(),
+      })
+      .meta({ allowed: "an object: { noNewPrivileges, dropCapabilities, readOnlyRoot, limitLog }" })
+      .default({}),
+    proof: oneOf("enforce", "warn", "off").default("enforce"),
+    healthTimeout: whole(10, 86_400, "seconds").default(600),
+  })
+  .meta({ allowed: "an object with at least a name" });
 
-const databaseSchema = z.strictObject({
-  container: dockerName.optional(),
-  host: text("a host name or address").optional(),
-  port: whole(1, 65_535, "port").default(5432),
-  name: text("the database's name").default("immich"),
-  user: text("a database user").default("postgres"),
-  role: z
-    .union([z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/), z.literal(false)])
-    .meta({ allowed: "a role's name, or false for no role of its own" })
-    .optional(),
-  sslMode: oneOf("disable", "require", "verify-ca", "verify-full").default("disable"),
-});
+const databaseSchema = z
+  .strictObject({
+    container: dockerName.optional(),
+    host: text("a host name or address").optional(),
+    port: whole(1, 65_535, "port").default(5432),
+    name: text("the database's name").default("immich"),
+    user: text("a database user").default("postgres"),
+    role: z
+      .union([z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/), z.literal(false)])
+      .meta({ allowed: "a role's name, or false for no role of its own" })
+      .optional(),
+    sslMode: oneOf("disable", "require", "verify-ca", "verify-full").default("disable"),
+  })
+  .meta({ allowed: "an object with container or host" });
 
-export const immichSchema = z.strictObject({
-  version: z
-    .string()
-    .refine((value) => parseImmichVersion(value) !== undefined)
-    .meta({
-      allowed:
-        "the server's full version such as v2.7.5 (moving tags such as release change unseen)",
-    }),
-  network: dockerName.optional(),
-  dockerHost: endpoint.default("unix:///var/run/docker.sock"),
-  serverContainer: dockerName.optional(),
-  database: databaseSchema.optional(),
-  api: z.strictObject({ url }).optional(),
-});
+export const immichSchema = z
+  .strictObject({
+    version: z
+      .string()
+      .refine((value) => parseImmichVersion(value) !== undefined)
+      .meta({
+        allowed:
+          "the server's full version such as v2.7.5 (moving tags such as release change unseen)",
+      }),
+    network: dockerName.optional(),
+    dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+    serverContainer: dockerName.optional(),
+    database: databaseSchema.optional(),
+    api: z.strictObject({ url }).meta({ allowed: "an object: { url }" }).optional(),
+  })
+  .meta({ allowed: "an object with at least the server's version" });
 
-export const buildSchema = z.strictObject({
-  pythonImage: imageReference.optional(),
-  immichImage: imageReference.optional(),
-  imageMirror: text(
-    "a registry that mirrors the originals, such as mirror.example:5000",
-  ).optional(),
-  packageIndex: url.optional(),
-  aptMirror: url.optional(),
-  caCertificate: text("the path of a PEM file").optional(),
-  httpProxy: url.optional(),
-  httpsProxy: url.optional(),
-  noProxy: text("host names separated by commas").optional(),
-});
+export const buildSchema = z
+  .strictObject({
+    pythonImage: imageReference.optional(),
+    immichImage: imageReference.optional(),
+    imageMirror: text(
+      "a registry that mirrors the originals, such as mirror.example:5000",
+    ).optional(),
+    // It stays readable in the image's history.
+    packageIndex: url
+      .refine((value) => !/^https?:\/\/[^/]*@/.test(value))
+      .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" })
+      .optional(),
+    aptMirror: url.optional(),
+    caCertificate: text("the path of a PEM file").optional(),
+    httpProxy: url.optional(),
+    httpsProxy: url.optional(),
+    noProxy: text("host names separated by commas").optional(),
+  })
+  .meta({ allowed: "an object; see the README's table of settings" });
 
 /** The whole stack file: one entry per configuration key of the program. */
 export const stackSchema = z.strictObject({

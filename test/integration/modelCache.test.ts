@@ -59,6 +59,17 @@ describe("models put into the cache beforehand", () => {
     await place();
   });
 
+  it.runIf(process.getuid?.() === 0)(
+    "belong to root whoever put them there, so that a server without capabilities can write beside them",
+    async () => {
+      await execute("chown", ["-R", "1000:1000", folder]);
+      await place();
+      const beside = `/cache/${model}.lock`;
+      const mount = ["--volume", `${volume}:/cache`, "--cap-drop", "ALL"];
+      await execute("docker", ["run", "--rm", ...mount, "--entrypoint", "touch", image, beside]);
+    },
+  );
+
   it("are refused with their name when a file is not what its checksum says", async () => {
     writeFileSync(join(folder, model), "damaged");
     const { stderr } = await place().catch((error: { stderr: string }) => error);

@@ -92,7 +92,7 @@ const attic = {
 } as unknown as HostSettings;
 
 const official = {
-  kind: "pulled",
+  kind: "official",
   reference: "ghcr.io/immich-app/immich-machine-learning:v2.7.5",
 } as const;
 
@@ -294,7 +294,7 @@ describe("checkHost", () => {
     expect(messages({ accelerator: "cpu" }, "bare", "board")).toEqual([
       "mistake: the machine is arm64, but the image for cpu exists only for amd64",
     ]);
-    const own = { kind: "pulled", reference: "example.org/my/ml:1" } as const;
+    const own = { kind: "given", reference: "example.org/my/ml:1" } as const;
     expect(messages({ image: own, card: undefined }, "gtx1060OldDriver", "withToolkit")).toEqual(
       [],
     );
@@ -364,7 +364,7 @@ describe("checkNetwork", () => {
       {
         severity: "mistake",
         message:
-          "the network immich_default does not exist; there are bridge, photos_default. Start Immich first (docker compose up -d), or correct immich.network",
+          "the network immich_default does not exist; there are bridge, photos_default. Start Immich first (docker compose up -d), or correct network (immich.network)",
       },
     ]);
   });

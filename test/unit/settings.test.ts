@@ -65,7 +65,7 @@ describe("what a stack file means", () => {
   it("gives a card the official image still serves the official image of the server's version", () => {
     const [host] = settingsOf({ ...good, hosts: [{ ...attic, gpu: "8.6" }] }).hosts;
     expect(host!.image).toEqual({
-      kind: "pulled",
+      kind: "official",
       reference: "ghcr.io/immich-app/immich-machine-learning:v2.7.5-cuda",
     });
   });
@@ -75,7 +75,7 @@ describe("what a stack file means", () => {
     expect(host).toMatchObject({
       accelerator: "cpu",
       image: {
-        kind: "pulled",
+        kind: "official",
         reference: expect.stringMatching(
           /^ghcr.io\/immich-app\/immich-machine-learning:v2.7.5@sha256:/,
         ) as string,
@@ -99,8 +99,9 @@ describe("what a stack file means", () => {
   });
 
   it("hands Immich the published address of a host elsewhere", () => {
-    const cellar = { name: "cellar", publish: { address: "192.168.1.20" } };
-    const ipv6 = { name: "roof", publish: { address: "fd00::2", port: 3004 } };
+    const dockerHost = "ssh://me@gpu-box";
+    const cellar = { name: "cellar", dockerHost, publish: { address: "192.168.1.20" } };
+    const ipv6 = { name: "roof", dockerHost, publish: { address: "fd00::2", port: 3004 } };
     const { hosts } = settingsOf({ ...good, hosts: [cellar, ipv6] });
     expect(hosts.map((host) => host.url)).toEqual([
       "http://192.168.1.20:3003",
@@ -119,6 +120,25 @@ describe("what a stack file means", () => {
     ];
     const [host] = settingsOf({ ...good, hosts: [{ ...attic, envFiles }] }).hosts;
     expect(host!.environmentFile).toEqual({ DB_PASSWORD: "hunter2", TZ: "Asia/Shanghai" });
+  });
+
+  it("hands Immich the name on the network both share, and the port that was chosen", () => {
+    const published = { ...attic, publish: { address: "127.0.0.1" } };
+    expect(settingsOf({ ...good, hosts: [published] }).hosts[0]!.url).toBe(
+      "http://immich-machine-learning:3003",
+    );
+    const moved = { ...attic, environment: { port: 4000 } };
+    expect(settingsOf({ ...good, hosts: [moved] }).hosts[0]!.url).toBe(
+      "http://immich-machine-learning:4000",
+    );
+  });
+
+  it("sets models of one's own that start from a preset", () => {
+    const models = { extends: "legacy-2gb", clip: "RN50__openai" };
+    expect(settingsOf({ ...good, preset: "none", models }).models).toMatchObject({
+      clip: { modelName: "RN50__openai" },
+      ocr: false,
+    });
   });
 
   it("leaves Immich's configuration alone without a preset, and then needs no way into it", () => {
@@ -202,7 +222,10 @@ describe("mistakes in a stack file", () => {
     ],
     [
       "a duplicate host",
-      { ...good, hosts: [attic, { name: "attic" }] },
+      {
+        ...good,
+        hosts: [attic, { name: "attic", containerName: "b", cacheVolume: "b", networkAlias: "b" }],
+      },
       ["hosts[1].name", "attic", "hosts[0].name"],
     ],
     [
@@ -240,6 +263,46 @@ describe("mistakes in a stack file", () => {
       host({ dockerHost: "ssh://me@gpu-box" }),
       ["hosts[0]", "publish"],
     ],
+    [
+      "two hosts under one name on a network",
+      { ...good, hosts: [attic, { name: "b", networkAlias: "immich-machine-learning" }] },
+      ["hosts[1].networkAlias"],
+    ],
+    [
+      "an image beside a runtime",
+      host({ image: "me/ml:V1", runtime: "maxwell" }),
+      ["hosts[0].runtime", "image"],
+    ],
+    [
+      "a certificate that is not there",
+      { ...good, build: { caCertificate: "/nowhere.pem" } },
+      ["build.caCertificate", "/nowhere.pem"],
+    ],
+    [
+      "a password in the package index",
+      { ...good, build: { packageIndex: "https://me:hidden@x/simple" } },
+      ["build.packageIndex", "without a user"],
+    ],
+    [
+      "an address that is none",
+      host({ publish: { address: "999.1.1.1" } }),
+      ["hosts[0].publish.address"],
+    ],
+    [
+      "a wildcard address Immich cannot use",
+      {
+        ...good,
+        immich: { ...good.immich, network: undefined },
+        hosts: [{ name: "a", publish: { address: "0.0.0.0" } }],
+      },
+      ["hosts[0].url"],
+    ],
+    [
+      "a list where an object belongs",
+      host({ limits: "2g" }),
+      ["hosts[0].limits", "{ memory, cpus }"],
+    ],
+    ["a missing immich", { ...good, immich: undefined }, ["immich-ml:immich", "server's version"]],
     ["jobs that nobody can start", { ...good, reindex: true }, ["reindex", "immich.api"]],
     ["no hosts", { ...good, hosts: [] }, ["hosts", "at least one"]],
     [
