@@ -17,7 +17,7 @@ let url: string;
 /** Two files of the cache tell what was computed on: made by the service, or put there before. */
 const dockerfile = (python: string, service: string) => `
 FROM ${python}
-RUN --mount=type=cache,target=/root/.cache/pip pip install --quiet --disable-pip-version-check \
+RUN --mount=type=cache,target=/var/cache/pip PIP_CACHE_DIR=/var/cache/pip pip install --quiet --disable-pip-version-check \
     onnxruntime==1.20.1 onnx==1.17.0 numpy==1.26.4 fastapi==0.115.12 uvicorn==0.34.2 \
     python-multipart==0.0.20 pillow==11.2.1
 WORKDIR /usr/src
