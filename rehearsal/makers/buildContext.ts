@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
+import { PassThrough } from "node:stream";
 import dockerIgnore from "@balena/dockerignore";
 
 /**
@@ -24,5 +25,10 @@ export async function buildContext(folder: string, dockerfile: string) {
     stdio: ["pipe", "pipe", "inherit"],
   });
   tar.stdin.end(sent.map((file) => `${file}\0`).join(""));
-  return tar.stdout;
+  // Taken at once: what a child that has ended wrote and nobody reads yet, Node throws away.
+  const archive = tar.stdout.pipe(new PassThrough());
+  tar.once("exit", (code) => {
+    if (code !== 0) archive.destroy(new Error(`tar of ${folder} ended with exit code ${code}`));
+  });
+  return archive;
 }

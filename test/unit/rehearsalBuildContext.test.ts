@@ -47,3 +47,13 @@ test("files let in again from an ignored folder are sent, and the Dockerfile in 
 
   expect(await sentFiles()).toEqual(["Dockerfile", "checks/check.py"]);
 });
+
+test("nothing is lost when the archive is read only after tar has ended", async () => {
+  await write({ Dockerfile: "FROM scratch" });
+  const archive = await buildContext(folder, "Dockerfile");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive) chunks.push(chunk as Buffer);
+  expect(Buffer.concat(chunks).toString()).toContain("FROM scratch");
+});
