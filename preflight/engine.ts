@@ -16,7 +16,6 @@ export interface EngineFacts {
   readonly root: string;
   /** For people, such as `Docker Desktop`. */
   readonly operatingSystem: string;
-  readonly swarm: boolean;
 }
 
 /** What is known of a container on an engine. */
@@ -59,10 +58,6 @@ export class Engine {
     return lines(result.stdout);
   }
 
-  async hasImage(reference: string): Promise<boolean> {
-    return (await this.docker("image", "inspect", "--format", "{{.Id}}", reference)).code === 0;
-  }
-
   private docker(...parameters: string[]): Promise<CommandResult> {
     return this.run("docker", parameters, { environment: { DOCKER_HOST: this.endpoint } });
   }
@@ -80,7 +75,6 @@ export function parseEngineInfo(text: string): EngineFacts | undefined {
     cdiDevices: (info.DiscoveredDevices ?? []).map((device) => device.ID),
     root: info.DockerRootDir ?? "/var/lib/docker",
     operatingSystem: info.OperatingSystem ?? "",
-    swarm: info.Swarm?.LocalNodeState === "active",
   };
 }
 
@@ -93,7 +87,6 @@ interface DockerInfo {
   readonly DiscoveredDevices?: readonly { readonly ID: string }[] | null;
   readonly DockerRootDir?: string;
   readonly OperatingSystem?: string;
-  readonly Swarm?: { readonly LocalNodeState?: string };
   readonly ServerErrors?: readonly string[];
 }
 

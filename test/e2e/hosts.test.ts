@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { freePort } from "../../rehearsal/postgres";
 import { standIns, startedDocker, testName } from "../support/docker";
 import {
   imageReference,
@@ -8,7 +9,7 @@ import {
   openEngineStack,
   type EngineStack,
 } from "../support/engineStack";
-import { freePort, takenPort } from "../support/freePort";
+import { takenPort } from "../support/takenPort";
 
 /** Several hosts in one stack and several stacks on one engine. Each step follows on the last. */
 describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine", () => {

@@ -8,7 +8,7 @@ import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import type { PostgresServer } from "../../rehearsal/postgres";
+import { freePort, type PostgresServer } from "../../rehearsal/postgres";
 import { standIns, startedDocker, testName } from "../support/docker";
 import {
   imageReference,
@@ -16,7 +16,6 @@ import {
   openEngineStack,
   type EngineStack,
 } from "../support/engineStack";
-import { freePort } from "../support/freePort";
 import { startTestPostgres } from "../support/postgres";
 
 const execute = promisify(execFile);

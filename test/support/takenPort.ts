@@ -1,12 +1,5 @@
 import { createServer, type Server } from "node:net";
 
-/** A port of the loopback address that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const { port, close } = await takenPort();
-  await close();
-  return port;
-}
-
 /** A port of the loopback address that is taken until `close` is called. */
 export function takenPort(): Promise<{ port: number; close: () => Promise<void> }> {
   return new Promise((resolve, reject) => {
