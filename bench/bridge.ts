@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { cpus } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 
 import { repositoryFolder } from "../rehearsal/folders";
 import { buildImage, standInBuildArgs } from "../test/support/builtImage";
 import { standIns, startedDocker, testName } from "../test/support/docker";
+import { benchmark, type Figures, median } from "./support/benchmark";
 
 /**
  * What the opset bridge costs and gains, in the kepler-maxwell image on the CPU: the same encoder once
@@ -25,7 +25,7 @@ interface Measured {
   decision: number[];
 }
 
-async function main(): Promise<void> {
+async function measure(figures: Figures): Promise<void> {
   const docker = await startedDocker();
   const image = `${testName("bench-bridge")}:latest`;
   const tools = `${testName("bench-tools")}:latest`;
@@ -38,62 +38,40 @@ async function main(): Promise<void> {
     const { stdout } = await promisify(execFile)("docker", ["run", "--rm", tools, ...script], {
       maxBuffer: 2 ** 26,
     });
-    console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model}, ${rounds} rounds`);
-    for (const measured of JSON.parse(stdout) as Measured[]) show(measured);
+    for (const measured of JSON.parse(stdout) as Measured[]) show(measured, figures);
   } finally {
     for (const name of [tools, image]) await docker.getImage(name).remove();
   }
 }
 
-function show(measured: Measured): void {
+function show(measured: Measured, figures: Figures): void {
   const { model, bytes, conversion, native, converted, decision } = measured;
-  const figure = (name: string) => `bridge.${name}[${model}, ${(bytes / 1e6).toFixed(0)} MB]`;
-  const open = { native: native.map((x) => x.open), converted: converted.map((x) => x.open) };
-  report(
-    figure("conversion"),
-    conversion.map((x) => x.seconds),
-    "s",
-  );
-  report(
-    figure("conversionMemory"),
-    conversion.map((x) => x.memory / bytes),
-    "of the file",
-    2.2,
-  );
-  report(figure("open.native"), open.native, "s");
-  report(figure("open.converted"), open.converted, "s");
-  report(figure("open.ratio"), [median(open.converted) / median(open.native)], "", 0.6);
-  report(
-    figure("run.native"),
-    native.map((x) => x.run),
-    "s",
-  );
-  report(
-    figure("run.converted"),
-    converted.map((x) => x.run),
-    "s",
-  );
-  report(
-    figure("decision"),
-    decision.map((x) => x * 1e3),
+  const add = (
+    name: string,
+    values: readonly number[],
+    ...rest: [unit: string, goal?: { atMost: number }]
+  ) => figures.add(`bridge.${name}[${model}, ${(bytes / 1e6).toFixed(0)} MB]`, values, ...rest);
+  const seconds = conversion.map((one) => one.seconds);
+  const memory = conversion.map((one) => one.memory / bytes);
+  const open = {
+    native: native.map((one) => one.open),
+    converted: converted.map((one) => one.open),
+  };
+  const ran = { native: native.map((one) => one.run), converted: converted.map((one) => one.run) };
+
+  add("conversion", seconds, "s");
+  add("conversionMemory", memory, "of the file", { atMost: 2.2 });
+  add("open.native", open.native, "s");
+  add("open.converted", open.converted, "s");
+  add("open.ratio", [median(open.converted) / median(open.native)], "", { atMost: 0.6 });
+  add("run.native", ran.native, "s");
+  add("run.converted", ran.converted, "s");
+  add(
+    "decision",
+    decision.map((one) => one * 1e3),
     "ms",
-    1,
+    { atMost: 1 },
   );
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)]!;
-}
-
-/** One line a figure; a missed goal ends the program with 1. */
-function report(name: string, values: readonly number[], unit: string, goal?: number): void {
-  const middle = median(values);
-  const met = goal === undefined || middle <= goal;
-  if (!met) process.exitCode = 1;
-  const verdict = goal === undefined ? "" : `  goal <= ${goal}  ${met ? "met" : "missed"}`;
-  const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => value.toFixed(3));
-  const spread = values.length > 1 ? `  (minimum ${least}, maximum ${most})` : "";
-  console.log(`${name}  ${middle.toFixed(3)} ${unit}${verdict}${spread}`);
-}
-
-void main();
+benchmark("bridge", measure);

@@ -1,5 +1,5 @@
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import path from "node:path";
 
 import type Docker from "dockerode";
@@ -7,13 +7,14 @@ import type Docker from "dockerode";
 import { repositoryFolder } from "../rehearsal/folders";
 import { buildImage, standInBuildArgs, type BuildRequest } from "../test/support/builtImage";
 import { standIns, startedDocker, testName } from "../test/support/docker";
+import { benchmark, type Figures, timed } from "./support/benchmark";
 
 /**
  * What is built again after a change, how long it takes and what the image weighs; beside it the
  * seed's way on the same base (bench/seedImage). What was downloaded before is in pip's cache for
  * ours; the seed keeps none.
  */
-async function main(): Promise<void> {
+async function measure(figures: Figures): Promise<void> {
   const docker = await startedDocker();
   const images = await standIns();
   const names: string[] = [];
@@ -21,10 +22,9 @@ async function main(): Promise<void> {
 
   const built = async (request: Omit<BuildRequest, "tag">) => {
     const tag = `${testName("bench-image")}:latest`;
-    const begin = performance.now();
-    await buildImage(docker, { ...request, tag });
+    const { milliseconds } = await timed(() => buildImage(docker, { ...request, tag }));
     names.push(tag);
-    return { tag, seconds: (performance.now() - begin) / 1000 };
+    return { tag, seconds: milliseconds / 1000 };
   };
 
   try {
@@ -40,19 +40,23 @@ async function main(): Promise<void> {
     const bridge = await built({ buildArgs, context: changed });
     const version = await built({ buildArgs: newer });
 
-    console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model}`);
-    report("image.build.everything", whole.seconds, "s");
-    report("image.build.nothingChanged", nothing.seconds, "s", 5);
-    report("image.build.bridgeChanged", bridge.seconds, "s", 30);
-    report("image.build.immichVersionChanged", version.seconds, "s", 30);
+    figures.add("image.build.everything", whole.seconds, "s");
+    figures.add("image.build.nothingChanged", nothing.seconds, "s", { atMost: 5 });
+    figures.add("image.build.bridgeChanged", bridge.seconds, "s", { atMost: 30 });
+    figures.add("image.build.immichVersionChanged", version.seconds, "s", { atMost: 30 });
     const after = await layers(docker, nothing.tag);
     for (const [name, other] of Object.entries({ bridge, version })) {
-      report(`image.newLayers.${name}`, newBytes(after, await layers(docker, other.tag)), "MB", 1);
+      figures.add(
+        `image.newLayers.${name}`,
+        newBytes(after, await layers(docker, other.tag)),
+        "MB",
+        { atMost: 1 },
+      );
     }
     for (const { instruction, megabytes } of after.filter((layer) => layer.megabytes >= 1)) {
-      report(`image.layer[${instruction}]`, megabytes, "MB");
+      figures.add(`image.layer[${instruction}]`, megabytes, "MB");
     }
-    report("image.size", await megabytesOf(docker, nothing.tag), "MB");
+    figures.add("image.size", await megabytesOf(docker, nothing.tag), "MB");
 
     const seed = path.join(repositoryFolder, "bench", "seedImage");
     const seedArgs = (IMMICH_VERSION: string) => ({
@@ -61,9 +65,9 @@ async function main(): Promise<void> {
     });
     const first = await built({ context: seed, buildArgs: seedArgs("v2.7.5"), noCache: true });
     const second = await built({ context: seed, buildArgs: seedArgs("v2.7.4") });
-    report("seed.build.everything", first.seconds, "s");
-    report("seed.build.immichVersionChanged", second.seconds, "s");
-    report("seed.size", await megabytesOf(docker, first.tag), "MB");
+    figures.add("seed.build.everything", first.seconds, "s");
+    figures.add("seed.build.immichVersionChanged", second.seconds, "s");
+    figures.add("seed.size", await megabytesOf(docker, first.tag), "MB");
   } finally {
     for (const name of names) await docker.getImage(name).remove();
     rmSync(folder, { recursive: true });
@@ -104,12 +108,4 @@ async function megabytesOf(docker: Docker, tag: string): Promise<number> {
   return (await docker.getImage(tag).inspect()).Size / 1e6;
 }
 
-/** One line a figure; a missed goal ends the program with 1. */
-function report(name: string, value: number, unit: string, goal?: number): void {
-  const met = goal === undefined || value <= goal;
-  if (!met) process.exitCode = 1;
-  const verdict = goal === undefined ? "" : `  goal <= ${goal}  ${met ? "met" : "missed"}`;
-  console.log(`${name}  ${value.toFixed(1)} ${unit}${verdict}`);
-}
-
-void main();
+benchmark("image", measure);

@@ -1,7 +1,6 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 
 import { connectToDatabase } from "../immich/databaseConnection";
 import { applySettings, readSettings, type Declared } from "../immich/reconcile";
@@ -10,6 +9,7 @@ import type { DatabaseStoreArgs } from "../immich/store";
 import { createImmichDatabase } from "../rehearsal/immichDatabase";
 import { startPostgres } from "../rehearsal/postgres";
 import { createFunctions } from "../test/support/databaseFunctions";
+import { benchmark, type Figures, timed } from "./support/benchmark";
 
 /**
  * How long the model preset takes in a real database: a change, a change that changes nothing, and a
@@ -27,7 +27,7 @@ const small: Settings = {
 };
 const large: Settings = { ...small, "machineLearning.facialRecognition.modelName": "buffalo_l" };
 
-async function main(): Promise<void> {
+async function measure(figures: Figures): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-bench-"));
   const server = await startPostgres({ folder });
   try {
@@ -53,49 +53,30 @@ async function main(): Promise<void> {
       await client.end();
     };
 
-    const times = { floor: [], apply: [], "no-op": [], read: [] } as Record<string, number[]>;
+    const connection: number[] = [];
+    const apply: number[] = [];
+    const noOp: number[] = [];
+    const read: number[] = [];
     let { memory } = await applySettings(declare(small));
+    const applied = async (settings: Settings, times: number[]) => {
+      const { milliseconds, answer } = await timed(() => applySettings(declare(settings), memory));
+      ({ memory } = answer);
+      times.push(milliseconds);
+    };
     for (let round = 0; round < rounds; round += 1) {
       const next = round % 2 === 0 ? large : small;
-      await timed(times, "floor", floor);
-      ({ memory } = await timed(times, "apply", () => applySettings(declare(next), memory)));
-      ({ memory } = await timed(times, "no-op", () => applySettings(declare(next), memory)));
-      await timed(times, "read", () => readSettings(declare(next)));
+      connection.push((await timed(floor)).milliseconds);
+      await applied(next, apply);
+      await applied(next, noOp);
+      read.push((await timed(() => readSettings(declare(next)))).milliseconds);
     }
-    report("preset.connection", times["floor"]!, undefined);
-    report("preset.apply", times["apply"]!, 100);
-    report("preset.noOp", times["no-op"]!, 100);
-    report("preset.read", times["read"]!, 100);
+    figures.add("preset.connection", connection, "ms");
+    figures.add("preset.apply", apply, "ms", { atMost: 100 });
+    figures.add("preset.noOp", noOp, "ms", { atMost: 100 });
+    figures.add("preset.read", read, "ms", { atMost: 100 });
   } finally {
     await server.remove();
   }
 }
 
-async function timed<Result>(
-  times: Record<string, number[]>,
-  name: string,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  const start = performance.now();
-  const result = await work();
-  times[name]!.push(performance.now() - start);
-  return result;
-}
-
-/** One line a figure; a missed goal ends the program with 1. */
-function report(name: string, times: readonly number[], goal: number | undefined): void {
-  const sorted = [...times].sort((left, right) => left - right);
-  const median = sorted[Math.floor(sorted.length / 2)]!;
-  const spread = `(minimum ${sorted[0]!.toFixed(1)}, maximum ${sorted.at(-1)!.toFixed(1)}, ${sorted.length} runs)`;
-  if (goal === undefined) {
-    console.log(`${name}  ${median.toFixed(1)} ms  ${spread}`);
-    return;
-  }
-  const met = median <= goal;
-  if (!met) process.exitCode = 1;
-  console.log(
-    `${name}  ${median.toFixed(1)} ms  goal <= ${goal} ms  ${met ? "met" : "missed"}  ${spread}`,
-  );
-}
-
-void main();
+benchmark("preset", measure);
