@@ -24,6 +24,8 @@ ALIGNMENT = 4096
 UNCHANGED_OPERATORS = frozenset({"ConstantOfShape", "GlobalMaxPool"})
 HIDDEN_DOMAIN = "opset_bridge.hidden"
 
+DOWNLOAD_AGAIN = "delete the model from the cache, Immich downloads it again"
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -60,6 +62,7 @@ def convert(path: str, limits: Limits, data_name: str) -> Converted:
     with mapped(path) as content:
         # Memory: the graph alone, however large the weights.
         model = onnx.ModelProto.FromString(without_large_weights(content, os.path.basename(path)))
+    _require_weights_in_folder(path, model.graph)
     model = _inline_functions(path, model)
     opset = _default_opset(model)
     if opset > limits.opset:
@@ -71,6 +74,33 @@ def convert(path: str, limits: Limits, data_name: str) -> Converted:
 
 def _default_opset(model: onnx.ModelProto) -> int:
     return max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=0)
+
+
+def _require_weights_in_folder(path: str, graph: onnx.GraphProto) -> None:
+    """A downloaded model must not make the server read files that are not its own.
+
+    By name alone: a link in the folder was put there by the cache's owner, no download makes one.
+    """
+    nodes = _nodes(graph)
+    graphs = [graph, *(subgraph for node in nodes for subgraph in _subgraphs(node))]
+    tensors = [tensor for each in graphs for tensor in each.initializer]
+    for node in nodes:
+        for attribute in node.attribute:
+            tensors.extend([attribute.t, *attribute.tensors])
+    for tensor in tensors:
+        if tensor.data_location != tensor.EXTERNAL:
+            continue
+        location = _external_data(tensor).get("location", "")
+        parts = location.replace("\\", "/").split("/")
+        if not location or "\0" in location or not parts[0] or ".." in parts:
+            raise OpsetBridgeError(
+                f"{path}: the weights of {tensor.name or 'a constant'} are said to lie at"
+                f" {location!r}, which is no file in the model's folder; choose another model"
+            )
+
+
+def _external_data(tensor: onnx.TensorProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
 
 
 def _inline_functions(path: str, model: onnx.ModelProto) -> onnx.ModelProto:
@@ -103,10 +133,17 @@ def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     nodes = []
     for node in graph.node:
         nodes.append(node)
-        for attribute in node.attribute:
-            for subgraph in [attribute.g, *attribute.graphs]:
-                nodes.extend(_nodes(subgraph))
+        for subgraph in _subgraphs(node):
+            nodes.extend(_nodes(subgraph))
     return nodes
+
+
+def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    return [
+        subgraph
+        for attribute in node.attribute
+        for subgraph in [attribute.g, *attribute.graphs]
+    ]
 
 
 def _convert_opset(path: str, model: onnx.ModelProto, target: int) -> onnx.ModelProto:
@@ -171,16 +208,22 @@ def _place_weights(path: str, model: onnx.ModelProto, data_name: str) -> Convert
     for tensor in model.graph.initializer:
         if tensor.data_location != tensor.EXTERNAL:
             continue
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        location = entries.get("location", "")
-        offset = int(entries.get("offset", 0))
+        entries = _external_data(tensor)
+        location = entries["location"]
         source = os.path.join(folder, location)
-        size = os.stat(source).st_size
-        length = int(entries.get("length", size - offset))
-        if offset + length > size:
+        try:
+            size = os.stat(source).st_size
+            offset = int(entries.get("offset", 0))
+            length = int(entries.get("length", size - offset))
+        except (FileNotFoundError, ValueError) as error:
+            raise OpsetBridgeError(
+                f"{path}: the weights of {tensor.name} cannot be found in {location} ({error}):"
+                f" {DOWNLOAD_AGAIN}"
+            ) from error
+        if offset < 0 or length < 0 or offset + length > size:
             raise OpsetBridgeError(
                 f"{path}: the weights of {tensor.name} reach behind the end of {location}:"
-                " delete the model from the cache, Immich downloads it again"
+                f" {DOWNLOAD_AGAIN}"
             )
         if location != os.path.basename(path):
             sources.add(location)

@@ -297,6 +297,55 @@ class TestWeights:
             run(tmp_path / "model.onnx", inputs)
 
 
+    def test_that_are_missing_are_named(self, tmp_path: Path) -> None:
+        model, inputs = large_model()
+        externalise(model, tmp_path / "model.onnx_data", 64)
+        onnx.save(model, tmp_path / "model.onnx")
+        (tmp_path / "model.onnx_data").unlink()
+        with pytest.raises(OpsetBridgeError, match="w. cannot be found in model.onnx_data"):
+            run(tmp_path / "model.onnx", inputs)
+
+    @pytest.mark.parametrize("where", ["initializer", "constant", "branch"])
+    @pytest.mark.parametrize(
+        "location", ["../secret", "/etc/hostname", "sub/../../secret", "..\\secret", ""]
+    )
+    def test_outside_the_models_folder_are_refused_and_never_read(
+        self, tmp_path: Path, where: str, location: str
+    ) -> None:
+        (tmp_path / "secret").write_bytes(b"\x01" * 2**16)
+        folder = tmp_path / "model"
+        folder.mkdir()
+        (folder / "sub").mkdir()
+        outside = helper.make_tensor("stolen", TensorProto.FLOAT, [64, 64], bytes(2**14), raw=True)
+        outside.ClearField("raw_data")
+        outside.data_location = TensorProto.EXTERNAL
+        outside.external_data.add(key="location", value=location)
+        g = Graph(19)
+        x = g.input("x", [1, 64])
+        if where == "initializer":
+            g.weights.append(outside)
+            out = g("MatMul", x, "stolen")
+        elif where == "constant":
+            out = g("MatMul", x, g("Constant", value=outside))
+        else:
+            node = helper.make_node("MatMul", ["x", "stolen"], ["y"])
+            value = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 64])
+            inner = helper.make_graph([node], "branch", [], [value], [outside])
+            out = g("If", g.constant(numpy.array(True)), then_branch=inner, else_branch=inner)
+        graph = helper.make_graph(
+            g.nodes, "test", g.inputs, [helper.make_empty_tensor_value_info(out)], g.weights
+        )
+        opset = helper.make_opsetid("", 19)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+        (folder / "model.onnx").write_bytes(model.SerializeToString())
+        with pytest.raises(OpsetBridgeError) as refusal:
+            run(folder / "model.onnx", {"x": numpy.ones((1, 64), numpy.float32)})
+        assert f"lie at {location!r}, which is no file in the model's folder" in str(refusal.value)
+        assert str(folder / "model.onnx") in str(refusal.value)
+        assert "\n" not in str(refusal.value)
+        assert made(folder) == ["model.opset18.lock", "sub"]
+
+
 def externalise(model: onnx.ModelProto, data: Path, begin: int) -> None:
     """Moves the weights into a file, the first at `begin`, the rest right behind each other."""
     with data.open("wb") as file:
