@@ -6,6 +6,7 @@ import {
   configurationStore,
   databaseProvider,
   dockerProviders,
+  hostOptions,
   machineLearningImage,
   preplacedModels,
   reindexing,
@@ -25,8 +26,8 @@ export = async function immichMachineLearning() {
   };
 
   const hosts = settings.hosts.map((host) => {
-    const provider = docker.get(host.dockerHost)!;
-    const image = machineLearningImage(host, settings, { provider });
+    const opts = hostOptions(host, docker, world.hostsOff);
+    const image = machineLearningImage(host, settings, opts);
     const cache = new ModelCache(
       `${host.name}-cache`,
       {
@@ -35,7 +36,7 @@ export = async function immichMachineLearning() {
         models: preplacedModels(host, image),
         labels,
       },
-      { provider },
+      opts,
     );
     const service = new MachineLearning(
       host.name,
@@ -48,7 +49,7 @@ export = async function immichMachineLearning() {
         labels,
       },
       // Not before the models that were put into its cache beforehand.
-      { provider, dependsOn: [cache] },
+      { ...opts, dependsOn: [cache] },
     );
     return { host, image, service };
   });

@@ -25,10 +25,30 @@ export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.
     const digest = createHash("sha256").update(dockerHost).digest("hex").slice(0, 6);
     const name = names.has(short) ? `${short}-${digest}` : short;
     names.add(name);
-    providers.set(dockerHost, new docker.Provider(name, { host: dockerHost }));
+    // The preflight asks whether the daemon is there; the provider would end the whole run over one.
+    const checked = { host: dockerHost, disableDockerDaemonCheck: true };
+    providers.set(dockerHost, new docker.Provider(name, checked));
   }
   return providers;
 }
+
+/**
+ * How a host's resources are registered. Those of a host that is off keep what they were given last,
+ * so that nothing has to be asked of its engine and the other hosts are not kept waiting.
+ */
+export function hostOptions(
+  host: HostSettings,
+  providers: ReadonlyMap<string, docker.Provider>,
+  hostsOff: ReadonlySet<string>,
+): pulumi.ComponentResourceOptions & { provider: docker.Provider } {
+  return {
+    provider: providers.get(host.dockerHost)!,
+    ...(hostsOff.has(host.name) && { transforms: [keptAsItIs] }),
+  };
+}
+
+const keptAsItIs: pulumi.ResourceTransform = ({ custom, props, opts }) =>
+  custom ? { props, opts: { ...opts, ignoreChanges: ["*"] } } : undefined;
 
 /** The image a host's container runs, by id: a legacy image built there, or any other pulled. */
 export function machineLearningImage(

@@ -30,7 +30,9 @@ export interface ContainerFacts {
 }
 
 export type Answer<Facts> =
-  { readonly ok: true; readonly facts: Facts } | { readonly ok: false; readonly message: string };
+  | { readonly ok: true; readonly facts: Facts }
+  /** `isOff`: nothing answered behind ssh, as when that machine is switched off. */
+  | { readonly ok: false; readonly message: string; readonly isOff: boolean };
 
 /** The docker client's commands, for one engine. */
 export class Engine {
@@ -44,7 +46,7 @@ export class Engine {
     // Old clients exit with 0 though the engine did not answer, and say so inside the answer.
     const facts = info.code === 0 ? parseEngineInfo(info.stdout) : undefined;
     if (facts) return { ok: true, facts };
-    return { ok: false, message: explainFailure(info, this.endpoint) };
+    return { ok: false, ...explainFailure(info, this.endpoint) };
   }
 
   /** Nothing when there is no such container. */
@@ -135,21 +137,38 @@ export function architectureOf(machine: string): string {
 }
 
 /** One sentence for a person: why the engine did not answer and what to do. */
-function explainFailure(result: CommandResult, endpoint: string): string {
+function explainFailure(
+  result: CommandResult,
+  endpoint: string,
+): { readonly message: string; readonly isOff: boolean } {
   const errors = result.stderr.trim() || lastServerError(result.stdout);
   // Over ssh the client wraps what ssh said into a long sentence of its own.
   const said = errors.split("stderr=").at(-1)!.trim().split("\n").at(-1)!;
+  const mistake = (message: string) => ({ message, isOff: false });
   if (result.code === 127) {
-    return "the docker command-line client is not installed on this machine: https://docs.docker.com/engine/install";
+    return mistake(
+      "the docker command-line client is not installed on this machine: https://docs.docker.com/engine/install",
+    );
   }
-  if (result.code === 124) return `Docker at ${endpoint} does not answer`;
+  // For any other kind of address the provider itself ends the whole run when nothing answers.
+  const isRemote = endpoint.startsWith("ssh://");
+  if (result.code === 124) {
+    return { message: `Docker at ${endpoint} does not answer`, isOff: isRemote };
+  }
   if (/permission denied/i.test(said)) {
-    return `Docker at ${endpoint} may not be used by this user: add the user to the group docker, or run as root (${said})`;
+    return mistake(
+      `Docker at ${endpoint} may not be used by this user: add the user to the group docker, or run as root (${said})`,
+    );
   }
   if (/host key verification failed/i.test(said)) {
-    return `the ssh key of ${endpoint} is not known: connect once by hand with ssh and accept it`;
+    return mistake(
+      `the ssh key of ${endpoint} is not known: connect once by hand with ssh and accept it`,
+    );
   }
-  return `Docker at ${endpoint} does not answer: start it, or correct dockerHost (${said})`;
+  return {
+    message: `Docker at ${endpoint} does not answer: start it, or correct dockerHost (${said})`,
+    isOff: isRemote,
+  };
 }
 
 function lastServerError(text: string): string {

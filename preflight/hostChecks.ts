@@ -5,9 +5,12 @@ import type { ContainerFacts, EngineFacts } from "./engine";
 import type { HostFacts } from "./host";
 import { isDriverAtLeast, type NvidiaCard } from "./nvidia";
 
-/** What was found wrong: a mistake stops the deployment, a warning is only told. */
+/**
+ * What was found wrong: a mistake stops the deployment, a warning is only told. A host that is off
+ * is a mistake too, unless it is all that is wrong and another host answers.
+ */
 export interface Finding {
-  readonly severity: "mistake" | "warning";
+  readonly severity: "mistake" | "off" | "warning";
   readonly message: string;
 }
 

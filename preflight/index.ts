@@ -35,6 +35,8 @@ export interface World {
   readonly currentSettings: Readonly<Record<string, unknown>> | undefined;
   /** By host name: the accelerator's optional mounts the host has. */
   readonly optionalMounts: Readonly<Record<string, string[]>>;
+  /** Names of the hosts that do not answer while others do. */
+  readonly hostsOff: ReadonlySet<string>;
 }
 
 /**
@@ -50,13 +52,27 @@ export async function preflight(settings: Settings, runner: Run = run): Promise<
       : Promise.all(settings.hosts.map((host) => inspectHost(host, settings, runner))),
     inspectImmich(settings, runner),
   ]);
-  report(settings, [...hosts.flatMap((host) => host.findings), ...immich.findings]);
+  const findings = [...hosts.flatMap((host) => host.findings), ...immich.findings];
+  report(settings, hosts.some((host) => !host.isOff) ? findings.map(excused(findings)) : findings);
   return {
     database: immich.address,
     currentClipModel: immich.facts?.clipModel,
     currentSettings: immich.facts?.settings,
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
+    hostsOff: new Set(hosts.filter((host) => host.isOff).map((host) => host.name)),
   };
+}
+
+/** That a host is off does not stop the others, unless something else does. */
+function excused(all: readonly Finding[]): (finding: Finding) => Finding {
+  const isAnythingElseWrong = all.some(({ severity }) => severity === "mistake");
+  return (finding) =>
+    finding.severity !== "off" || isAnythingElseWrong
+      ? finding
+      : {
+          severity: "warning",
+          message: `${finding.message}; its resources stay as they are until it answers (one that is not set up yet cannot be created)`,
+        };
 }
 
 /**
@@ -117,6 +133,7 @@ interface Inspection {
   readonly name: string;
   readonly findings: readonly Finding[];
   readonly optionalMounts: string[];
+  readonly isOff: boolean;
 }
 
 async function inspectHost(
@@ -129,8 +146,9 @@ async function inspectHost(
   const named = (findings: readonly Finding[]) =>
     findings.map((finding) => ({ ...finding, message: `${host.name}: ${finding.message}` }));
   if (!answer.ok) {
-    const findings = named([{ severity: "mistake", message: answer.message }]);
-    return { name: host.name, findings, optionalMounts: [] };
+    const { message, isOff } = answer;
+    const findings = named([{ severity: isOff ? "off" : "mistake", message }]);
+    return { name: host.name, findings, optionalMounts: [], isOff };
   }
   const [machine, container, networks] = await Promise.all([
     surveyHost(host.dockerHost, answer.facts.root, runner),
@@ -145,6 +163,7 @@ async function inspectHost(
       ...checkNetwork(host, networks),
     ]),
     optionalMounts: presentOptionalMounts(host, machine),
+    isOff: false,
   };
 }
 
@@ -256,7 +275,7 @@ async function detectCard(host: HostSettings, runner: Run): Promise<Card | strin
 }
 
 function report(settings: Settings, findings: readonly Finding[]): void {
-  const mistakes = findings.filter((finding) => finding.severity === "mistake");
+  const mistakes = findings.filter((finding) => finding.severity !== "warning");
   const isRefused = settings.preflight !== "warn" && mistakes.length > 0;
   for (const { severity, message } of findings) {
     if (severity === "warning" || !isRefused) void pulumi.log.warn(message);

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir, userInfo } from "node:os";
@@ -14,6 +14,9 @@ export interface SshServer {
   readonly strangerEndpoint: string;
   /** A PATH on which `ssh` knows the key and the server; everything else is as it was. */
   readonly path: string;
+  /** Nothing answers any more, as when the machine is switched off. */
+  switchOff(): Promise<void>;
+  switchOn(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -69,27 +72,42 @@ SetEnv DOCKER_HOST=${options.dockerHost} PATH=${programs}:/usr/local/bin:/usr/bi
   );
   await chmod(path.join(client, "ssh"), 0o755);
 
-  const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", file("sshd_config")], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  await new Promise<void>((resolve, reject) => {
-    let log = "";
-    server.stderr.on("data", (text: Buffer) => {
-      log += text.toString();
-      if (log.includes("Server listening")) resolve();
+  let server: ChildProcess;
+  const switchOn = async () => {
+    server = await listen(file("sshd_config"));
+  };
+  const switchOff = () =>
+    new Promise<void>((resolve) => {
+      server.once("exit", () => resolve());
+      server.kill();
     });
-    server.once("exit", () => reject(new Error(`sshd did not start: ${log}`)));
-  });
+  await switchOn();
   const { username } = userInfo();
   return {
     endpoint: `ssh://${username}@127.0.0.1:${port}`,
     strangerEndpoint: `ssh://${username}@localhost:${port}`,
     path: `${client}:${process.env["PATH"]}`,
+    switchOff,
+    switchOn,
     stop: async () => {
       server.kill();
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function listen(configuration: string): Promise<ChildProcess> {
+  const server = spawn("/usr/sbin/sshd", ["-D", "-e", "-f", configuration], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  return new Promise((resolve, reject) => {
+    let log = "";
+    server.stderr.on("data", (text: Buffer) => {
+      log += text.toString();
+      if (log.includes("Server listening")) resolve(server);
+    });
+    server.once("exit", () => reject(new Error(`sshd did not start: ${log}`)));
+  });
 }
 
 async function freePort(): Promise<number> {

@@ -542,7 +542,24 @@ describe("preflight", () => {
     await expect(preflight(settings([attic], "off"), untouched)).resolves.toEqual({
       database: undefined,
       optionalMounts: {},
+      hostsOff: new Set(),
     });
+  });
+
+  it("names a host that is off and goes on with the others", async () => {
+    const ready = world({
+      [local]: { info: engineAnswers.withToolkit, survey: surveys.gtx750ti },
+      "ssh://me@cellar": { info: undefined },
+    });
+    const found = await preflight(settings([attic, remote]), ready);
+    expect([...found.hostsOff]).toEqual(["cellar"]);
+  });
+
+  it("refuses when every host is off", async () => {
+    const dark = world({ [local]: { info: undefined }, "ssh://me@cellar": { info: undefined } });
+    await expect(preflight(settings([attic, remote]), dark)).rejects.toThrow(
+      /nothing was changed.*\n {2}attic: Docker at unix:.*\n {2}cellar: Docker at ssh:/,
+    );
   });
 
   it("tells which optional mounts a host has", async () => {
