@@ -10,6 +10,14 @@ export interface RecordedResource {
   readonly inputs: Record<string, unknown>;
 }
 
+/** What a program did when it ran against Pulumi's mocks. */
+export interface Recording {
+  readonly resources: RecordedResource[];
+  /** The address of every resource in the state: parents' types, type and name. */
+  readonly urns: string[];
+  readonly outputs: Record<string, unknown>;
+}
+
 /** The configuration in a stack file, as the engine hands it to the program. */
 export function stackConfiguration(path: string): Record<string, unknown> {
   return (parse(readFileSync(path, "utf8")) as { config: Record<string, unknown> }).config;
@@ -17,12 +25,12 @@ export function stackConfiguration(path: string): Record<string, unknown> {
 
 /**
  * Runs index.ts against Pulumi's mocks and answers with every resource it registers, in the order of
- * their types and names, and with its outputs.
+ * their types and names, with their addresses in the state and with its outputs.
  */
 export async function recordProgram(
   stack: string,
   config: Readonly<Record<string, unknown>>,
-): Promise<{ resources: RecordedResource[]; outputs: Record<string, unknown> }> {
+): Promise<Recording> {
   const resources: RecordedResource[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -48,7 +56,10 @@ export async function recordProgram(
   const outputs = await resolved(pulumi.output(await program()));
   const order = (resource: RecordedResource) => `${resource.type} ${resource.name}`;
   resources.sort((left, right) => (order(left) < order(right) ? -1 : 1));
-  return { resources, outputs };
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    getRegisteredResources(): Map<string, unknown>;
+  };
+  return { resources, urns: [...monitor.getRegisteredResources().keys()].sort(), outputs };
 }
 
 /** What the engine's providers would add to what they are asked for. */

@@ -1,0 +1,52 @@
+import { expect, it, vi } from "vitest";
+
+import { recordProgram, stackConfiguration } from "../support/recordedProgram";
+
+// The world outside is not asked here; test/integration/preflight*.test.ts does that.
+vi.mock("../../preflight", () => ({
+  detectCards: () => Promise.resolve({}),
+  preflight: () =>
+    Promise.resolve({
+      database: { host: "172.18.0.3", port: 5432 },
+      optionalMounts: { attic: [] },
+      hostsOff: new Set(),
+    }),
+}));
+
+/**
+ * Every stack out there knows its resources by these addresses. When this test fails, a resource was
+ * renamed, moved or lost: give it an `aliases` entry with the address that stands here, and add the
+ * new address beside the old one.
+ */
+it("every resource of the dev stack keeps the address it has in the state since version 0.1.0", async () => {
+  const { urns } = await recordProgram("dev", {
+    ...stackConfiguration("Pulumi.dev.yaml"),
+    "immich-ml:databasePassword": "the database's password",
+  });
+  expect(urns.map((urn) => urn.replace("urn:pulumi:dev::immich-ml::", ""))).toMatchInlineSnapshot(`
+    [
+      "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::attic-image",
+      "immich-ml:index:LegacyImage::attic-image",
+      "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
+      "immich-ml:index:MachineLearning$docker:index/container:Container::attic",
+      "immich-ml:index:MachineLearning::attic",
+      "immich-ml:index:ModelCache$docker:index/volume:Volume::attic-cache",
+      "immich-ml:index:ModelCache::attic-cache",
+      "immich-ml:index:ModelPreset$command:local:Command::preset-restart",
+      "immich-ml:index:ModelPreset$command:local:Command::preset-restart-on-destroy",
+      "immich-ml:index:ModelPreset$postgresql:index/function:Function::preset-check-store",
+      "immich-ml:index:ModelPreset$postgresql:index/function:Function::preset-read-settings",
+      "immich-ml:index:ModelPreset$postgresql:index/function:Function::preset-settings-keys",
+      "immich-ml:index:ModelPreset$postgresql:index/function:Function::preset-write-settings",
+      "immich-ml:index:ModelPreset$postgresql:index/grant:Grant::preset-public-functions",
+      "immich-ml:index:ModelPreset$postgresql:index/grant:Grant::preset-role-functions",
+      "immich-ml:index:ModelPreset$postgresql:index/grant:Grant::preset-role-schema",
+      "immich-ml:index:ModelPreset$postgresql:index/role:Role::preset-role",
+      "immich-ml:index:ModelPreset$postgresql:index/schema:Schema::preset-schema",
+      "immich-ml:index:ModelPreset$pulumi-nodejs:dynamic/immich-ml:SystemConfig::preset-settings",
+      "immich-ml:index:ModelPreset::preset",
+      "pulumi:providers:docker::docker-local",
+      "pulumi:providers:postgresql::immich-database",
+    ]
+  `);
+});
