@@ -1,0 +1,120 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+
+import { describe, expect, test } from "vitest";
+import { z } from "zod";
+
+import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../settings/schema";
+
+const repository = path.join(__dirname, "..", "..");
+const languages = ["README.md", "README.zh-CN.md"];
+const documents = readdirSync(repository).filter((name) => name.endsWith(".md"));
+const read = (name: string) => readFileSync(path.join(repository, name), "utf8");
+
+/** Everything between backticks, in the text and in blocks of code. */
+function codeOf(text: string): string[] {
+  return [...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!);
+}
+
+/** The rows of all tables: the names in the first column, and the whole row. */
+function rowsOf(text: string): { readonly names: readonly string[]; readonly row: string }[] {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((row) => ({ names: codeOf(row.split("|")[1] ?? ""), row }));
+}
+
+/** Every setting as the table calls it, with the parts its row has to name. */
+function documentedSettings(): { readonly name: string; readonly parts: readonly string[] }[] {
+  const named = (schema: z.ZodObject, prefix = "") =>
+    Object.entries(schema.shape).map(([key, value]) => ({
+      name: prefix + key,
+      parts: partsOf(value as z.ZodType),
+    }));
+  const sections = ["hosts", "immich", "build"];
+  return [
+    ...named(stackSchema).filter(({ name }) => !sections.includes(name)),
+    ...named(immichSchema, "immich."),
+    ...named(buildSchema, "build."),
+    ...named(hostSchema),
+    { name: "databasePassword", parts: [] },
+    { name: "immichApiKey", parts: [] },
+  ];
+}
+
+function partsOf(schema: z.ZodType): string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return partsOf(schema.unwrap() as z.ZodType);
+  }
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+describe.each(languages)("%s", (document) => {
+  const rows = rowsOf(read(document));
+
+  test("has a row for every setting, which names the setting's parts", () => {
+    const missing = documentedSettings().flatMap(({ name, parts }) => {
+      const found = rows.filter(({ names }) =>
+        // A setting of one part is called by that: immich.api.url.
+        names.some((candidate) => candidate === name || candidate.startsWith(`${name}.`)),
+      );
+      if (found.length === 0) return [name];
+      const text = found.map(({ row }) => row).join("\n");
+      return parts
+        .filter((part) => !new RegExp(`\\b${part}\\b`).test(text))
+        .map((part) => `${name}: ${part}`);
+    });
+    expect(missing).toEqual([]);
+  });
+
+  test("names no setting of a host, of Immich or of the build that there is not", () => {
+    const known = new Set(documentedSettings().map(({ name }) => name));
+    const invented = rows
+      .flatMap(({ names }) => names)
+      .filter((name) => /^(immich|build)\.[a-zA-Z.]+$/.test(name))
+      .filter((name) => !known.has(name.split(".").slice(0, 2).join(".")));
+    expect(invented).toEqual([]);
+  });
+});
+
+describe.each(documents)("%s", (document) => {
+  test("names only npm scripts that exist", () => {
+    const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+    const named = [...read(document).matchAll(/\bnpm run ([\w:-]+)/g)].map((match) => match[1]!);
+    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
+  });
+
+  test("names only files of this repository that exist", () => {
+    const missing = [...codeOf(read(document)), ...linksOf(read(document))].filter(
+      (name) => isFileOfOurs(name) && !exists(name),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
+function linksOf(text: string): string[] {
+  return [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map((match) => match[1]!);
+}
+
+const rooms = readdirSync(repository, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+  .map(({ name }) => name);
+
+/** Whatever lies in one of our folders, and every source file wherever it is said to lie. */
+function isFileOfOurs(name: string): boolean {
+  if (!/^[\w.*/-]+$/.test(name)) return false;
+  const liesInARoom = name.includes("/") && rooms.includes(name.split("/")[0]!);
+  return liesInARoom || /\.(ts|mts|mjs|sh|sql)$/.test(name) || /^[\w.-]+\.md$/.test(name);
+}
+
+/** A name may have one `*` in its last part. */
+function exists(name: string): boolean {
+  const whole = path.join(repository, name);
+  if (!name.includes("*")) return existsSync(whole);
+  const [before, after] = path.basename(name).split("*") as [string, string];
+  const folder = path.dirname(whole);
+  return (
+    existsSync(folder) &&
+    readdirSync(folder).some((file) => file.startsWith(before) && file.endsWith(after))
+  );
+}
