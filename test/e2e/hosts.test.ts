@@ -2,6 +2,7 @@ import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { freePort } from "../../rehearsal/postgres";
+import { expectDeclaredToRun } from "../support/declared";
 import { standIns, startedDocker, testName } from "../support/docker";
 import {
   imageReference,
@@ -60,8 +61,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     await taken.close();
     await first.up();
     expect(await ping(taken.port)).toBe("pong");
-    expect((await first.preview()).steps).toEqual([]);
-    expect((await first.preview({ refresh: true })).steps).toEqual([]);
+    await expectDeclaredToRun(first, { docker });
   });
 
   it("a host added leaves the first one's container alone", async () => {
@@ -73,7 +73,20 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     expect(steps.every((step) => step.startsWith("create cellar"))).toBe(true);
     expect(await ping(port)).toBe("pong");
     expect((await docker.getContainer(names[0]!).inspect()).Id).toBe(id);
-    expect((await first.preview({ refresh: true })).steps).toEqual([]);
+    await expectDeclaredToRun(first, { docker });
+  });
+
+  it("a host removed takes its container and volume along and leaves the other one alone", async () => {
+    const id = (await docker.getContainer(names[0]!).inspect()).Id;
+    await first.configure(config([attic]));
+    const { steps } = await first.up();
+    expect(steps.every((step) => step.startsWith("delete cellar"))).toBe(true);
+    await expect(docker.getContainer(names[1]!).inspect()).rejects.toThrow(/no such container/i);
+    await expect(docker.getVolume(`${names[1]}-cache`).inspect()).rejects.toThrow(
+      /no such volume/i,
+    );
+    expect((await docker.getContainer(names[0]!).inspect()).Id).toBe(id);
+    await expectDeclaredToRun(first, { docker });
   });
 
   it("a second stack builds the same image beside the first", async () => {
@@ -84,15 +97,15 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
       [names[0]!, names[2]!].map(async (name) => (await docker.getContainer(name).inspect()).Image),
     );
     expect(images[0]).toBe(images[1]);
-    expect((await second.preview({ refresh: true })).steps).toEqual([]);
+    await expectDeclaredToRun(second, { docker });
   });
 
   it("destroying the first stack leaves the second one running and unchanged", async () => {
     await first.destroy();
     expect(await isRunning(names[2]!)).toBe(true);
-    expect((await second.preview({ refresh: true })).steps).toEqual([]);
+    await expectDeclaredToRun(second, { docker });
     await expect(docker.getContainer(names[0]!).inspect()).rejects.toThrow(/no such container/i);
-    await expect(docker.getVolume(`${names[1]}-cache`).inspect()).rejects.toThrow(
+    await expect(docker.getVolume(`${names[0]}-cache`).inspect()).rejects.toThrow(
       /no such volume/i,
     );
   });

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
 import { freePort, type PostgresServer } from "../../rehearsal/postgres";
+import { expectDeclaredToRun } from "../support/declared";
 import { standIns, startedDocker, testName } from "../support/docker";
 import {
   imageReference,
@@ -86,10 +87,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     const { stdout } = await execute("docker", ["exec", containerName, ...command]);
     return stdout;
   };
-  const nothingToDo = async () => {
-    expect((await stack.preview()).steps).toEqual([]);
-    expect((await stack.preview({ refresh: true })).steps).toEqual([]);
-  };
+  const nothingToDo = () => expectDeclaredToRun(stack, { docker, database });
   const settings = async () =>
     JSON.parse((await database.configurationText()) ?? "{}") as {
       machineLearning?: { clip?: { modelName?: string } };
@@ -129,6 +127,25 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     for (const secret of [database.password, "rehearsal-oauth-secret", "rehearsal-smtp-secret"]) {
       expect(state).not.toContain(secret);
     }
+  });
+
+  it("Immich upgraded gives another image and container, taken back the former ones", async () => {
+    const former = await container();
+    const formerReference = await imageReference(stack);
+    await stack.configure({
+      ...config,
+      immich: { ...(config["immich"] as object), version: "v2.8.0" },
+    });
+    await stack.up();
+    expect((await container()).Image).not.toBe(former.Image);
+    expect(await imageReference(stack)).toMatch(/^immich-ml-legacy:v2\.8\.0-/);
+    await expect(docker.getImage(formerReference).inspect()).rejects.toThrow(/no such image/i);
+    await nothingToDo();
+    await stack.configure(config);
+    await stack.up();
+    expect(await imageReference(stack)).toBe(formerReference);
+    expect((await container()).Config.Env).toEqual(former.Config.Env);
+    await nothingToDo();
   });
 
   it("another environment replaces the container and builds nothing", async () => {

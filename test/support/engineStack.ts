@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -24,14 +26,28 @@ export interface EngineRun {
 /** A stack of index.ts on the real engine, with its state in a temporary folder. */
 export interface EngineStack {
   readonly name: string;
+  /** The stack file, which the command line must be given. */
+  readonly configFile: string;
   configure(config: Readonly<Record<string, unknown>>): Promise<void>;
   preview(options?: { refresh?: boolean }): Promise<EngineRun>;
   up(options?: { refresh?: boolean }): Promise<EngineRun>;
   destroy(): Promise<EngineRun>;
+  /**
+   * Starts the engine's own command line with these words, as a person does in a terminal, in a
+   * process group of its own: `process.kill(-child.pid, "SIGINT")` is their Ctrl-C.
+   */
+  command(...words: string[]): EngineCommand;
   /** The state as it is stored, secrets encrypted. */
   readState(): Promise<string>;
   /** Destroys what is left and removes the folder. */
   dispose(): Promise<void>;
+}
+
+/** The engine's command line while it runs. */
+export interface EngineCommand {
+  readonly child: ChildProcess;
+  /** Its exit code (null: killed) and everything it printed, when it has ended. */
+  readonly ended: Promise<{ readonly code: number | null; readonly text: string }>;
 }
 
 /**
@@ -53,7 +69,8 @@ export async function openEngineStack(options: {
   readonly config: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }): Promise<EngineStack> {
-  const name = `test-${options.name}`;
+  // What an interrupted run left on the machine's engine carries another stack's name.
+  const name = `test-${options.name}-${randomBytes(3).toString("hex")}`;
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-stack-"));
   const environment = {
     PULUMI_BACKEND_URL: `file://${folder}`,
@@ -95,6 +112,21 @@ export async function openEngineStack(options: {
       recorded((on) => stack.preview({ ...common, ...more, ...on, diff: true })),
     up: (more = {}) => recorded((on) => stack.up({ ...common, ...more, ...on })),
     destroy: () => recorded((on) => stack.destroy({ ...common, ...on })),
+    command: (...words) => {
+      const child = spawn(
+        found.engine.command,
+        [...words, "--stack", name, "--cwd", repository, "--non-interactive", "--color", "never"],
+        { detached: true, env: { ...process.env, ...environment }, stdio: "pipe" },
+      );
+      let text = "";
+      for (const stream of [child.stdout, child.stderr])
+        stream.on("data", (more: Buffer) => (text += more.toString()));
+      const ended = new Promise<{ code: number | null; text: string }>((resolve) =>
+        child.once("close", (code) => resolve({ code, text })),
+      );
+      return { child, ended };
+    },
+    configFile,
     // The file itself: what the engine exports for a program is decrypted.
     readState: () =>
       readFile(path.join(folder, ".pulumi", "stacks", "immich-ml", `${name}.json`), "utf8"),

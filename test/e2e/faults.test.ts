@@ -1,0 +1,106 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+import type Docker from "dockerode";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
+import { freePort, type PostgresServer } from "../../rehearsal/postgres";
+import { expectDeclaredToRun } from "../support/declared";
+import { standIns, startedDocker, testName } from "../support/docker";
+import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
+import { startTestPostgres } from "../support/postgres";
+
+/** What befalls a run of the engine itself. Each step follows on the last. */
+describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => {
+  const containerName = testName("faults");
+  let docker: Docker;
+  let postgres: PostgresServer;
+  let database: ImmichDatabase;
+  let before: string | undefined;
+  let stack: EngineStack;
+
+  beforeAll(async () => {
+    docker = await startedDocker();
+    const images = await standIns();
+    postgres = await startTestPostgres();
+    database = await createImmichDatabase(postgres);
+    before = await database.configurationText();
+    const { host, port, name, user } = database;
+    stack = await openEngineStack({
+      name: "faults",
+      config: {
+        immich: { version: "v2.7.5", database: { host, port, name, user } },
+        build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
+        preset: "legacy-2gb",
+        hosts: [
+          {
+            name: "attic",
+            accelerator: "cpu",
+            runtime: "kepler-maxwell",
+            containerName,
+            cacheVolume: `${containerName}-cache`,
+            keepCache: false,
+            publish: { address: "127.0.0.1", port: await freePort() },
+          },
+        ],
+      },
+      secrets: { databasePassword: database.password },
+    });
+  });
+
+  afterAll(async () => {
+    await stack?.dispose();
+    await docker
+      ?.getContainer(containerName)
+      .remove({ force: true })
+      .catch(() => undefined);
+    await postgres?.remove();
+  });
+
+  const up = () =>
+    stack.command("up", "--yes", "--skip-preview", "--config-file", stack.configFile);
+  const containerIsThere = async () => {
+    for (;;) {
+      const found = await docker.listContainers({ all: true, filters: { name: [containerName] } });
+      if (found.length > 0) return;
+      await pause(20);
+    }
+  };
+
+  it("fault: Ctrl-C in the middle of up; the next up finishes it", async () => {
+    const { child, ended } = up();
+    await containerIsThere();
+    process.kill(-child.pid!, "SIGINT");
+    const { code, text } = await ended;
+    expect(code).not.toBe(0);
+    expect(text).toContain("update canceled");
+    expect(await database.configurationText()).toBe(before);
+    await stack.up();
+    await expectDeclaredToRun(stack, { docker, database });
+  });
+
+  it("fault: the engine is killed while it creates the container; its lock, the container and the pending operation are cleared by three commands", async () => {
+    await stack.destroy();
+    const { child, ended } = up();
+    await containerIsThere();
+    process.kill(-child.pid!, "SIGKILL");
+    await ended;
+    await expect(stack.up()).rejects.toThrow(/pulumi cancel/);
+    expect((await stack.command("cancel", "--yes").ended).code).toBe(0);
+    await expect(stack.up()).rejects.toThrow(new RegExp(`"/${containerName}" is already in use`));
+    await docker.getContainer(containerName).remove({ force: true });
+    const refresh = ["refresh", "--yes", "--clear-pending-creates"];
+    const cleared = await stack.command(...refresh, "--config-file", stack.configFile).ended;
+    expect(cleared).toMatchObject({ code: 0 });
+    await stack.up();
+    await expectDeclaredToRun(stack, { docker, database });
+  });
+
+  it("what was interrupted is destroyed as any other stack", async () => {
+    await stack.destroy();
+    expect(await database.configurationText()).toBe(before);
+    await expect(docker.getContainer(containerName).inspect()).rejects.toThrow(
+      /no such container/i,
+    );
+  });
+});

@@ -1,0 +1,100 @@
+import type Docker from "dockerode";
+import { expect } from "vitest";
+
+import { defaultOf, immichVersionOf, settingOf } from "../../immich/settings";
+import type { ImmichDatabase } from "../../rehearsal/immichDatabase";
+import type { EngineStack } from "./engineStack";
+
+/** What of a declared container can be compared with the one that runs. */
+interface DeclaredContainer {
+  readonly name: string;
+  readonly image: string;
+  readonly envs: readonly string[];
+  readonly restart: string;
+  readonly securityOpts: readonly string[];
+  readonly capabilities?: { readonly drops: readonly string[] };
+  readonly volumes: readonly { readonly containerPath: string; readonly volumeName: string }[];
+  readonly ports?: readonly {
+    readonly internal: number;
+    readonly external: number;
+    readonly ip: string;
+  }[];
+  readonly labels: readonly { readonly label: string; readonly value: string }[];
+}
+
+interface StoredResource {
+  readonly type: string;
+  readonly inputs?: object;
+}
+
+/**
+ * Fails unless a second preview is empty, with and without a look at the world, and what runs equals
+ * what is declared: by Docker's own words and by Immich's row, not by the engine's state of them.
+ */
+export async function expectDeclaredToRun(
+  stack: EngineStack,
+  world: { readonly docker: Docker; readonly database?: ImmichDatabase },
+): Promise<void> {
+  expect((await stack.preview()).steps).toEqual([]);
+  expect((await stack.preview({ refresh: true })).steps).toEqual([]);
+
+  const state = JSON.parse(await stack.readState()) as {
+    checkpoint: {
+      latest: { resources?: StoredResource[]; pending_operations?: unknown[] };
+    };
+  };
+  const { resources = [], pending_operations: pending = [] } = state.checkpoint.latest;
+  expect(pending).toEqual([]);
+  const inputsOf = (type: string) =>
+    resources.filter((resource) => resource.type === type).map(({ inputs }) => inputs);
+
+  const containers = inputsOf("docker:index/container:Container") as DeclaredContainer[];
+  for (const declared of containers) await expectToRun(world.docker, declared);
+  const label = `org.immich-ml.stack=${stack.name}`;
+  const found = await world.docker.listContainers({ all: true, filters: { label: [label] } });
+  expect(found.flatMap(({ Names }) => Names).sort()).toEqual(
+    containers.map(({ name }) => `/${name}`).sort(),
+  );
+
+  const [preset] = inputsOf("pulumi-nodejs:dynamic/immich-ml:SystemConfig") as {
+    settings: Record<string, unknown>;
+    immichVersion: string;
+  }[];
+  if (!preset || !world.database) return;
+  const stored = JSON.parse((await world.database.configurationText()) ?? "{}") as object;
+  const version = immichVersionOf(preset.immichVersion);
+  const inForce = Object.keys(preset.settings).map((key) => [
+    key,
+    settingOf(stored, key) ?? defaultOf(key, version),
+  ]);
+  expect(Object.fromEntries(inForce)).toEqual(preset.settings);
+}
+
+async function expectToRun(docker: Docker, declared: DeclaredContainer): Promise<void> {
+  const running = await docker.getContainer(declared.name).inspect();
+  expect(running.State.Running).toBe(true);
+  expect(running.Image).toBe(declared.image);
+  expect(running.Config.Env).toEqual(expect.arrayContaining([...declared.envs]));
+  expect(running.Config.Labels).toMatchObject(
+    Object.fromEntries(declared.labels.map(({ label, value }) => [label, value])),
+  );
+  expect(running.HostConfig.RestartPolicy?.Name).toBe(declared.restart);
+  expect(running.HostConfig.SecurityOpt).toEqual(declared.securityOpts);
+  expect(running.HostConfig.CapDrop ?? []).toEqual(declared.capabilities?.drops ?? []);
+  expect(running.HostConfig.Privileged).toBe(false);
+  expect(running.Mounts.map(({ Name, Destination }) => [Destination, Name])).toEqual(
+    declared.volumes.map(({ containerPath, volumeName }) => [containerPath, volumeName]),
+  );
+  const bindings = running.HostConfig.PortBindings as Record<
+    string,
+    { HostIp: string; HostPort: string }[]
+  > | null;
+  expect(bindings ?? {}).toEqual(
+    Object.fromEntries(
+      (declared.ports ?? []).map(({ internal, external, ip }) => [
+        `${internal}/tcp`,
+        [{ HostIp: ip, HostPort: String(external) }],
+      ]),
+    ),
+  );
+}
