@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, chown, cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -103,15 +103,26 @@ export async function startPostgres(options: PostgresOptions): Promise<StartedPo
   };
 }
 
-/** The port asked for, or any when none is; fails when it is taken. */
-export function freePort(wanted = 0): Promise<number> {
+/**
+ * The port asked for, or any when none is; fails when it is taken.
+ *
+ * Any is one below those Linux hands out by itself: one of these can become the near end of
+ * somebody's connection before it is used here.
+ */
+export async function freePort(wanted?: number): Promise<number> {
+  if (wanted !== undefined) return unused(wanted);
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = await unused(randomInt(20_000, 32_768)).catch(() => undefined);
+    if (port !== undefined) return port;
+  }
+  throw new Error("there is no free port between 20000 and 32767");
+}
+
+function unused(port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on("error", reject);
-    server.listen(wanted, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(port)));
   });
 }
 

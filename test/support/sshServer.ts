@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import path from "node:path";
 
+import { freePort } from "../../rehearsal/postgres";
 import { installDebianPackages, isInstalled, run } from "../../rehearsal/shell";
 
 /** A real sshd on loopback, whose sessions find other programs and another Docker engine. */
@@ -108,12 +108,4 @@ function listen(configuration: string): Promise<ChildProcess> {
     });
     server.once("exit", () => reject(new Error(`sshd did not start: ${log}`)));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
