@@ -9,20 +9,31 @@ export interface DistributedImageArgs {
   /** Id of the image (`sha256:…`) on the provider's engine. */
   image: pulumi.Input<string>;
 
-  /** The registry as every node calls it, with a path if any, such as `registry.lan:5000/immich`. */
-  registry: pulumi.Input<string>;
+  /**
+   * What it is called in the registry, as every node reaches that: `registry.lan:5000/immich/rack`.
+   */
+  repository: pulumi.Input<string>;
 
   /**
-   * Runs that registry on the swarm first: Docker's own, without a password, its port open on every
-   * node. `registry` must then be `127.0.0.1` and this port, which every engine takes without TLS.
+   * Runs the registry on the swarm first: Docker's own, without a password. `repository` must then
+   * begin with `127.0.0.1` and its port, which every engine takes without TLS.
    *
    * @default none is run
    */
   ownRegistry?:
     | {
+        /** Name of its service and of its volume. */
+        name: pulumi.Input<string>;
         port: pulumi.Input<number>;
         /** The registry's image, by a reference with a digest. */
         image: pulumi.Input<string>;
+        /**
+         * `ingress`: the port is open on every node; `host`: on the registry's node only, for a swarm
+         * of one node whose kernel has no IP virtual server.
+         *
+         * @default "ingress"
+         */
+        publishMode?: "ingress" | "host" | undefined;
       }
     | undefined;
 
@@ -37,18 +48,18 @@ export interface DistributedImageArgs {
  * reached by the engines. What was pushed stays in a registry that is not run here.
  *
  * @example
- * const distributed = new DistributedImage("rack-image", {
+ * const distributed = new DistributedImage("rack-distributed", {
  *   image: built.imageId,
- *   registry: "registry.lan:5000/immich",
+ *   repository: "registry.lan:5000/immich/rack",
  * }, { provider: manager });
  */
 export class DistributedImage extends pulumi.ComponentResource {
-  /** By digest, such as `registry.lan:5000/immich/rack-image@sha256:…`. */
+  /** By digest, such as `registry.lan:5000/immich/rack@sha256:…`. */
   public readonly reference: pulumi.Output<string>;
 
   /**
-   * @param name the component's name, and the image's in the registry; the resources are
-   *   `${name}-push` and, where a registry is run, `${name}-registry` with its volume.
+   * @param name the component's name; its resources are `${name}-push` and, where a registry is run,
+   *   `${name}-registry` with its volume.
    * @param args which image and where to.
    * @param opts give a `docker.Provider` of a manager of the swarm as `provider`.
    */
@@ -59,16 +70,18 @@ export class DistributedImage extends pulumi.ComponentResource {
     const push = new local.Command(
       `${name}-push`,
       {
-        create: pushingScript,
+        // The script travels in the environment, so that an error does not repeat it.
+        create: 'exec sh -c "$SCRIPT"',
         // Its layers are the built image's own, so only the name is taken away again.
         delete: 'docker image rm "$REPOSITORY:$TAG" || true',
         environment: {
+          SCRIPT: pushingScript,
           IMAGE: args.image,
-          REPOSITORY: pulumi.interpolate`${args.registry}/${name}`,
+          REPOSITORY: args.repository,
           TAG: pulumi.output(args.image).apply((id) => id.replace(/^sha256:/, "").slice(0, 12)),
           ...(args.dockerHost !== undefined && { DOCKER_HOST: args.dockerHost }),
         },
-        triggers: [args.image, args.registry, ...(registry ? [registry.id] : [])],
+        triggers: [args.image, args.repository, ...(registry ? [registry.id] : [])],
         addPreviousOutputInEnv: false,
       },
       { parent: this },
@@ -83,18 +96,23 @@ const pushingScript = readFileSync(join(__dirname, "pushImage.sh"), "utf8");
 
 function runRegistry(
   name: string,
-  { port, image }: NonNullable<DistributedImageArgs["ownRegistry"]>,
+  {
+    name: serviceName,
+    port,
+    image,
+    publishMode = "ingress",
+  }: NonNullable<DistributedImageArgs["ownRegistry"]>,
   parent: DistributedImage,
 ): docker.Service {
   const volume = new docker.Volume(
     `${name}-registry`,
-    { name: `immich-ml-${name}-registry`, driver: "local" },
+    { name: serviceName, driver: "local" },
     { parent },
   );
   return new docker.Service(
     `${name}-registry`,
     {
-      name: `immich-ml-${name}-registry`,
+      name: serviceName,
       taskSpec: {
         containerSpec: {
           image,
@@ -102,11 +120,20 @@ function runRegistry(
           stopGracePeriod: "10s",
         },
         // Where its volume is.
-        placement: { constraints: ["node.role==manager"] },
+        placement: { constraints: ["node.role==manager"], maxReplicas: 0 },
+        restartPolicy: { condition: "any", delay: "5s", maxAttempts: 0, window: "0s" },
       },
-      endpointSpec: { mode: "vip", ports: [{ targetPort: 5000, publishedPort: port }] },
+      endpointSpec: {
+        // Without a port of every node's there is no virtual address to balance.
+        mode: publishMode === "ingress" ? "vip" : "dnsrr",
+        ports: [{ targetPort: 5000, publishedPort: port, publishMode }],
+      },
     },
-    { parent },
+    {
+      parent,
+      // The engine asks the registry for them when a service is created, and then reports them.
+      ignoreChanges: ["taskSpec.placement.platforms"],
+    },
   );
 }
 

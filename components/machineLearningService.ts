@@ -148,7 +148,7 @@ export class MachineLearningService extends pulumi.ComponentResource {
         order,
         failureAction: "rollback",
         // A task that ends so soon after it was healthy still counts as a failed update.
-        monitor: "15s",
+        monitor: "10s",
       },
       rollbackConfig: { parallelism: 1, order, failureAction: "pause", monitor: "5s" },
       endpointSpec: {
@@ -164,6 +164,10 @@ export class MachineLearningService extends pulumi.ComponentResource {
       parent: this,
       // The engine asks the registry for them when a service is created, and then reports them.
       ignoreChanges: ["taskSpec.placement.platforms"],
+      // Changed in place, the name resolves to nothing any more (seen with Docker 20.10).
+      replaceOnChanges: ["endpointSpec.mode"],
+      // Two services cannot have one name.
+      deleteBeforeReplace: true,
     });
 
     this.url = pulumi.interpolate`http://${alias}:${port}`;

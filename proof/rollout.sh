@@ -32,7 +32,10 @@ count() { grep -c . || true; }
 
 # What stopped the newest task that ended by itself: its own error and the last lines of its log.
 tell_failure() {
-  failure=$(failed_tasks | head -n 1)
+  # shellcheck disable=SC2046 # ids without blanks
+  newest=$(docker inspect --type task --format '{{.Status.Timestamp}} {{.ID}}' $(failed_tasks | cut -d '|' -f 1) 2>/dev/null </dev/null |
+    sort -r | head -n 1 | cut -d ' ' -f 2)
+  failure=$(failed_tasks | grep "^${newest:-none}|" || true)
   if [ -z "$failure" ]; then
     say "$1"
     finish_without_result "$1"

@@ -220,6 +220,12 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
   if (accelerator === "cpu" && host.gpu !== undefined) {
     context.notes.push(`${host.name}: gpu is not used, since accelerator is cpu`);
   }
+  if (isOnSwarm && network === undefined && !host.publish && host.url === undefined) {
+    const made = `immich-ml-${host.name}`;
+    context.notes.push(
+      `${host.name}: Immich's server reaches the service once it has joined the network ${made}, which is made: docker network connect ${made} <its container>, or in its compose file`,
+    );
+  }
   const isEverywhere = host.publish && ["0.0.0.0", "::"].includes(host.publish.address);
   if (network === undefined && isEverywhere && host.url === undefined) {
     const expected = `is missing: an address Immich reaches the host by, since ${host.publish!.address} is none`;
