@@ -103,7 +103,7 @@ async function statusesOf(host: DeployedHost): Promise<HostStatus[]> {
     return [{ host: host.host, accelerator, health: "unknown", problem }];
   }
   return Promise.all(
-    parseTasks(tasks.stdout, containers.stdout).map((task): Promise<HostStatus> | HostStatus => {
+    parseTasks(tasks.stdout, containers.stdout).map(async (task): Promise<HostStatus> => {
       const name = `${host.host}.${task.slot}`;
       if (task.container !== undefined) return statusOf(host, name, task.container);
       const where = task.node ? `runs on node ${task.node}, which was not asked` : "runs nowhere";
