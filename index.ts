@@ -1,4 +1,4 @@
-import { MachineLearning, ModelCache, ModelPreset } from "./components";
+import { ModelCache, ModelPreset } from "./components";
 import { detectCards, preflight } from "./preflight";
 import { loadSettings } from "./settings";
 import {
@@ -7,7 +7,9 @@ import {
   databaseProvider,
   dockerProviders,
   hostOptions,
+  machineLearning,
   machineLearningImage,
+  namesOf,
   preplacedModels,
   reindexing,
   runtimeOf,
@@ -38,10 +40,9 @@ export = async function immichMachineLearning() {
       },
       opts,
     );
-    const service = new MachineLearning(
-      host.name,
+    const service = machineLearning(
+      host,
       {
-        ...host,
         image,
         cacheVolume: cache.volumeName,
         optionalMounts: world.optionalMounts[host.name],
@@ -85,8 +86,7 @@ export = async function immichMachineLearning() {
       host: host.name,
       url: host.url,
       image,
-      containerId: service.containerId,
-      containerName: service.containerName,
+      ...namesOf(service),
       dockerHost: host.dockerHost,
       accelerator: host.accelerator,
       runtime: runtimeOf(host),

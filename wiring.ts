@@ -5,7 +5,15 @@ import * as docker from "@pulumi/docker";
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
-import { LegacyImage, type ModelCacheArgs, type ModelPresetArgs } from "./components";
+import {
+  DistributedImage,
+  LegacyImage,
+  MachineLearning,
+  type MachineLearningArgs,
+  MachineLearningService,
+  type ModelCacheArgs,
+  type ModelPresetArgs,
+} from "./components";
 import type { HostSettings, Settings } from "./settings";
 
 /*
@@ -50,20 +58,56 @@ export function hostOptions(
 const keptAsItIs: pulumi.ResourceTransform = ({ custom, props, opts }) =>
   custom ? { props, opts: { ...opts, ignoreChanges: ["*"] } } : undefined;
 
-/** The image a host's container runs, by id: a legacy image built there, or any other pulled. */
+/**
+ * The image a host runs: a legacy image built there, or any other pulled. By its id for a container; for
+ * a swarm, whose other nodes know no such id, by the digest that a registry knows it by.
+ */
 export function machineLearningImage(
   host: HostSettings,
   settings: Settings,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
+  const { imageId, digest } = imageOnEngine(host, settings, opts);
+  const { swarm, containerName: service } = host;
+  if (!swarm) return imageId;
+  if (!swarm.registry) return digest;
+  const distributed = new DistributedImage(
+    `${host.name}-distributed`,
+    {
+      image: imageId,
+      repository: `${swarm.registry}/${service}`,
+      ownRegistry: swarm.ownRegistry && {
+        name: `${service}-registry`,
+        ...swarm.ownRegistry,
+        publishMode: swarm.endpointMode === "vip" ? "ingress" : "host",
+      },
+      dockerHost: host.dockerHost,
+    },
+    opts,
+  );
+  return distributed.reference;
+}
+
+interface EngineImage {
+  readonly imageId: pulumi.Output<string>;
+  /** The reference by digest it was pulled by; empty where it never was. */
+  readonly digest: pulumi.Output<string>;
+}
+
+function imageOnEngine(
+  host: HostSettings,
+  settings: Settings,
+  opts: pulumi.CustomResourceOptions,
+): EngineImage {
   const name = `${host.name}-image`;
   const source = host.image!;
   if (source.kind !== "legacy") {
-    return new docker.RemoteImage(name, { name: source.reference, keepLocally: true }, opts)
-      .imageId;
+    const args = { name: source.reference, keepLocally: true };
+    const { imageId, repoDigest } = new docker.RemoteImage(name, args, opts);
+    return { imageId, digest: repoDigest.apply((digest) => pulled(host, digest)) };
   }
   const { caCertificate, ...build } = settings.build;
-  return new LegacyImage(
+  const { imageId } = new LegacyImage(
     name,
     {
       ...build,
@@ -72,7 +116,53 @@ export function machineLearningImage(
       immichVersion: settings.immich.version,
     },
     opts,
-  ).imageId;
+  );
+  return { imageId, digest: pulumi.output("") };
+}
+
+function pulled(host: HostSettings, digest: string | undefined): string {
+  if (digest?.includes("@sha256:") || !host.swarm || host.swarm.registry) return digest ?? "";
+  throw new pulumi.RunError(
+    `${host.name}: the image was never pulled from a registry, so the swarm's other nodes cannot have it; give swarm.registry, and it is pushed there`,
+  );
+}
+
+/** What runs on a host: a container, or a service of the swarm that is managed there. */
+export function machineLearning(
+  host: HostSettings,
+  args: Pick<
+    MachineLearningArgs,
+    "image" | "cacheVolume" | "optionalMounts" | "immichVersion" | "labels"
+  >,
+  opts: pulumi.ComponentResourceOptions & { provider: docker.Provider },
+): MachineLearning | MachineLearningService {
+  const { name, swarm, containerName, publish, restart, network, ...server } = host;
+  if (!swarm) return new MachineLearning(name, { ...host, ...args }, opts);
+  return new MachineLearningService(
+    name,
+    {
+      ...server,
+      ...swarm,
+      ...args,
+      serviceName: containerName,
+      restart: restart === "unless-stopped" ? "always" : restart,
+      publishedPort: publish?.port,
+      // What the engine of a host that is off was asked last is kept all the same.
+      networkId: network && (opts.transforms ? network : networkId(network, opts)),
+    },
+    opts,
+  );
+}
+
+function networkId(name: string, { provider }: { readonly provider: docker.Provider }) {
+  return docker.getNetworkOutput({ name }, { provider }).id;
+}
+
+/** How what runs on a host is called there. */
+export function namesOf(service: MachineLearning | MachineLearningService) {
+  return service instanceof MachineLearning
+    ? { containerId: service.containerId, containerName: service.containerName }
+    : { serviceName: service.serviceName };
 }
 
 /** What a host computes with: a GPU generation's image, Immich's own, or one of the stack file. */

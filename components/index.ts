@@ -1,4 +1,7 @@
+export * from "./distributedImage";
 export * from "./legacyImage";
 export * from "./machineLearning";
+export * from "./machineLearningService";
 export * from "./modelCache";
 export * from "./modelPreset";
+export type { Hardening, ResourceLimits, ServerArgs } from "./server";

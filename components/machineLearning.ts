@@ -1,23 +1,20 @@
-import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalogue/accelerators";
+import { servicePort } from "../catalogue/environment";
+import { parseProof, type Proof, waitingScript } from "../proof/proof";
 import {
-  type EnvironmentValue,
-  isSecretVariable,
-  renderEnvironment,
-  servicePort,
-} from "../catalogue/environment";
-import { parseImmichVersion } from "../catalogue/immichVersion";
-import {
-  inferenceProgram,
-  parseProof,
-  type Proof,
-  proofCommand,
-  type ProofMode,
-  waitingScript,
-} from "../proof/proof";
+  acceleratorMounts,
+  checkedEnvironment,
+  healthcheck,
+  labelList,
+  limitedLog,
+  proofOf,
+  type ServerArgs,
+  serverEnvironment,
+  startMinutes,
+} from "./server";
 
 /** Which NVIDIA GPUs the container is given. Exactly one of the fields. */
 export interface GpuSelection {
@@ -37,37 +34,12 @@ export interface PublishedPort {
   port?: pulumi.Input<number> | undefined;
 }
 
-export interface ResourceLimits {
-  /** Main memory in MiB. @default no limit */
-  memory?: pulumi.Input<number> | undefined;
-  /** Processor cores, such as `1.5`. @default no limit */
-  cpus?: pulumi.Input<number> | undefined;
-}
-
-/** What is withheld from the container; each is given back by its name. */
-export interface Hardening {
-  /** Forbids gaining privileges by set-user-id programs. @default true */
-  noNewPrivileges?: boolean | undefined;
-  /** Drops all of root's capabilities. @default true */
-  dropCapabilities?: boolean | undefined;
-  /** Makes the image's file system unwritable; `/tmp` is kept in memory. @default false */
-  readOnlyRoot?: boolean | undefined;
-  /** Limits the log to three files of 10 MB. @default true */
-  limitLog?: boolean | undefined;
-}
-
-export interface MachineLearningArgs {
+export interface MachineLearningArgs extends ServerArgs {
   /**
    * The image: its id, or a reference with a digest. A tag alone would be compared with the id the
    * engine reports and replace the container on every `up`.
    */
   image: pulumi.Input<string>;
-
-  /** Immich's version, such as `v2.7.5`. It decides which environment settings there are. */
-  immichVersion: string;
-
-  /** What the models are computed on. @default "cpu" */
-  accelerator?: AcceleratorName | undefined;
 
   /** The NVIDIA GPUs, for the accelerator `cuda` only. @default one, whichever it is */
   gpus?: GpuSelection | undefined;
@@ -75,26 +47,8 @@ export interface MachineLearningArgs {
   /** Name of the container on its engine. @default "immich_machine_learning" */
   containerName?: pulumi.Input<string> | undefined;
 
-  /** Name of the volume mounted at `/cache`. */
-  cacheVolume: pulumi.Input<string>;
-
-  /**
-   * Settings of the ML server, by the names of `catalogue/environment.ts` (`modelTtl`) or the
-   * variables' own names. All are checked against the Immich version.
-   */
-  environment?: Record<string, EnvironmentValue> | undefined;
-
-  /**
-   * Variables as read from `.env` files, under their own names; `environment` overrides them. All
-   * but the known harmless ones are kept secret.
-   */
-  environmentFile?: Record<string, pulumi.Input<string>> | undefined;
-
   /** An existing network to join, such as `immich_default`. @default the engine's own */
   network?: pulumi.Input<string> | undefined;
-
-  /** The name the container answers to in `network`. @default "immich-machine-learning" */
-  networkAlias?: pulumi.Input<string> | undefined;
 
   /** @default no port is published */
   publish?: PublishedPort | undefined;
@@ -111,22 +65,6 @@ export interface MachineLearningArgs {
 
   /** When the engine starts the container again. @default "always" */
   restart?: pulumi.Input<"no" | "on-failure" | "always" | "unless-stopped"> | undefined;
-
-  limits?: ResourceLimits | undefined;
-
-  hardening?: Hardening | undefined;
-
-  /** Labels of the container, by name. */
-  labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
-
-  /** Whether a failed proof of the accelerator fails the deployment. @default "enforce" */
-  proof?: ProofMode | undefined;
-
-  /** Seconds the container has to become healthy. @default 600 */
-  healthTimeout?: pulumi.Input<number> | undefined;
-
-  /** The engine's address for the docker client that runs the proof. @default the client's own */
-  dockerHost?: pulumi.Input<string> | undefined;
 }
 
 /**
@@ -167,7 +105,7 @@ export class MachineLearning extends pulumi.ComponentResource {
     super("immich-ml:index:MachineLearning", name, {}, opts);
 
     const accelerator = accelerators[args.accelerator ?? "cpu"];
-    const environment = checkedEnvironment(name, args);
+    const environment = checkedArguments(name, args);
     const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
     const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
     const securityOptions = [
@@ -186,20 +124,10 @@ export class MachineLearning extends pulumi.ComponentResource {
       {
         name: args.containerName ?? "immich_machine_learning",
         image: args.image,
-        envs: environmentList(args.environmentFile, {
-          ...accelerator.environment,
-          ...environment,
-        }),
+        envs: serverEnvironment(args, environment).map(asLine),
         volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
         ...withoutEmptyLists({
-          mounts: accelerator.mounts
-            .filter((mount) => !mount.optional || args.optionalMounts?.includes(mount.hostPath))
-            .map((mount) => ({
-              type: "bind",
-              source: mount.hostPath,
-              target: mount.containerPath,
-              readOnly: mount.readOnly,
-            })),
+          mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
           devices: accelerator.devices.map((path) => ({
             hostPath: path,
             containerPath: path,
@@ -213,8 +141,8 @@ export class MachineLearning extends pulumi.ComponentResource {
         ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
         ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
         ...(limitLog && {
-          logDriver: "json-file",
-          logOpts: { "max-size": "10m", "max-file": "3" },
+          logDriver: limitedLog.driver,
+          logOpts: limitedLog.options,
         }),
         ...(args.limits?.memory !== undefined && {
           memory: args.limits.memory,
@@ -233,14 +161,7 @@ export class MachineLearning extends pulumi.ComponentResource {
           ],
         }),
         restart: args.restart ?? "always",
-        healthcheck: {
-          // The image's own check; only its intervals are ours.
-          tests: ["CMD", "python3", "healthcheck.py"],
-          interval: "10s",
-          timeout: "10s",
-          retries: 3,
-          startPeriod: startPeriod(environment),
-        },
+        healthcheck: { ...healthcheck, startPeriod: `${startMinutes(environment)}m0s` },
         labels: labelList(args.labels),
       },
       {
@@ -252,7 +173,16 @@ export class MachineLearning extends pulumi.ComponentResource {
       },
     );
 
-    const proof = proofOf(name, args, accelerator.executionProviders, container, this);
+    const proof =
+      args.proof === "off"
+        ? undefined
+        : proofOf(
+            name,
+            args,
+            { IMMICH_ML_PROOF: waitingScript(), IMMICH_ML_CONTAINER: container.id },
+            [container.id],
+            this,
+          );
 
     this.containerId = container.id;
     this.containerName = container.name;
@@ -271,17 +201,9 @@ export class MachineLearning extends pulumi.ComponentResource {
   }
 }
 
-function checkedEnvironment(name: string, args: MachineLearningArgs): Record<string, string> {
-  const problems: string[] = [];
-  const version = parseImmichVersion(args.immichVersion);
+function checkedArguments(name: string, args: MachineLearningArgs): Record<string, string> {
+  const { variables, problems } = checkedEnvironment(args);
   const acceleratorName = args.accelerator ?? "cpu";
-  if (!version) {
-    problems.push(`[immichVersion] ${args.immichVersion} is not a version such as v2.7.5`);
-  }
-  const rendered = version && renderEnvironment(args.environment ?? {}, version, acceleratorName);
-  for (const problem of rendered?.problems ?? []) {
-    problems.push(`[environment] ${problem.name}: ${problem.message}`);
-  }
   if (args.gpus && acceleratorName !== "cuda") {
     problems.push(`[gpus] are NVIDIA's, but the accelerator is ${acceleratorName}`);
   }
@@ -294,7 +216,12 @@ function checkedEnvironment(name: string, args: MachineLearningArgs): Record<str
     );
   }
   if (problems.length > 0) throw new Error(`${name}: ${problems.join("; ")}`);
-  return rendered?.variables ?? {};
+  return variables;
+}
+
+/** The engine keeps a list secret as a whole: one secret variable hides the others' changes too. */
+function asLine([variable, value]: [string, pulumi.Input<string>]): pulumi.Output<string> {
+  return pulumi.interpolate`${variable}=${value}`;
 }
 
 /** An empty list in place of an absent one is a difference to the engine, and a phantom update. */
@@ -309,28 +236,6 @@ function coresAsReported(cores: number): string {
   return Number.isInteger(cores) ? cores.toFixed(1) : String(cores);
 }
 
-/** The engine keeps a list secret as a whole: one secret variable hides the others' changes too. */
-function environmentList(
-  file: MachineLearningArgs["environmentFile"],
-  environment: Record<string, string>,
-): pulumi.Input<string>[] {
-  return Object.entries({ ...file, ...environment })
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([variable, value]) => {
-      const line = pulumi.interpolate`${variable}=${value}`;
-      return isSecretVariable(variable) ? pulumi.secret(line) : line;
-    });
-}
-
-/**
- * Failed checks do not count during it. The server answers only after it has loaded, and where they
- * are missing downloaded, the models it is told to preload.
- */
-function startPeriod(environment: Record<string, string>): string {
-  const preloads = Object.keys(environment).some((variable) => variable.includes("_PRELOAD_"));
-  return preloads ? "30m0s" : "2m0s";
-}
-
 function deviceRequests(
   standard: (typeof accelerators)[AcceleratorName]["gpuRequest"],
   gpus: GpuSelection | undefined,
@@ -340,14 +245,6 @@ function deviceRequests(
   const capabilities = [...standard.capabilities];
   if (gpus?.ids) return [{ driver: standard.driver, deviceIds: gpus.ids, capabilities }];
   return [{ driver: standard.driver, count: gpus?.count ?? standard.count, capabilities }];
-}
-
-function labelList(labels: MachineLearningArgs["labels"]) {
-  return pulumi.output(labels ?? {}).apply((byName) =>
-    Object.entries(byName)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([label, value]) => ({ label, value })),
-  );
 }
 
 function addressOf(
@@ -362,36 +259,4 @@ function addressOf(
     .apply(([address, published]) =>
       address.includes(":") ? `http://[${address}]:${published}` : `http://${address}:${published}`,
     );
-}
-
-function proofOf(
-  name: string,
-  args: MachineLearningArgs,
-  expected: readonly string[],
-  container: docker.Container,
-  parent: pulumi.Resource,
-): local.Command | undefined {
-  const mode = args.proof ?? "enforce";
-  if (mode === "off") return undefined;
-  return new local.Command(
-    `${name}-proof`,
-    {
-      create: proofCommand,
-      stdin: inferenceProgram(),
-      environment: {
-        IMMICH_ML_PROOF: waitingScript(),
-        IMMICH_ML_HOST: name,
-        IMMICH_ML_CONTAINER: container.id,
-        IMMICH_ML_EXPECTED: expected.join(","),
-        IMMICH_ML_MODE: mode,
-        IMMICH_ML_TIMEOUT: pulumi.output(args.healthTimeout ?? 600).apply(String),
-        ...(args.dockerHost !== undefined && { DOCKER_HOST: args.dockerHost }),
-      },
-      triggers: [container.id],
-      // Progress is shown; the result on standard output is shown by the stack's outputs.
-      logging: local.Logging.Stderr,
-      addPreviousOutputInEnv: false,
-    },
-    { parent },
-  );
 }

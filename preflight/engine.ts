@@ -16,6 +16,27 @@ export interface EngineFacts {
   readonly root: string;
   /** For people, such as `Docker Desktop`. */
   readonly operatingSystem: string;
+  /** The runtime of containers that ask for none. */
+  readonly defaultRuntime: string;
+  /** Its part in a Docker Swarm: none, a worker's, or a manager's, who alone is asked for services. */
+  readonly swarm: "none" | "worker" | "manager";
+}
+
+/** A node of a swarm. */
+export interface NodeFacts {
+  readonly hostname: string;
+  /** Whether it is up and takes tasks. */
+  readonly takesTasks: boolean;
+  readonly isManager: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  /** How much it offers of each kind of generic resource. */
+  readonly genericResources: Readonly<Record<string, number>>;
+}
+
+export interface NetworkFacts {
+  readonly driver: string;
+  /** Whether containers outside the swarm can join it. */
+  readonly attachable: boolean;
 }
 
 /** What is known of a container on an engine. */
@@ -55,6 +76,35 @@ export class Engine {
     return result.code === 0 ? parseContainer(result.stdout) : undefined;
   }
 
+  /** The nodes of the swarm this engine manages. */
+  async nodes(): Promise<readonly NodeFacts[]> {
+    const ids = lines((await this.docker("node", "ls", "--quiet")).stdout);
+    if (ids.length === 0) return [];
+    const result = await this.docker("node", "inspect", ...ids);
+    return result.code === 0 ? parseNodes(result.stdout) : [];
+  }
+
+  /** A service's labels; nothing when there is no such service. */
+  async serviceLabels(name: string): Promise<Readonly<Record<string, string>> | undefined> {
+    const result = await this.docker("service", "inspect", name);
+    if (result.code !== 0) return undefined;
+    const [service] = (parseJson(result.stdout) ?? []) as readonly {
+      readonly Spec?: { readonly Labels?: Record<string, string> | null };
+    }[];
+    return service && (service.Spec?.Labels ?? {});
+  }
+
+  /** Nothing when there is no such network. */
+  async network(name: string): Promise<NetworkFacts | undefined> {
+    const result = await this.docker("network", "inspect", name);
+    if (result.code !== 0) return undefined;
+    const [network] = (parseJson(result.stdout) ?? []) as readonly {
+      readonly Driver: string;
+      readonly Attachable?: boolean;
+    }[];
+    return network && { driver: network.Driver, attachable: network.Attachable === true };
+  }
+
   async networks(): Promise<readonly string[]> {
     const result = await this.docker("network", "ls", "--format", "{{.Name}}");
     return lines(result.stdout);
@@ -77,6 +127,13 @@ export function parseEngineInfo(text: string): EngineFacts | undefined {
     cdiDevices: (info.DiscoveredDevices ?? []).map((device) => device.ID),
     root: info.DockerRootDir ?? "/var/lib/docker",
     operatingSystem: info.OperatingSystem ?? "",
+    defaultRuntime: info.DefaultRuntime ?? "runc",
+    swarm:
+      info.Swarm?.LocalNodeState !== "active"
+        ? "none"
+        : info.Swarm.ControlAvailable
+          ? "manager"
+          : "worker",
   };
 }
 
@@ -89,6 +146,8 @@ interface DockerInfo {
   readonly DiscoveredDevices?: readonly { readonly ID: string }[] | null;
   readonly DockerRootDir?: string;
   readonly OperatingSystem?: string;
+  readonly DefaultRuntime?: string;
+  readonly Swarm?: { readonly LocalNodeState?: string; readonly ControlAvailable?: boolean };
   readonly ServerErrors?: readonly string[];
 }
 
@@ -128,6 +187,47 @@ interface Inspected {
       string,
       readonly { readonly HostIp: string; readonly HostPort: string }[] | null
     > | null;
+  };
+}
+
+/** Reads `docker node inspect ID…`. */
+export function parseNodes(text: string): NodeFacts[] {
+  const nodes = (parseJson(text) ?? []) as readonly InspectedNode[];
+  return nodes.map(({ Spec, Status, Description }) => {
+    const genericResources: Record<string, number> = {};
+    for (const resource of Description.Resources?.GenericResources ?? []) {
+      const { DiscreteResourceSpec: discrete, NamedResourceSpec: named } = resource;
+      // A named one, such as a card's UUID, counts for one of its kind.
+      const kind = discrete?.Kind ?? named?.Kind ?? "";
+      genericResources[kind] = (genericResources[kind] ?? 0) + (discrete?.Value ?? 1);
+    }
+    return {
+      hostname: Description.Hostname,
+      takesTasks: Status.State === "ready" && Spec.Availability === "active",
+      isManager: Spec.Role === "manager",
+      labels: Spec.Labels ?? {},
+      genericResources,
+    };
+  });
+}
+
+interface InspectedNode {
+  readonly Spec: {
+    readonly Role: string;
+    readonly Availability: string;
+    readonly Labels?: Record<string, string> | null;
+  };
+  readonly Status: { readonly State: string };
+  readonly Description: {
+    readonly Hostname: string;
+    readonly Resources?: {
+      readonly GenericResources?:
+        | readonly {
+            readonly DiscreteResourceSpec?: { readonly Kind: string; readonly Value: number };
+            readonly NamedResourceSpec?: { readonly Kind: string };
+          }[]
+        | null;
+    };
   };
 }
 

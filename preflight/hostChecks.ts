@@ -288,10 +288,10 @@ export function checkNetwork(host: HostSettings, networks: readonly string[]): F
   ];
 }
 
-function mistake(message: string): Finding {
+export function mistake(message: string): Finding {
   return { severity: "mistake", message };
 }
 
-function warning(message: string): Finding {
+export function warning(message: string): Finding {
   return { severity: "warning", message };
 }

@@ -15,7 +15,7 @@ import {
 } from "../immich/databaseProbe";
 import type { Card, Cards, HostSettings, Settings } from "../settings";
 import { run, type Run } from "./command";
-import { type ContainerFacts, Engine } from "./engine";
+import { type ContainerFacts, Engine, type EngineFacts } from "./engine";
 import { type HostFacts, surveyHost } from "./host";
 import {
   checkContainerName,
@@ -24,6 +24,7 @@ import {
   chosenCards,
   type Finding,
 } from "./hostChecks";
+import { checkSwarm } from "./swarmChecks";
 
 /** What was learnt of the world outside, for those who need it. */
 export interface World {
@@ -150,6 +151,10 @@ async function inspectHost(
     const findings = named([{ severity: isOff ? "off" : "mistake", message }]);
     return { name: host.name, findings, optionalMounts: [], isOff };
   }
+  if (host.swarm) {
+    const findings = named(await inspectSwarm(host, answer.facts, engine, settings, runner));
+    return { name: host.name, findings, optionalMounts: [], isOff: false };
+  }
   const [machine, container, networks] = await Promise.all([
     surveyHost(host.dockerHost, answer.facts.root, runner),
     engine.container(host.containerName),
@@ -165,6 +170,32 @@ async function inspectHost(
     optionalMounts: presentOptionalMounts(host, machine),
     isOff: false,
   };
+}
+
+async function inspectSwarm(
+  host: HostSettings,
+  facts: EngineFacts,
+  engine: Engine,
+  settings: Settings,
+  runner: Run,
+): Promise<Finding[]> {
+  if (facts.swarm !== "manager") return checkSwarm(host, facts, { nodes: [] }, settings);
+  const network = host.network ?? host.containerName;
+  const [nodes, networkFacts, serviceLabels] = await Promise.all([
+    engine.nodes(),
+    engine.network(network),
+    engine.serviceLabels(host.containerName),
+  ]);
+  const findings = checkSwarm(
+    host,
+    facts,
+    { nodes, network: networkFacts, serviceLabels },
+    settings,
+  );
+  // Of a swarm of several nodes only the machine behind the endpoint could be looked at.
+  if (nodes.length > 1) return findings;
+  const machine = await surveyHost(host.dockerHost, facts.root, runner);
+  return [...findings, ...checkHost(host, facts, machine)];
 }
 
 function presentOptionalMounts(host: HostSettings, machine: HostFacts | undefined): string[] {

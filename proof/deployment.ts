@@ -2,11 +2,14 @@ import { execFile } from "node:child_process";
 
 import { type AcceleratorName, isAcceleratorName } from "../catalogue/accelerators";
 
-/** A container that a stack says it runs, as far as the stack's outputs tell. */
+/** A container or a service that a stack says it runs, as far as the stack's outputs tell. */
 export interface DeployedHost {
   readonly host: string;
   readonly url: string;
-  readonly containerName: string;
+  /** Nothing for a service of a swarm. */
+  readonly containerName?: string;
+  /** Nothing for a container of its own. */
+  readonly serviceName?: string;
   readonly dockerHost: string;
   readonly accelerator: AcceleratorName;
   readonly runtime: string;

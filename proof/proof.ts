@@ -62,6 +62,11 @@ export function waitingScript(): string {
   return readFileSync(join(__dirname, "prove.sh"), "utf8");
 }
 
+/** The shell script that proves a swarm's service, for the environment variable `IMMICH_ML_PROOF`. */
+export function rolloutScript(): string {
+  return readFileSync(join(__dirname, "rollout.sh"), "utf8");
+}
+
 /** The Python program, for standard input. */
 export function inferenceProgram(): string {
   return readFileSync(join(__dirname, "inference.py"), "utf8");
@@ -73,7 +78,22 @@ export function inferenceProgram(): string {
  * @throws when it is not a result.
  */
 export function parseProof(output: string): Proof {
-  const line = output.trimEnd().split("\n").at(-1) ?? "";
+  return parseLine(output.trimEnd().split("\n").at(-1) ?? "");
+}
+
+/**
+ * Reads what the proof of a service printed: a result for each task that was reached.
+ *
+ * @throws when a line is not a result.
+ */
+export function parseProofs(output: string): Proof[] {
+  return output
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map(parseLine);
+}
+
+function parseLine(line: string): Proof {
   let parsed: unknown;
   try {
     parsed = JSON.parse(line);

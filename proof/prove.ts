@@ -2,7 +2,15 @@ import { parseArgs } from "node:util";
 
 import { accelerators } from "../catalogue/accelerators";
 import { type DeployedHost, namedContainer, readDeployment, run } from "./deployment";
-import { inferenceProgram, parseProof, type Proof, proofCommand, waitingScript } from "./proof";
+import {
+  inferenceProgram,
+  parseProof,
+  parseProofs,
+  type Proof,
+  proofCommand,
+  rolloutScript,
+  waitingScript,
+} from "./proof";
 import { asTable } from "./table";
 
 const usage = `Proves that the accelerator of every container of a stack computes.
@@ -50,9 +58,7 @@ async function main(): Promise<number> {
   }
   const chosen = all.filter(({ host }) => positionals.length === 0 || positionals.includes(host));
 
-  const proven = await Promise.all(
-    chosen.map(async (host) => ({ host, proof: await proveHost(host) })),
-  );
+  const proven = (await Promise.all(chosen.map(proveHost))).flat();
   console.log(
     values.json
       ? JSON.stringify(
@@ -65,12 +71,20 @@ async function main(): Promise<number> {
   return proven.every(({ proof }) => proof.ok) ? 0 : 1;
 }
 
-async function proveHost(host: DeployedHost): Promise<Proof> {
+/** A container's result, or one for each of a service's tasks on the engine reached. */
+async function proveHost(host: DeployedHost): Promise<Proven[]> {
+  const subject: Record<string, string> = host.serviceName
+    ? {
+        IMMICH_ML_PROOF: rolloutScript(),
+        IMMICH_ML_CONTAINER_PROOF: waitingScript(),
+        IMMICH_ML_SERVICE: host.serviceName,
+        IMMICH_ML_ADDRESS: "",
+      }
+    : { IMMICH_ML_PROOF: waitingScript(), IMMICH_ML_CONTAINER: host.containerName ?? "" };
   const ended = await run("sh", ["-c", proofCommand], {
     environment: {
-      IMMICH_ML_PROOF: waitingScript(),
+      ...subject,
       IMMICH_ML_HOST: host.host,
-      IMMICH_ML_CONTAINER: host.containerName,
       IMMICH_ML_EXPECTED: accelerators[host.accelerator].executionProviders.join(","),
       IMMICH_ML_MODE: "enforce",
       IMMICH_ML_TIMEOUT: "60",
@@ -79,7 +93,9 @@ async function proveHost(host: DeployedHost): Promise<Proof> {
     stdin: inferenceProgram(),
     onError: (text) => process.stderr.write(text),
   });
-  return parseProof(ended.stdout);
+  const proofs = host.serviceName ? parseProofs(ended.stdout) : [parseProof(ended.stdout)];
+  if (proofs.length === 0) throw new Error(`${host.host}: no task runs on ${host.dockerHost}`);
+  return proofs.map((proof) => ({ host, proof }));
 }
 
 const heading = ["HOST", "PROVEN", "PROVIDER", "CARD", "MILLISECONDS", "OFF THE CPU"];

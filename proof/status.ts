@@ -73,18 +73,92 @@ async function main(): Promise<void> {
   }
   const deployment = await readDeployment(values.stack);
   const [hosts, immich] = await Promise.all([
-    Promise.all(deployment.hosts.map(statusOf)),
+    Promise.all(deployment.hosts.map(statusesOf)).then((statuses) => statuses.flat()),
     immichStatus(deployment, await readApi(values.stack)),
   ]);
   console.log(values.json ? JSON.stringify({ hosts, ...immich }, null, 2) : asText(hosts, immich));
 }
 
-async function statusOf(host: DeployedHost): Promise<HostStatus> {
-  const known = { host: host.host, accelerator: host.accelerator };
-  const docker = (...parameters: string[]) =>
+const dockerOf =
+  (host: DeployedHost) =>
+  (...parameters: string[]) =>
     run("docker", parameters, { environment: { DOCKER_HOST: host.dockerHost } });
 
-  const inspected = await docker("container", "inspect", host.containerName);
+/** A container's, or one for each task of a service, which are called `rack.1`, `rack.2` and so on. */
+async function statusesOf(host: DeployedHost): Promise<HostStatus[]> {
+  const { serviceName: service, containerName = "", accelerator } = host;
+  if (service === undefined) return [await statusOf(host, host.host, containerName)];
+  const docker = dockerOf(host);
+  const [tasks, containers] = await Promise.all([
+    docker("service", "ps", ...taskQuery, service),
+    docker(
+      "ps",
+      ...taskContainerQuery,
+      "--filter",
+      `label=com.docker.swarm.service.name=${service}`,
+    ),
+  ]);
+  if (tasks.code !== 0) {
+    const problem = tasks.stderr.trim().split("\n").at(-1) ?? "no answer";
+    return [{ host: host.host, accelerator, health: "unknown", problem }];
+  }
+  return Promise.all(
+    parseTasks(tasks.stdout, containers.stdout).map(async (task): Promise<HostStatus> => {
+      const name = `${host.host}.${task.slot}`;
+      if (task.container !== undefined) return statusOf(host, name, task.container);
+      const where = task.node ? `runs on node ${task.node}, which was not asked` : "runs nowhere";
+      const problem = task.error ? `${where}: ${task.error}` : where;
+      return { host: name, accelerator, health: task.state, problem };
+    }),
+  );
+}
+
+/** A task of a service, as the manager tells it. */
+export interface TaskStatus {
+  readonly slot: string;
+  readonly node: string;
+  /** Such as `running` or `pending`. */
+  readonly state: string;
+  readonly error: string;
+  /** Id of its container, where that is on the engine asked. */
+  readonly container: string | undefined;
+}
+
+const taskQuery = [
+  "--no-trunc",
+  "--filter=desired-state=running",
+  "--format={{.ID}}|{{.Name}}|{{.Node}}|{{.CurrentState}}|{{.Error}}",
+];
+const taskContainerQuery = ["--no-trunc", '--format={{.Label "com.docker.swarm.task.id"}}|{{.ID}}'];
+
+/** @internal Exported for tests. */
+export function parseTasks(tasks: string, containers: string): TaskStatus[] {
+  const rows = (text: string) =>
+    text
+      .split("\n")
+      .filter((line) => line.includes("|"))
+      .map((line) => line.split("|"));
+  const containerOf = new Map(rows(containers).map(([task, container]) => [task, container]));
+  return rows(tasks)
+    .map(([id = "", name = "", node = "", state = "", error = ""]) => ({
+      slot: name.replace(/^.*\./, ""),
+      node,
+      state: state.replace(/ .*/, "").toLowerCase(),
+      error,
+      container: containerOf.get(id),
+    }))
+    .sort((left, right) => Number(left.slot) - Number(right.slot));
+}
+
+async function statusOf(
+  host: DeployedHost,
+  name: string,
+  containerName: string,
+): Promise<HostStatus> {
+  const known = { host: name, accelerator: host.accelerator };
+  const docker = dockerOf(host);
+
+  const inspected = await docker("container", "inspect", containerName);
   if (inspected.code !== 0) {
     const problem = inspected.stderr.trim().split("\n").at(-1) ?? "no answer";
     return { ...known, health: "unknown", problem };
@@ -92,8 +166,8 @@ async function statusOf(host: DeployedHost): Promise<HostStatus> {
   const [container] = JSON.parse(inspected.stdout) as [InspectedContainer];
   const [cards, models] = container.State.Running
     ? await Promise.all([
-        docker("exec", host.containerName, ...memoryQuery),
-        docker("exec", host.containerName, "sh", "-c", cacheQuery),
+        docker("exec", containerName, ...memoryQuery),
+        docker("exec", containerName, "sh", "-c", cacheQuery),
       ])
     : [undefined, undefined];
   const version = container.Config.Labels?.["org.opencontainers.image.version"];

@@ -24,6 +24,7 @@ import { resolveModels, type ModelSelection } from "../immich/modelSelection";
 import { parseEnvFile } from "./envFile";
 import type { Problem } from "./problems";
 import type { BuildEntry, HostEntry, ImmichEntry, StackFile } from "./schema";
+import { resolveSwarm, type SwarmSettings, swarmProblems } from "./swarm";
 
 /** A card as it was found on a host, or as the catalogue knows it. */
 export interface Card {
@@ -70,6 +71,8 @@ export interface HostSettings extends Pick<
   readonly networkAlias: string;
   /** Where Immich reaches the service. */
   readonly url: string;
+  /** How it runs as a service of a Docker Swarm; undefined for a container of its own. */
+  readonly swarm: SwarmSettings | undefined;
   /** What the host's env files say, under the variables' own names. */
   readonly environmentFile: Readonly<Record<string, string>>;
 }
@@ -200,10 +203,13 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     const expected = "is for accelerator cuda only";
     problems.push({ key: `${key}.gpus`, value: host.gpus, expected });
   }
-  // Immich's own network exists on Immich's own engine.
-  const besideImmich = host.dockerHost === parts.immich?.dockerHost;
+  const isOnSwarm = host.placement === "swarm";
+  const swarm = isOnSwarm ? resolveSwarm(host, image, parts.build?.imageMirror) : undefined;
+  problems.push(...swarmProblems(host, key, accelerator));
+  // Immich's own network exists on Immich's own engine; a swarm's services join overlay networks only.
+  const besideImmich = host.dockerHost === parts.immich?.dockerHost && !isOnSwarm;
   const network = host.network ?? (besideImmich ? parts.immich?.network : undefined);
-  if (parts.immich && network === undefined && !host.publish) {
+  if (parts.immich && network === undefined && !host.publish && !isOnSwarm) {
     problems.push({
       key: `${key}`,
       expected:
@@ -213,6 +219,12 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
 
   if (accelerator === "cpu" && host.gpu !== undefined) {
     context.notes.push(`${host.name}: gpu is not used, since accelerator is cpu`);
+  }
+  if (isOnSwarm && network === undefined && !host.publish && host.url === undefined) {
+    const made = `immich-ml-${host.name}`;
+    context.notes.push(
+      `${host.name}: Immich's server reaches the service once it has joined the network ${made}, which is made: docker network connect ${made} <its container>, or in its compose file`,
+    );
   }
   const isEverywhere = host.publish && ["0.0.0.0", "::"].includes(host.publish.address);
   if (network === undefined && isEverywhere && host.url === undefined) {
@@ -231,6 +243,7 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     cacheVolume: host.cacheVolume ?? `immich-ml-${host.name}-cache`,
     network,
     networkAlias,
+    swarm,
     url:
       host.url ??
       defaultUrl(network ? undefined : host.publish, networkAlias, {
@@ -483,6 +496,11 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
     if (host.publish) {
       const { address, port } = host.publish;
       claim(`${host.dockerHost} ${address}:${port}`, `${key}.publish`, host.publish);
+    }
+    const ownRegistry = host.swarm?.ownRegistry;
+    if (ownRegistry) {
+      const { port } = ownRegistry;
+      claim(`${dockerHost} registry ${port}`, `${key}.swarm.registry.port`, port);
     }
   });
   return problems;

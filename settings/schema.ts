@@ -21,6 +21,8 @@ const whole = (minimum: number, maximum: number, unit: string) =>
 const oneOf = <const Names extends readonly [string, ...string[]]>(...names: Names) =>
   z.enum(names).meta({ allowed: `one of ${names.join(", ")}` });
 
+const cores = z.number().positive().max(1024).meta({ allowed: "a number above 0 (cores)" });
+
 const yesOrNo = z.boolean().meta({ allowed: "true or false" });
 
 const endpoint = text(
@@ -70,6 +72,46 @@ const gpus = z
   })
   .meta({ allowed: "one of count, ids, cdi" });
 
+/** What a service on a Docker Swarm is told that a container is not. */
+export const swarmSchema = z
+  .strictObject({
+    replicas: whole(1, 1000, "tasks").default(2),
+    nodeLabels: z
+      .record(z.string().regex(/^[\w][\w.-]*$/), text("a label's value", /^[\w][\w.-]*$/))
+      .meta({ allowed: "an object of node labels, such as { gpu: maxwell }" })
+      .default({}),
+    genericResources: z
+      .record(z.string().regex(/^[\w][\w.-]*$/), whole(1, 1000, "for each task"))
+      .meta({ allowed: "an object of the nodes' generic resources, such as { NVIDIA-GPU: 1 }" })
+      .default({}),
+    reservations: z
+      .strictObject({
+        memory: whole(16, 16_777_216, "MiB").optional(),
+        cpus: cores.optional(),
+      })
+      .meta({ allowed: "an object: { memory, cpus }" })
+      .default({}),
+    updateOrder: oneOf("start-first", "stop-first").default("start-first"),
+    endpointMode: oneOf("vip", "dnsrr").default("vip"),
+    registry: z
+      .union([
+        z.string().regex(/^[a-z0-9][a-z0-9.-]*(:\d{1,5})?(\/[a-z0-9._-]+)*$/),
+        z.strictObject({
+          port: z.int().min(1).max(65_535).default(5000),
+          image: imageReference.optional(),
+        }),
+      ])
+      .meta({
+        allowed:
+          "a registry such as registry.lan:5000/immich, or { port, image } for one that is run on the swarm",
+      })
+      .optional(),
+  })
+  .meta({
+    allowed:
+      "an object: { replicas, nodeLabels, genericResources, reservations, updateOrder, endpointMode, registry }",
+  });
+
 export const hostSchema = z
   .strictObject({
     name: text(
@@ -77,6 +119,8 @@ export const hostSchema = z
       /^[a-z][a-z0-9-]{0,39}$/,
     ),
     dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+    placement: oneOf("container", "swarm").default("container"),
+    swarm: swarmSchema.optional(),
     accelerator: text("the name of an accelerator").optional(),
     gpu: z
       .union([z.string().min(1), z.number()])
@@ -111,12 +155,7 @@ export const hostSchema = z
     limits: z
       .strictObject({
         memory: whole(256, 16_777_216, "MiB").optional(),
-        cpus: z
-          .number()
-          .positive()
-          .max(1024)
-          .meta({ allowed: "a number above 0 (cores)" })
-          .optional(),
+        cpus: cores.optional(),
       })
       .meta({ allowed: "an object: { memory, cpus }" })
       .default({}),
@@ -204,6 +243,7 @@ export const stackSchema = z.strictObject({
 });
 
 export type StackFile = z.infer<typeof stackSchema>;
+export type SwarmEntry = z.infer<typeof swarmSchema>;
 export type HostEntry = z.infer<typeof hostSchema>;
 export type ImmichEntry = z.infer<typeof immichSchema>;
 export type BuildEntry = z.infer<typeof buildSchema>;

@@ -32,6 +32,8 @@ export interface EngineStack {
   preview(options?: { refresh?: boolean }): Promise<EngineRun>;
   up(options?: { refresh?: boolean }): Promise<EngineRun>;
   destroy(): Promise<EngineRun>;
+  /** What the last `up` ended with. */
+  outputs(): Promise<OutputMap>;
   /**
    * Starts the engine's own command line with these words, as a person does in a terminal, in a
    * process group of its own: `process.kill(-child.pid, "SIGINT")` is their Ctrl-C.
@@ -111,6 +113,7 @@ export async function openEngineStack(options: {
     preview: (more = {}) =>
       recorded((on) => stack.preview({ ...common, ...more, ...on, diff: true })),
     up: (more = {}) => recorded((on) => stack.up({ ...common, ...more, ...on })),
+    outputs: () => stack.outputs(),
     destroy: () => recorded((on) => stack.destroy({ ...common, ...on })),
     command: (...words) => {
       const child = spawn(

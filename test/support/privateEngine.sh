@@ -50,7 +50,7 @@ containerd --config "$folder/containerd/config.toml" --log-level warn &
 containerd=$!
 dockerd --containerd "$folder/containerd/socket" --host "unix://$folder/docker.sock" \
   --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" \
-  --bridge none --iptables=false --ip-masq=false \
+  --bridge "${ENGINE_BRIDGE-none}" --iptables=false --ip-masq=false \
   --default-address-pool "base=${ENGINE_ADDRESSES:-10.213.0.0/16},size=24" &
 dockerd=$!
 # Ends when its standard input closes, which it does with whoever started it.

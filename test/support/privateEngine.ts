@@ -30,7 +30,10 @@ export interface PrivateEngine {
   stop(): Promise<void>;
 }
 
-export async function startPrivateEngine(): Promise<PrivateEngine> {
+/** @param options `bridge`: whether containers have a network where none is asked for */
+export async function startPrivateEngine(
+  options: { readonly bridge?: boolean } = {},
+): Promise<PrivateEngine> {
   // A socket's path may have at most some hundred characters.
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-engine-"));
   const script = path.join(__dirname, "privateEngine.sh");
@@ -39,6 +42,7 @@ export async function startPrivateEngine(): Promise<PrivateEngine> {
     [...["--mount", "--net", "--propagation", "private"], ...["sh", script, folder]],
     {
       stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...(options.bridge && { ENGINE_BRIDGE: "" }) },
     },
   );
   let log = "";

@@ -1,0 +1,195 @@
+import { createHash } from "node:crypto";
+
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+import { type AcceleratorName, accelerators } from "../catalogue/accelerators";
+import {
+  type EnvironmentValue,
+  isSecretVariable,
+  renderEnvironment,
+} from "../catalogue/environment";
+import { parseImmichVersion } from "../catalogue/immichVersion";
+import { inferenceProgram, proofCommand, type ProofMode } from "../proof/proof";
+
+/*
+ * What Immich's machine-learning server is given whichever way it runs: as a container of its own
+ * (machineLearning.ts) or as the tasks of a service (machineLearningService.ts).
+ */
+
+export interface ResourceLimits {
+  /** Main memory in MiB. @default no limit */
+  memory?: pulumi.Input<number> | undefined;
+  /** Processor cores, such as `1.5`. @default no limit */
+  cpus?: pulumi.Input<number> | undefined;
+}
+
+/** What is withheld from the container; each is given back by its name. */
+export interface Hardening {
+  /** Forbids gaining privileges by set-user-id programs; no service can be told so. @default true */
+  noNewPrivileges?: boolean | undefined;
+  /** Drops all of root's capabilities. @default true */
+  dropCapabilities?: boolean | undefined;
+  /** Makes the image's file system unwritable; `/tmp` is kept in memory. @default false */
+  readOnlyRoot?: boolean | undefined;
+  /** Limits the log to three files of 10 MB. @default true */
+  limitLog?: boolean | undefined;
+}
+
+export interface ServerArgs {
+  /** Immich's version, such as `v2.7.5`. It decides which environment settings there are. */
+  immichVersion: string;
+
+  /** What the models are computed on. @default "cpu" */
+  accelerator?: AcceleratorName | undefined;
+
+  /** Name of the volume mounted at `/cache`. */
+  cacheVolume: pulumi.Input<string>;
+
+  /**
+   * Settings of the ML server, by the names of `catalogue/environment.ts` (`modelTtl`) or the
+   * variables' own names. All are checked against the Immich version.
+   */
+  environment?: Record<string, EnvironmentValue> | undefined;
+
+  /**
+   * Variables as read from `.env` files, under their own names; `environment` overrides them. All
+   * but the known harmless ones are kept secret.
+   */
+  environmentFile?: Record<string, pulumi.Input<string>> | undefined;
+
+  /** The name the server answers to in its network. @default "immich-machine-learning" */
+  networkAlias?: pulumi.Input<string> | undefined;
+
+  limits?: ResourceLimits | undefined;
+
+  hardening?: Hardening | undefined;
+
+  /** Labels of the container, by name. */
+  labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
+
+  /** Whether a failed proof of the accelerator fails the deployment. @default "enforce" */
+  proof?: ProofMode | undefined;
+
+  /** Seconds the container has to become healthy. @default 600 */
+  healthTimeout?: pulumi.Input<number> | undefined;
+
+  /** The engine's address for the docker client that runs the proof. @default the client's own */
+  dockerHost?: pulumi.Input<string> | undefined;
+}
+
+/** The server's variables as its settings say them, and what is wrong with the settings. */
+export function checkedEnvironment(args: ServerArgs): {
+  readonly variables: Record<string, string>;
+  readonly problems: string[];
+} {
+  const version = parseImmichVersion(args.immichVersion);
+  if (!version) {
+    const problem = `[immichVersion] ${args.immichVersion} is not a version such as v2.7.5`;
+    return { variables: {}, problems: [problem] };
+  }
+  const rendered = renderEnvironment(args.environment ?? {}, version, args.accelerator ?? "cpu");
+  return {
+    variables: rendered.variables,
+    problems: rendered.problems.map(({ name, message }) => `[environment] ${name}: ${message}`),
+  };
+}
+
+/**
+ * Every variable of the server by its name, in the order of the names: what the accelerator needs,
+ * overridden by the files', overridden by the settings'. Each secret one is a secret of its own.
+ */
+export function serverEnvironment(
+  args: ServerArgs,
+  variables: Record<string, string>,
+): [name: string, value: pulumi.Input<string>][] {
+  const { environment } = accelerators[args.accelerator ?? "cpu"];
+  return Object.entries({ ...args.environmentFile, ...environment, ...variables })
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([variable, value]) => [
+      variable,
+      isSecretVariable(variable) ? pulumi.secret(value) : value,
+    ]);
+}
+
+/** The image's own health check; only its intervals are ours. */
+export const healthcheck = {
+  tests: ["CMD", "python3", "healthcheck.py"] as string[],
+  interval: "10s",
+  timeout: "10s",
+  retries: 3,
+};
+
+/**
+ * Minutes during which failed checks do not count. The server answers only after it has loaded, and
+ * where they are missing downloaded, the models it is told to preload.
+ */
+export function startMinutes(variables: Record<string, string>): number {
+  return Object.keys(variables).some((variable) => variable.includes("_PRELOAD_")) ? 30 : 2;
+}
+
+/** Three log files of 10 MB. */
+export const limitedLog = { driver: "json-file", options: { "max-size": "10m", "max-file": "3" } };
+
+export function labelList(labels: ServerArgs["labels"]) {
+  return pulumi.output(labels ?? {}).apply((byName) =>
+    Object.entries(byName)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([label, value]) => ({ label, value })),
+  );
+}
+
+/** The accelerator's mounts of host files, less the optional ones that this host does not have. */
+export function acceleratorMounts(
+  accelerator: AcceleratorName | undefined,
+  optionalMounts: readonly string[] = [],
+) {
+  return accelerators[accelerator ?? "cpu"].mounts
+    .filter((mount) => !mount.optional || optionalMounts.includes(mount.hostPath))
+    .map((mount) => ({
+      type: "bind",
+      source: mount.hostPath,
+      target: mount.containerPath,
+      readOnly: mount.readOnly,
+    }));
+}
+
+/**
+ * The command that proves the server after each change.
+ *
+ * @param subject the variables that tell the script what to prove
+ * @param triggers what a new proof is due for
+ */
+export function proofOf(
+  name: string,
+  args: ServerArgs,
+  subject: Record<string, pulumi.Input<string>>,
+  triggers: pulumi.Input<unknown>[],
+  parent: pulumi.Resource,
+): local.Command {
+  return new local.Command(
+    `${name}-proof`,
+    {
+      create: proofCommand,
+      stdin: inferenceProgram(),
+      environment: {
+        ...subject,
+        IMMICH_ML_HOST: name,
+        IMMICH_ML_EXPECTED: accelerators[args.accelerator ?? "cpu"].executionProviders.join(","),
+        IMMICH_ML_MODE: args.proof ?? "enforce",
+        IMMICH_ML_TIMEOUT: pulumi.output(args.healthTimeout ?? 600).apply(String),
+        ...(args.dockerHost !== undefined && { DOCKER_HOST: args.dockerHost }),
+      },
+      triggers,
+      // Progress is shown; the result on standard output is shown by the stack's outputs.
+      logging: local.Logging.Stderr,
+      addPreviousOutputInEnv: false,
+    },
+    { parent },
+  );
+}
+
+/** A short word that changes with the text. */
+export function fingerprint(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}

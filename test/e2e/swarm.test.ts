@@ -1,0 +1,281 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { missingEngine, type EngineStack, openEngineStack } from "../support/engineStack";
+import { type Load, startLoad } from "../support/load";
+import { missingPrivateEngine } from "../support/privateEngine";
+import { runningTasks, startSwarm, type Swarm } from "../support/swarm";
+
+const execute = promisify(execFile);
+const missing = missingEngine ?? missingPrivateEngine;
+const service = "immich-ml-rack";
+const address = "http://immich-machine-learning:3003";
+
+/** Without the kernel's IP virtual server no virtual address answers, here or on any machine. */
+const hasVirtualServer = existsSync("/proc/net/ip_vs");
+
+/** One service's life on a real swarm of one node, behind the real engine. Each step follows on the last. */
+describe.skipIf(missing)("machine learning on a swarm", () => {
+  let swarm: Swarm;
+  let stack: EngineStack;
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-swarm-"));
+    swarm = await startSwarm();
+    stack = await openEngineStack({ name: "swarm", config: config() });
+  });
+
+  afterAll(async () => {
+    await stack?.dispose();
+    await swarm?.stop();
+    if (folder) await rm(folder, { recursive: true, force: true });
+  });
+
+  /** The stack file, with what differs from two tasks of the first image. */
+  function config(host: object = {}, placement: object = {}, version = "v2.7.5") {
+    return {
+      immich: { version },
+      hosts: [
+        {
+          name: "rack",
+          placement: "swarm",
+          dockerHost: swarm.engine.endpoint,
+          image: swarm.images.first,
+          keepCache: false,
+          swarm: {
+            replicas: 2,
+            endpointMode: "dnsrr",
+            registry: swarm.registry,
+            ...placement,
+          },
+          ...host,
+        },
+      ],
+    };
+  }
+
+  const docker = (...parameters: string[]) => swarm.engine.docker(...parameters);
+  const tasks = () => runningTasks(swarm.engine, service);
+  const spec = async () =>
+    JSON.parse(
+      await docker(
+        "service",
+        "inspect",
+        "--format",
+        "{{json .Spec.TaskTemplate.ContainerSpec}}",
+        service,
+      ),
+    ) as { Image: string; Env: string[] };
+  const load = () =>
+    startLoad(swarm.engine, { image: swarm.images.first, network: service, address });
+  const expectNothingLost = (counted: Load) => {
+    console.log(JSON.stringify(counted));
+    expect(counted.answered).toBeGreaterThan(100);
+    expect(counted.lost).toBe(0);
+  };
+  const expectQuiet = async () => {
+    expect((await stack.preview()).steps).toEqual([]);
+    expect((await stack.preview({ refresh: true })).steps).toEqual([]);
+  };
+
+  it("comes up with its network and its image by digest, each task proven, and a second preview is empty", async () => {
+    const { steps, text, outputs } = await stack.up();
+    expect(steps.filter((step) => step.startsWith("create")).sort()).toEqual(
+      [
+        ...["docker-tmp", "rack", "rack-cache", "rack-distributed", "rack-distributed-push"],
+        ...["rack-image", "rack-network", "rack-proof"],
+      ].map((name) => expect.stringContaining(`create ${name}`) as string),
+    );
+    expect(text.match(/rack: proven/g)).toHaveLength(2);
+    expect(text).toContain(`rack: answers at ${address}`);
+    expect(outputs["machineLearning"]!.value).toMatchObject([
+      {
+        host: "rack",
+        url: address,
+        serviceName: service,
+        executionProvider: "CPUExecutionProvider",
+        image: expect.stringMatching(
+          /^127\.0\.0\.1:5000\/immich\/immich-ml-rack@sha256:[0-9a-f]{64}$/,
+        ) as string,
+      },
+    ]);
+    expect(await tasks()).toHaveLength(2);
+    await expectQuiet();
+  });
+
+  it("withholds root's capabilities from a task and limits its log", async () => {
+    const [container] = (await docker("ps", "--quiet", "--filter", `name=${service}`)).split("\n");
+    const host = JSON.parse(
+      await docker("inspect", "--format", "{{json .HostConfig}}", container!),
+    ) as { CapDrop: string[]; LogConfig: object };
+    expect(host.CapDrop).toEqual(["ALL"]);
+    expect(host.LogConfig).toEqual({
+      Type: "json-file",
+      Config: { "max-file": "3", "max-size": "10m" },
+    });
+  });
+
+  it("is proven on demand and told of task by task", async () => {
+    const outputs = JSON.stringify(
+      Object.fromEntries(
+        Object.entries(await stack.outputs()).map(([key, { value }]) => [key, value as unknown]),
+      ),
+    );
+    // In the place of the engine's command line, which would answer for the repository's own stacks.
+    await writeFile(path.join(folder, "outputs.json"), outputs);
+    await writeFile(
+      path.join(folder, "pulumi"),
+      `#!/bin/sh\n[ "$1" = stack ] && exec cat ${folder}/outputs.json\nexit 1\n`,
+    );
+    await chmod(path.join(folder, "pulumi"), 0o755);
+    const script = async (name: string) => {
+      const { stdout } = await execute("node", ["--import", "tsx", `proof/${name}.ts`, "--json"], {
+        env: { ...process.env, PATH: `${folder}:${process.env["PATH"]}` },
+      });
+      return JSON.parse(stdout) as unknown;
+    };
+    expect(await script("prove")).toMatchObject([
+      { host: "rack", ok: true, provider: "CPUExecutionProvider" },
+      { host: "rack", ok: true, provider: "CPUExecutionProvider" },
+    ]);
+    expect(await script("status")).toMatchObject({
+      hosts: [
+        { host: "rack.1", health: "healthy", restarts: 0 },
+        { host: "rack.2", health: "healthy", restarts: 0 },
+      ],
+    });
+  });
+
+  it("scales up and down again, and the tasks that stay go on undisturbed", async () => {
+    const before = await tasks();
+    await stack.configure(config({}, { replicas: 3 }));
+    const { steps } = await stack.up();
+    expect([...steps].sort()).toEqual(["replace rack-proof", "update rack"].map(containing));
+    const more = await tasks();
+    expect(more).toEqual(expect.arrayContaining(before));
+    expect(more).toHaveLength(3);
+    await stack.configure(config());
+    await stack.up();
+    const fewer = await tasks();
+    expect(fewer).toHaveLength(2);
+    expect(more).toEqual(expect.arrayContaining(fewer));
+    await expectQuiet();
+  });
+
+  it("rolls over to another environment under load without losing a request", async () => {
+    const before = await tasks();
+    const requests = await load();
+    await stack.configure(config({ environment: { modelTtl: 20 } }));
+    await stack.up();
+    expectNothingLost(await requests.stop());
+    expect((await spec()).Env).toContain("MACHINE_LEARNING_MODEL_TTL=20");
+    expect((await tasks()).filter((task) => before.includes(task))).toEqual([]);
+    await expectQuiet();
+  });
+
+  it("goes back by itself from an update whose task ends, says why, and answers all the while", async () => {
+    const broken = path.join(folder, "broken.env");
+    await writeFile(broken, "MACHINE_LEARNING_WORKERS=none\n");
+    const before = await tasks();
+    const requests = await load();
+    await stack.configure(config({ environment: { modelTtl: 20 }, envFiles: [broken] }));
+    const error = await stack.up().then(
+      () => "it came up",
+      (reason: Error) => reason.message,
+    );
+    expect(error).toContain("rack: the rollout failed and was rolled back");
+    expect(error).toContain("ValueError: invalid literal for int() with base 10: 'none'");
+    expect(error).toContain("task: non-zero exit (1)");
+    expectNothingLost(await requests.stop());
+    expect(await tasks()).toEqual(before);
+
+    await stack.configure(config({ environment: { modelTtl: 20 } }));
+    await stack.up();
+    expect(await tasks()).toEqual(before);
+    await expectQuiet();
+  });
+
+  it("loses no request when a task is killed under load", async () => {
+    const requests = await load();
+    await seconds(4);
+    const [victim] = (await docker("ps", "--quiet", "--filter", `name=${service}`)).split("\n");
+    await docker("kill", victim!);
+    await seconds(25);
+    expectNothingLost(await requests.stop());
+    expect(await tasks()).toHaveLength(2);
+    await expectQuiet();
+  });
+
+  it("follows Immich to another version under load without losing a request", async () => {
+    const { Image: before } = await spec();
+    const requests = await load();
+    await stack.configure(
+      config({ image: swarm.images.second, environment: { modelTtl: 20 } }, {}, "v3.1.0"),
+    );
+    await stack.up();
+    expectNothingLost(await requests.stop());
+    const { Image: after } = await spec();
+    expect(after).not.toBe(before);
+    await expectQuiet();
+  });
+
+  it("repairs a service that was scaled by hand", async () => {
+    await docker("service", "scale", "--detach", `${service}=1`);
+    expect((await stack.preview({ refresh: true })).differences["rack"]).toEqual([
+      "mode.replicated.replicas",
+    ]);
+    await stack.up({ refresh: true });
+    await seconds(15);
+    expect(await tasks()).toHaveLength(2);
+    await expectQuiet();
+  });
+
+  it("runs a registry of its own where none is given, and behind a virtual address says when that does not answer", async () => {
+    const registry = { port: 5001, image: swarm.images.registry };
+    await stack.configure(config({}, { replicas: 1, registry }));
+    await stack.up();
+    expect((await spec()).Image).toMatch(/^127\.0\.0\.1:5001\/immich-ml-rack@sha256:/);
+    await expectQuiet();
+
+    await stack.configure(config({}, { replicas: 1, endpointMode: "vip" }));
+    if (hasVirtualServer) {
+      await stack.up();
+      await expectQuiet();
+    } else {
+      console.log(
+        "SKIPPED: this kernel has no IP virtual server, so no virtual address is balanced",
+      );
+      await expect(stack.up()).rejects.toThrow(
+        /does not answer at[^]*set swarm.endpointMode: dnsrr/,
+      );
+    }
+    const told = await docker(
+      "service",
+      "inspect",
+      "--format",
+      "{{len .Endpoint.VirtualIPs}}",
+      service,
+    );
+    expect(told).toBe("1");
+  });
+
+  it("destroyed, leaves no service, container, network, volume or image of its own behind", async () => {
+    await stack.destroy();
+    const registry = await docker("ps", "--quiet", "--filter", `ancestor=${swarm.images.registry}`);
+    expect(await docker("service", "ls", "--quiet")).toBe("");
+    expect(await docker("ps", "--all", "--quiet")).toBe(registry);
+    expect(await docker("network", "ls", "--quiet", "--filter", "name=immich-ml")).toBe("");
+    expect(await docker("volume", "ls", "--quiet", "--filter", "name=immich-ml")).toBe("");
+    expect(await docker("image", "ls", "--quiet", "--filter", "reference=127.0.0.1:*/*")).toBe("");
+  });
+});
+
+const containing = (text: string) => expect.stringContaining(text) as string;
+const seconds = (count: number) => new Promise((resolve) => setTimeout(resolve, count * 1000));

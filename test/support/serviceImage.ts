@@ -1,0 +1,43 @@
+import type { PrivateEngine } from "./privateEngine";
+import { standIns } from "./docker";
+
+/**
+ * Builds a small image of the stand-in server on the processor's ONNX Runtime, a tenth of what the
+ * real ones weigh, for an engine of a test's own.
+ *
+ * @param variation lines added to the Dockerfile, so that images differ
+ * @returns its name on that engine
+ */
+export async function buildServiceImage(engine: PrivateEngine, variation = ""): Promise<string> {
+  const { python311, immichMachineLearning } = await standIns();
+  const id = await engine.build(`FROM ${immichMachineLearning} AS immich
+FROM ${python311}
+RUN pip install --quiet onnxruntime==1.20.1 numpy==1.26.4 onnx==1.17.0 fastapi==0.115.6 \\
+    uvicorn==0.34.0 pillow==11.0.0 python-multipart==0.0.20
+COPY --from=immich /usr/src /usr/src
+WORKDIR /usr/src
+ENV PYTHONUNBUFFERED=1
+CMD ["python3", "-m", "immich_ml"]
+${variation}
+`);
+  return engine.docker("image", "inspect", "--format", "{{index .RepoTags 0}}", id);
+}
+
+/** Debian's registry in the place of Docker's own, for an engine of a test's own. */
+export async function buildRegistryImage(engine: PrivateEngine): Promise<string> {
+  const { python310 } = await standIns();
+  const config = JSON.stringify({
+    version: 0.1,
+    storage: { filesystem: { rootdirectory: "/var/lib/registry" } },
+    http: { addr: ":5000" },
+  });
+  const id = await engine.build(
+    `FROM ${python310}
+RUN apt-get update && apt-get install -y --no-install-recommends docker-registry && rm -rf /var/lib/apt/lists/*
+COPY config.yml /etc/docker/registry/config.yml
+CMD ["docker-registry", "serve", "/etc/docker/registry/config.yml"]
+`,
+    { "config.yml": config },
+  );
+  return engine.docker("image", "inspect", "--format", "{{index .RepoTags 0}}", id);
+}

@@ -1,0 +1,52 @@
+import { testName } from "./docker";
+import { type PrivateEngine, startPrivateEngine } from "./privateEngine";
+import { buildRegistryImage, buildServiceImage } from "./serviceImage";
+
+/** A swarm of one node on an engine of a test's own, with a registry on its loopback. */
+export interface Swarm {
+  readonly engine: PrivateEngine;
+  /** The stand-in server, and the same as another image. */
+  readonly images: { readonly first: string; readonly second: string; readonly registry: string };
+  readonly registry: string;
+  stop(): Promise<void>;
+}
+
+export async function startSwarm(): Promise<Swarm> {
+  const engine = await startPrivateEngine({ bridge: true });
+  try {
+    await engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1");
+    const registry = await buildRegistryImage(engine);
+    await engine.docker("run", "--detach", "--network", "host", registry);
+    const first = await buildServiceImage(engine);
+    const second = `${testName("image")}:latest`;
+    const container = await engine.docker("create", first);
+    await engine.docker("commit", "--change", "ENV STAND_IN=second", container, second);
+    await engine.docker("rm", container);
+    return {
+      engine,
+      images: { first, second, registry },
+      registry: "127.0.0.1:5000/immich",
+      stop: () => engine.stop(),
+    };
+  } catch (error) {
+    await engine.stop();
+    throw error;
+  }
+}
+
+/** Ids of a service's running tasks, sorted. */
+export async function runningTasks(engine: PrivateEngine, service: string): Promise<string[]> {
+  const format = "--format={{.ID}} {{.CurrentState}}";
+  const told = await engine.docker(
+    "service",
+    "ps",
+    "--filter=desired-state=running",
+    format,
+    service,
+  );
+  return told
+    .split("\n")
+    .filter((line) => line.includes(" Running "))
+    .map((line) => line.split(" ")[0]!)
+    .sort();
+}
