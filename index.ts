@@ -46,6 +46,7 @@ export = async function immichMachineLearning() {
         cacheVolume: cache.volumeName,
         optionalMounts: world.optionalMounts[host.name],
         immichVersion: immich.version,
+        models: settings.models,
         labels,
       },
       // Not before the models that were put into its cache beforehand.
@@ -91,6 +92,7 @@ export = async function immichMachineLearning() {
       accelerator: host.accelerator,
       runtime: runtimeOf(host),
       executionProvider: service.executionProvider,
+      models: service.models,
     })),
     systemConfig: preset?.settings,
     restart: preset?.restart,

@@ -10,8 +10,11 @@ import {
   servicePort,
 } from "../catalogue/environment";
 import { parseImmichVersion } from "../catalogue/immichVersion";
+import type { ModelSelection } from "../immich/modelSelection";
 import {
   inferenceProgram,
+  type ModelProof,
+  modelsToProve,
   parseProof,
   type Proof,
   proofCommand,
@@ -122,6 +125,17 @@ export interface MachineLearningArgs {
   /** Whether a failed proof of the accelerator fails the deployment. @default "enforce" */
   proof?: ProofMode | undefined;
 
+  /** The models Immich is told to use, which the proof tries too. @default none */
+  models?: ModelSelection | undefined;
+
+  /**
+   * Seconds the proof waits for models that the server has to download first; 0 for only those that
+   * are in the cache. Models that are missing after that are named, and do not fail the proof.
+   *
+   * @default 120
+   */
+  modelDownload?: pulumi.Input<number> | undefined;
+
   /** Seconds the container has to become healthy. @default 600 */
   healthTimeout?: pulumi.Input<number> | undefined;
 
@@ -153,6 +167,9 @@ export class MachineLearning extends pulumi.ComponentResource {
 
   /** The execution provider that really computed; nothing while there is no successful proof. */
   public readonly executionProvider: pulumi.Output<string | undefined>;
+
+  /** What computed each model Immich is told to use; nothing while there is no successful proof. */
+  public readonly models: pulumi.Output<readonly ModelProof[] | undefined>;
 
   /** What the proof found; nothing where it is off. */
   public readonly proof: pulumi.Output<Proof | undefined>;
@@ -261,11 +278,13 @@ export class MachineLearning extends pulumi.ComponentResource {
     this.executionProvider = this.proof.apply((result) =>
       result?.ok ? result.provider : undefined,
     );
+    this.models = this.proof.apply((result) => (result?.ok ? result.models : undefined));
     this.registerOutputs({
       url: this.url,
       containerId: this.containerId,
       containerName: this.containerName,
       executionProvider: this.executionProvider,
+      models: this.models,
       proof: this.proof,
     });
   }
@@ -373,6 +392,7 @@ function proofOf(
 ): local.Command | undefined {
   const mode = args.proof ?? "enforce";
   if (mode === "off") return undefined;
+  const models = modelsToProve(args.models, parseImmichVersion(args.immichVersion)!);
   return new local.Command(
     `${name}-proof`,
     {
@@ -385,6 +405,10 @@ function proofOf(
         IMMICH_ML_EXPECTED: expected.join(","),
         IMMICH_ML_MODE: mode,
         IMMICH_ML_TIMEOUT: pulumi.output(args.healthTimeout ?? 600).apply(String),
+        ...(models.length > 0 && {
+          IMMICH_ML_MODELS: models.join(","),
+          IMMICH_ML_DOWNLOAD: pulumi.output(args.modelDownload ?? 120).apply(String),
+        }),
         ...(args.dockerHost !== undefined && { DOCKER_HOST: args.dockerHost }),
       },
       triggers: [container.id],

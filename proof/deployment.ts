@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 
 import { type AcceleratorName, isAcceleratorName } from "../catalogue/accelerators";
+import type { ModelProof } from "./proof";
 
 /** A container that a stack says it runs, as far as the stack's outputs tell. */
 export interface DeployedHost {
@@ -12,6 +13,8 @@ export interface DeployedHost {
   readonly runtime: string;
   /** What computed when it was last proven. */
   readonly executionProvider: string | undefined;
+  /** What computed the models Immich is told to use; nothing where it is told none. */
+  readonly models?: readonly ModelProof[] | undefined;
 }
 
 export interface Deployment {

@@ -57,6 +57,7 @@ export interface HostSettings extends Pick<
   | "hardening"
   | "environment"
   | "proof"
+  | "modelDownload"
   | "healthTimeout"
 > {
   readonly accelerator: AcceleratorName;

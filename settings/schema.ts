@@ -130,6 +130,7 @@ export const hostSchema = z
       .meta({ allowed: "an object: { noNewPrivileges, dropCapabilities, readOnlyRoot, limitLog }" })
       .default({}),
     proof: oneOf("enforce", "warn", "off").default("enforce"),
+    modelDownload: whole(0, 86_400, "seconds").default(120),
     healthTimeout: whole(10, 86_400, "seconds").default(600),
   })
   .meta({ allowed: "an object with at least a name" });
