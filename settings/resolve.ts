@@ -7,6 +7,7 @@ import {
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalogue/accelerators";
+import { shareCards } from "../catalogue/deviceIds";
 import { renderEnvironment, servicePort } from "../catalogue/environment";
 import {
   generationFor,
@@ -221,9 +222,12 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     problems.push({ key: `${key}.url`, expected });
   }
 
+  const shared = shareOut(host, key, { ...environmentFile, ...environment }, accelerator, context);
+
   const networkAlias = host.networkAlias ?? (index === 0 ? immichDefaultAlias : host.name);
   return {
     ...host,
+    environment: { ...host.environment, ...shared },
     accelerator,
     card,
     image,
@@ -246,6 +250,30 @@ function gpuChoice({ count, ids, cdi }: NonNullable<HostEntry["gpus"]>): GpuChoi
   if (ids) return { ids: ids.map(String) };
   if (cdi) return { cdi };
   return { count: count === "all" ? -1 : (count ?? 1) };
+}
+
+/** Settings of the server that give each of a container's cards a worker. */
+function shareOut(
+  host: HostEntry,
+  key: string,
+  variables: Readonly<Record<string, string>>,
+  accelerator: AcceleratorName,
+  { version, problems, notes }: HostContext,
+): HostEntry["environment"] {
+  if (accelerator !== "cuda" || !version) return {};
+  const shared = shareCards(variables, numberOfCards(host.gpus), version);
+  for (const { setting, message } of shared.problems) {
+    problems.push({ key: `${key}.${setting}`, expected: message });
+  }
+  for (const note of shared.notes) notes.push(`${host.name}: ${note}`);
+  return shared.added;
+}
+
+/** How many cards the container is given; nothing where that depends on the host. */
+function numberOfCards(gpus: HostEntry["gpus"]): number | undefined {
+  const { count = 1, ids, cdi } = gpus ?? {};
+  if (cdi?.some((device) => device.endsWith("=all"))) return undefined;
+  return (ids ?? cdi)?.length ?? (count === "all" ? undefined : count);
 }
 
 /** By its name on a network it shares with Immich, otherwise by the published port. */
