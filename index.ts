@@ -71,7 +71,7 @@ export = async function immichMachineLearning() {
         currentSettings: world.currentSettings,
         allowUnknownModels: settings.allowUnknownModels,
         serverContainer: immich.serverContainer
-          ? { name: immich.serverContainer, dockerHost: immich.dockerHost }
+          ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }
           : undefined,
       },
       {
@@ -89,6 +89,7 @@ export = async function immichMachineLearning() {
       containerId: service.containerId,
       containerName: service.containerName,
       dockerHost: host.dockerHost,
+      ...(host.tls && { tls: host.tls }),
       accelerator: host.accelerator,
       runtime: runtimeOf(host),
       executionProvider: service.executionProvider,

@@ -3,6 +3,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalogue/accelerators";
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import {
   type EnvironmentValue,
   isSecretVariable,
@@ -141,6 +142,9 @@ export interface MachineLearningArgs {
 
   /** The engine's address for the docker client that runs the proof. @default the client's own */
   dockerHost?: pulumi.Input<string> | undefined;
+
+  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
+  tls?: pulumi.Input<string> | undefined;
 }
 
 /**
@@ -409,7 +413,8 @@ function proofOf(
           IMMICH_ML_MODELS: models.join(","),
           IMMICH_ML_DOWNLOAD: pulumi.output(args.modelDownload ?? 120).apply(String),
         }),
-        ...(args.dockerHost !== undefined && { DOCKER_HOST: args.dockerHost }),
+        ...(args.dockerHost !== undefined &&
+          dockerClientEnvironment({ dockerHost: args.dockerHost, tls: args.tls })),
       },
       triggers: [container.id],
       // Progress is shown; the result on standard output is shown by the stack's outputs.

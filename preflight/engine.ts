@@ -1,3 +1,4 @@
+import { dockerClientEnvironment, type EngineAddress } from "../catalogue/dockerClient";
 import type { CommandResult, Run } from "./command";
 
 /** What a Docker engine says of itself. */
@@ -37,7 +38,7 @@ export type Answer<Facts> =
 /** The docker client's commands, for one engine. */
 export class Engine {
   constructor(
-    private readonly endpoint: string,
+    private readonly address: EngineAddress,
     private readonly run: Run,
   ) {}
 
@@ -46,7 +47,7 @@ export class Engine {
     // Old clients exit with 0 though the engine did not answer, and say so inside the answer.
     const facts = info.code === 0 ? parseEngineInfo(info.stdout) : undefined;
     if (facts) return { ok: true, facts };
-    return { ok: false, ...explainFailure(info, this.endpoint) };
+    return { ok: false, ...explainFailure(info, this.address) };
   }
 
   /** Nothing when there is no such container. */
@@ -61,7 +62,7 @@ export class Engine {
   }
 
   private docker(...parameters: string[]): Promise<CommandResult> {
-    return this.run("docker", parameters, { environment: { DOCKER_HOST: this.endpoint } });
+    return this.run("docker", parameters, { environment: dockerClientEnvironment(this.address) });
   }
 }
 
@@ -139,7 +140,7 @@ export function architectureOf(machine: string): string {
 /** One sentence for a person: why the engine did not answer and what to do. */
 function explainFailure(
   result: CommandResult,
-  endpoint: string,
+  { dockerHost: endpoint, tls }: EngineAddress,
 ): { readonly message: string; readonly isOff: boolean } {
   const errors = result.stderr.trim() || lastServerError(result.stdout);
   // Over ssh the client wraps what ssh said into a long sentence of its own.
@@ -158,6 +159,16 @@ function explainFailure(
   if (/permission denied/i.test(said)) {
     return mistake(
       `Docker at ${endpoint} may not be used by this user: add the user to the group docker, or run as root (${said})`,
+    );
+  }
+  if (/HTTP request to an HTTPS server/i.test(said)) {
+    return mistake(
+      `Docker at ${endpoint} speaks TLS only: set tls to the folder with ca.pem, cert.pem and key.pem`,
+    );
+  }
+  if (tls !== undefined && /x509|certificate|tls:/i.test(said)) {
+    return mistake(
+      `Docker at ${endpoint} and the certificates in ${tls} do not fit together: ca.pem must be of the authority that signed the engine's certificate, cert.pem and key.pem must be signed by the one the engine trusts (${said})`,
     );
   }
   if (/host key verification failed/i.test(said)) {

@@ -141,7 +141,7 @@ async function inspectHost(
   settings: Settings,
   runner: Run,
 ): Promise<Inspection> {
-  const engine = new Engine(host.dockerHost, runner);
+  const engine = new Engine(host, runner);
   const answer = await engine.facts();
   const named = (findings: readonly Finding[]) =>
     findings.map((finding) => ({ ...finding, message: `${host.name}: ${finding.message}` }));
@@ -230,7 +230,7 @@ async function locateDatabase(
   runner: Run,
 ): Promise<{ readonly host: string; readonly port: number } | string> {
   const { dockerHost, network, database } = settings.immich;
-  const engine = new Engine(dockerHost, runner);
+  const engine = new Engine(settings.immich, runner);
   const answer = await engine.facts();
   if (!answer.ok) return `Immich's database: ${answer.message}`;
   const container = await engine.container(name);
@@ -253,7 +253,7 @@ async function locateDatabase(
 }
 
 async function detectCard(host: HostSettings, runner: Run): Promise<Card | string> {
-  const answer = await new Engine(host.dockerHost, runner).facts();
+  const answer = await new Engine(host, runner).facts();
   if (!answer.ok) return answer.message;
   const machine = await surveyHost(host.dockerHost, answer.facts.root, runner);
   if (!machine) return `nvidia-smi cannot be asked at ${host.dockerHost}; name the card in gpu`;

@@ -9,6 +9,8 @@ export interface DeployedHost {
   readonly url: string;
   readonly containerName: string;
   readonly dockerHost: string;
+  /** Folder of the certificates for an engine at `tcp://`. */
+  readonly tls?: string | undefined;
   readonly accelerator: AcceleratorName;
   readonly runtime: string;
   /** What computed when it was last proven. */

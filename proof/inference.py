@@ -308,10 +308,10 @@ def hint_for(details):
     return next((hint for marks, hint in HINTS if any(mark in text for mark in marks)), None)
 
 
-def refuse_silent_fallback(provider, active, errors):
+def refuse_silent_fallback(provider, active, errors, what=""):
     if provider not in active:
         raise ProofFailed(
-            "asked for %s, but %s computed silently instead" % (provider, ", ".join(active)),
+            "%sasked for %s, but %s computed silently instead" % (what, provider, ", ".join(active)),
             errors,
             hint_for(errors),
         )
@@ -529,7 +529,7 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
             hint_for(errors) or "the file %s may be damaged: delete it, and it is downloaded again" % path,
             lacks_room=any(mark in "\n".join(errors).lower() for mark in NO_ROOM),
         )
-    refuse_silent_fallback(provider, active, errors)
+    refuse_silent_fallback(provider, active, errors, label + ": ")
     heavy = {name: [run for run in ran if is_heavy(run)] for name, ran in operators.items()}
     strangers = sorted(name for name, ran in heavy.items() if ran and name != provider)
     if not operators.get(provider) or (strangers and not heavy.get(provider)):

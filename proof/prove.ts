@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 
 import { accelerators } from "../catalogue/accelerators";
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import { type DeployedHost, namedContainer, readDeployment, run } from "./deployment";
 import { inferenceProgram, parseProof, type Proof, proofCommand, waitingScript } from "./proof";
 import { asTable, modelCells, modelHeading } from "./table";
@@ -78,7 +79,7 @@ async function proveHost(host: DeployedHost): Promise<Proof> {
       // Of a container that no stack runs it is not known what Immich asks of it.
       IMMICH_ML_MODELS: host.models?.map(({ model }) => model).join(",") ?? "cached",
       IMMICH_ML_TIMEOUT: "60",
-      DOCKER_HOST: host.dockerHost,
+      ...dockerClientEnvironment(host),
     },
     stdin: inferenceProgram(),
     onError: (text) => process.stderr.write(text),

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import { getFromApi, type ImmichApi } from "../immich/immichApi";
 import { sameSetting, settingOf } from "../immich/settings";
 import { type DeployedHost, type Deployment, readDeployment, run } from "./deployment";
@@ -85,7 +86,7 @@ async function main(): Promise<void> {
 async function statusOf(host: DeployedHost): Promise<HostStatus> {
   const known = { host: host.host, accelerator: host.accelerator };
   const docker = (...parameters: string[]) =>
-    run("docker", parameters, { environment: { DOCKER_HOST: host.dockerHost } });
+    run("docker", parameters, { environment: dockerClientEnvironment(host) });
 
   const inspected = await docker("container", "inspect", host.containerName);
   if (inspected.code !== 0) {

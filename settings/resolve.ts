@@ -7,6 +7,7 @@ import {
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalogue/accelerators";
+import { tlsFiles, type EngineAddress } from "../catalogue/dockerClient";
 import { shareCards } from "../catalogue/deviceIds";
 import { renderEnvironment, servicePort } from "../catalogue/environment";
 import {
@@ -50,6 +51,7 @@ export interface HostSettings extends Pick<
   HostEntry,
   | "name"
   | "dockerHost"
+  | "tls"
   | "keepCache"
   | "cacheModels"
   | "restart"
@@ -142,6 +144,7 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
   );
   problems.push(...duplicates(hosts));
   if (parts.immich) problems.push(...storeProblems(parts, surroundings.secrets));
+  if (parts.immich) problems.push(...tlsProblems(parts.immich, "immich"));
   if (parts.build?.caCertificate) problems.push(...certificateProblems(parts.build.caCertificate));
   problems.push(...reindexProblems(parts));
   const models = selectModels(parts, version, hosts, problems, notes);
@@ -193,6 +196,7 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
         "must be a folder with a file SHA256SUMS; make it there with: find . -type f ! -name SHA256SUMS -exec sha256sum {} + > SHA256SUMS",
     });
   }
+  problems.push(...tlsProblems(host, key));
   const environmentFile = readEnvFiles(host, key, problems);
   if (host.gpus && Object.keys(host.gpus).length !== 1) {
     const expected = "must be one of count, ids, cdi";
@@ -503,7 +507,12 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
     if (!host) return;
     const key = `hosts[${index}]`;
     claim(`name ${host.name}`, `${key}.name`, host.name);
-    const { dockerHost, containerName, cacheVolume, network, networkAlias } = host;
+    const { dockerHost, containerName, cacheVolume, network, networkAlias, tls } = host;
+    const sameEngine = hosts.find((other) => other?.dockerHost === dockerHost)!;
+    if (sameEngine.tls !== tls) {
+      const expected = `must be that of host ${sameEngine.name}, since both are on ${dockerHost}`;
+      problems.push({ key: `${key}.tls`, value: tls, expected });
+    }
     claim(`${dockerHost} container ${containerName}`, `${key}.containerName`, containerName);
     claim(`${dockerHost} volume ${cacheVolume}`, `${key}.cacheVolume`, cacheVolume);
     if (network) {
@@ -549,6 +558,25 @@ function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
     problems.push(missingSecret("databasePassword", "the password of Immich's database"));
   }
   return problems;
+}
+
+/** What the docker client would refuse, said before it is asked. */
+function tlsProblems({ dockerHost, tls }: EngineAddress, key: string): Problem[] {
+  if (tls === undefined) return [];
+  const problem = (expected: string) => [{ key: `${key}.tls`, value: tls, expected }];
+  if (!dockerHost.startsWith("tcp://")) {
+    return problem(
+      `is for dockerHost tcp://host:port, not ${dockerHost}, which needs no certificates`,
+    );
+  }
+  const unusable = tlsFiles.filter(
+    (file) => !readIfPresent(join(tls, file))?.includes("-----BEGIN "),
+  );
+  return unusable.length === 0
+    ? []
+    : problem(
+        `must be a folder with ca.pem, cert.pem and key.pem in PEM form; ${unusable.join(" and ")} cannot be read there`,
+      );
 }
 
 /** What LegacyImage would refuse, said before anything is registered. */

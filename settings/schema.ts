@@ -29,6 +29,7 @@ const endpoint = text(
 ).refine(
   (value) => value.startsWith("unix:") || (URL.canParse(value) && new URL(value).host !== ""),
 );
+const tlsFolder = text("the path of a folder with ca.pem, cert.pem and key.pem");
 const dockerName = text(
   "letters, digits, '_', '.' and '-', beginning with a letter or digit",
   /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
@@ -77,6 +78,7 @@ export const hostSchema = z
       /^[a-z][a-z0-9-]{0,39}$/,
     ),
     dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+    tls: tlsFolder.optional(),
     accelerator: text("the name of an accelerator").optional(),
     gpu: z
       .union([z.string().min(1), z.number()])
@@ -161,6 +163,7 @@ export const immichSchema = z
       }),
     network: dockerName.optional(),
     dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+    tls: tlsFolder.optional(),
     serverContainer: dockerName.optional(),
     database: databaseSchema.optional(),
     api: z.strictObject({ url }).meta({ allowed: "an object: { url }" }).optional(),

@@ -269,7 +269,15 @@ describe("the proof of the models Immich is told to use", () => {
       more.variables,
       { IMMICH_ML_MODELS: asked.join(","), IMMICH_ML_DOWNLOAD: String(more.download ?? 0) },
       [
-        ["-v", `${volume}:/cache`, ...(more.mounts ?? []), "--health-cmd", ping],
+        [
+          "-v",
+          `${volume}:/cache`,
+          ...(more.mounts ?? []),
+          "--health-cmd",
+          ping,
+          "--health-interval",
+          "1s",
+        ],
         ["python", "/stand-in/server.py"],
       ],
     );

@@ -311,7 +311,7 @@ describe("checkHost", () => {
   });
 
   it("says that a machine behind tcp:// was not looked at", () => {
-    const remote = { ...attic, dockerHost: "tcp://box:2376" };
+    const remote = { ...attic, dockerHost: "tcp://box:2376", tls: "certificates" };
     expect(checkHost(remote, engine("withToolkit"), undefined)).toEqual([
       {
         severity: "warning",
@@ -319,6 +319,15 @@ describe("checkHost", () => {
           "tcp://box:2376 leads to the engine only, so the NVIDIA GPU of its machine was not checked",
       },
     ]);
+  });
+
+  it("warns of a tcp:// without TLS", () => {
+    const remote = { dockerHost: "tcp://box:2375", accelerator: "cpu", image: official } as const;
+    const [finding] = checkHost({ ...attic, ...remote }, engine("withToolkit"), undefined);
+    expect(finding).toMatchObject({
+      severity: "warning",
+      message: expect.stringContaining("whoever reaches it has root on that machine") as string,
+    });
   });
 });
 
