@@ -197,6 +197,10 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     });
   }
   problems.push(...tlsProblems(host, key));
+  if (host.tls !== undefined && image?.kind === "legacy") {
+    const expected = `does not go with an image that is built on the host (runtime ${image.generation}): the Docker provider's builder connects without certificates. Use dockerHost: ssh://…, or image: one that is already there`;
+    problems.push({ key: `${key}.tls`, value: host.tls, expected });
+  }
   const environmentFile = readEnvFiles(host, key, problems);
   if (host.gpus && Object.keys(host.gpus).length !== 1) {
     const expected = "must be one of count, ids, cdi";
