@@ -22,6 +22,7 @@ export interface EngineFacts {
 /** What is known of a container on an engine. */
 export interface ContainerFacts {
   readonly id: string;
+  readonly name: string;
   readonly running: boolean;
   readonly labels: Readonly<Record<string, string>>;
   /** Addresses in the networks it is in, by the network's name. */
@@ -54,6 +55,12 @@ export class Engine {
   async container(name: string): Promise<ContainerFacts | undefined> {
     const result = await this.docker("container", "inspect", name);
     return result.code === 0 ? parseContainer(result.stdout) : undefined;
+  }
+
+  /** Those of the names that there are, in one question. */
+  async containers(names: readonly string[]): Promise<readonly ContainerFacts[]> {
+    // It fails when one is missing, and tells of the others all the same.
+    return parseContainers((await this.docker("container", "inspect", ...names)).stdout);
   }
 
   async networks(): Promise<readonly string[]> {
@@ -95,12 +102,20 @@ interface DockerInfo {
 
 /** Reads `docker container inspect NAME`. */
 export function parseContainer(text: string): ContainerFacts | undefined {
-  const [container] = (parseJson(text) as readonly Inspected[] | undefined) ?? [];
-  if (!container) return undefined;
+  return parseContainers(text)[0];
+}
+
+/** Reads `docker container inspect NAME…`. */
+export function parseContainers(text: string): ContainerFacts[] {
+  return ((parseJson(text) as readonly Inspected[] | undefined) ?? []).map(factsOf);
+}
+
+function factsOf(container: Inspected): ContainerFacts {
   const networks = Object.entries(container.NetworkSettings?.Networks ?? {});
   const ports = Object.entries(container.NetworkSettings?.Ports ?? {});
   return {
     id: container.Id,
+    name: container.Name?.replace(/^\//, "") ?? "",
     running: container.State?.Running === true,
     labels: container.Config?.Labels ?? {},
     addresses: Object.fromEntries(
@@ -121,6 +136,7 @@ export function parseContainer(text: string): ContainerFacts | undefined {
 
 interface Inspected {
   readonly Id: string;
+  readonly Name?: string;
   readonly State?: { readonly Running?: boolean };
   readonly Config?: { readonly Labels?: Record<string, string> | null };
   readonly NetworkSettings?: {

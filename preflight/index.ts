@@ -45,7 +45,8 @@ export interface World {
  *
  * @throws pulumi.RunError that lists what is missing, unless `preflight` is `warn` or `off`
  */
-export async function preflight(settings: Settings, runner: Run = run): Promise<World> {
+export async function preflight(settings: Settings, everyTime: Run = run): Promise<World> {
+  const runner = oncePerQuestion(everyTime);
   const [hosts, immich] = await Promise.all([
     settings.preflight === "off"
       ? []
@@ -60,6 +61,17 @@ export async function preflight(settings: Settings, runner: Run = run): Promise<
     currentSettings: immich.facts?.settings,
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     hostsOff: new Set(hosts.filter((host) => host.isOff).map((host) => host.name)),
+  };
+}
+
+/** Hosts on one engine ask it the same questions: it is asked once. */
+function oncePerQuestion(runner: Run): Run {
+  const answers = new Map<string, ReturnType<Run>>();
+  return (...question) => {
+    const key = JSON.stringify(question);
+    const answer = answers.get(key) ?? runner(...question);
+    answers.set(key, answer);
+    return answer;
   };
 }
 
@@ -150,16 +162,23 @@ async function inspectHost(
     const findings = named([{ severity: isOff ? "off" : "mistake", message }]);
     return { name: host.name, findings, optionalMounts: [], isOff };
   }
-  const [machine, container, networks] = await Promise.all([
+  const onTheSameEngine = settings.hosts
+    .filter(({ dockerHost }) => dockerHost === host.dockerHost)
+    .map(({ containerName }) => containerName);
+  const [machine, containers, networks] = await Promise.all([
     surveyHost(host.dockerHost, answer.facts.root, runner),
-    engine.container(host.containerName),
+    engine.containers(onTheSameEngine),
     engine.networks(),
   ]);
   return {
     name: host.name,
     findings: named([
       ...checkHost(host, answer.facts, machine),
-      ...checkContainerName(host, container, settings),
+      ...checkContainerName(
+        host,
+        containers.find(({ name }) => name === host.containerName),
+        settings,
+      ),
       ...checkNetwork(host, networks),
     ]),
     optionalMounts: presentOptionalMounts(host, machine),

@@ -555,6 +555,36 @@ describe("preflight", () => {
     });
   });
 
+  it("asks an engine once, however many hosts are on it", async () => {
+    const questions: string[] = [];
+    const counted: Run = (program, parameters, options) => {
+      questions.push([program, ...parameters].join(" "));
+      if (parameters[0] !== "container") return run(program, parameters, options);
+      const ours = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" };
+      const found = [
+        { Id: "1", Name: "/one", Config: { Labels: ours } },
+        { Id: "2", Name: "/three", Config: {} },
+      ];
+      const stderr = "No such container: two";
+      return Promise.resolve({ code: 1, stdout: JSON.stringify(found), stderr });
+    };
+    const hosts = ["one", "two", "three"].map((name) => ({
+      ...attic,
+      name,
+      containerName: name,
+      accelerator: "cpu" as const,
+    }));
+    await expect(preflight(settings(hosts), counted)).rejects.toThrow(
+      /changed[^]*:\n {2}three: the container name three is taken by a container that is not ours[^\n]*$/,
+    );
+    expect(questions.sort()).toEqual([
+      "docker container inspect one two three",
+      "docker info --format {{json .}}",
+      "docker network ls --format {{.Name}}",
+      "sh -s",
+    ]);
+  });
+
   it("names a host that is off and goes on with the others", async () => {
     const ready = world({
       [local]: { info: engineAnswers.withToolkit, survey: surveys.gtx750ti },
