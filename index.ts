@@ -47,6 +47,7 @@ export = async function immichMachineLearning() {
         cacheVolume: cache.volumeName,
         optionalMounts: world.optionalMounts[host.name],
         immichVersion: immich.version,
+        models: settings.models,
         labels,
       },
       // Not before the models that were put into its cache beforehand.
@@ -71,7 +72,7 @@ export = async function immichMachineLearning() {
         currentSettings: world.currentSettings,
         allowUnknownModels: settings.allowUnknownModels,
         serverContainer: immich.serverContainer
-          ? { name: immich.serverContainer, dockerHost: immich.dockerHost }
+          ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }
           : undefined,
       },
       {
@@ -88,9 +89,11 @@ export = async function immichMachineLearning() {
       image,
       ...namesOf(service),
       dockerHost: host.dockerHost,
+      ...(host.tls && { tls: host.tls }),
       accelerator: host.accelerator,
       runtime: runtimeOf(host),
       executionProvider: service.executionProvider,
+      models: service.models,
     })),
     systemConfig: preset?.settings,
     restart: preset?.restart,

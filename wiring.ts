@@ -27,15 +27,17 @@ import type { HostSettings, Settings } from "./settings";
 export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.Provider> {
   const providers = new Map<string, docker.Provider>();
   const names = new Set<string>();
-  for (const { dockerHost } of settings.hosts) {
+  for (const { dockerHost, tls } of settings.hosts) {
     if (providers.has(dockerHost)) continue;
     const short = `docker-${endpointName(dockerHost)}`;
     const digest = createHash("sha256").update(dockerHost).digest("hex").slice(0, 6);
     const name = names.has(short) ? `${short}-${digest}` : short;
     names.add(name);
     // The preflight asks whether the daemon is there; the provider would end the whole run over one.
-    const checked = { host: dockerHost, disableDockerDaemonCheck: true };
-    providers.set(dockerHost, new docker.Provider(name, checked));
+    const unchecked = { disableDockerDaemonCheck: true };
+    // The folder, not what is in it: no key comes into the state.
+    const address = { host: dockerHost, ...(tls !== undefined && { certPath: tls }) };
+    providers.set(dockerHost, new docker.Provider(name, { ...address, ...unchecked }));
   }
   return providers;
 }
@@ -82,6 +84,7 @@ export function machineLearningImage(
         publishMode: swarm.endpointMode === "vip" ? "ingress" : "host",
       },
       dockerHost: host.dockerHost,
+      tls: host.tls,
     },
     opts,
   );
@@ -132,7 +135,7 @@ export function machineLearning(
   host: HostSettings,
   args: Pick<
     MachineLearningArgs,
-    "image" | "cacheVolume" | "optionalMounts" | "immichVersion" | "labels"
+    "image" | "cacheVolume" | "optionalMounts" | "immichVersion" | "models" | "labels"
   >,
   opts: pulumi.ComponentResourceOptions & { provider: docker.Provider },
 ): MachineLearning | MachineLearningService {
@@ -176,8 +179,8 @@ export function preplacedModels(
   host: HostSettings,
   image: pulumi.Input<string>,
 ): ModelCacheArgs["models"] {
-  const { cacheModels: folder, dockerHost } = host;
-  return folder === undefined ? undefined : { folder, image, dockerHost };
+  const { cacheModels: folder, dockerHost, tls } = host;
+  return folder === undefined ? undefined : { folder, image, dockerHost, tls };
 }
 
 /** Where Immich keeps its configuration: its API, or its database at the address that was found. */

@@ -5,6 +5,8 @@ import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
+
 export interface DistributedImageArgs {
   /** Id of the image (`sha256:…`) on the provider's engine. */
   image: pulumi.Input<string>;
@@ -39,6 +41,9 @@ export interface DistributedImageArgs {
 
   /** The engine's address for the docker client that pushes. @default the client's own */
   dockerHost?: pulumi.Input<string> | undefined;
+
+  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
+  tls?: pulumi.Input<string> | undefined;
 }
 
 /**
@@ -79,7 +84,8 @@ export class DistributedImage extends pulumi.ComponentResource {
           IMAGE: args.image,
           REPOSITORY: args.repository,
           TAG: pulumi.output(args.image).apply((id) => id.replace(/^sha256:/, "").slice(0, 12)),
-          ...(args.dockerHost !== undefined && { DOCKER_HOST: args.dockerHost }),
+          ...(args.dockerHost !== undefined &&
+            dockerClientEnvironment({ dockerHost: args.dockerHost, tls: args.tls })),
         },
         triggers: [args.image, args.repository, ...(registry ? [registry.id] : [])],
         addPreviousOutputInEnv: false,

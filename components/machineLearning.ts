@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalogue/accelerators";
 import { servicePort } from "../catalogue/environment";
-import { parseProof, type Proof, waitingScript } from "../proof/proof";
+import { type ModelProof, parseProof, type Proof, waitingScript } from "../proof/proof";
 import {
   acceleratorMounts,
   checkedEnvironment,
@@ -91,6 +91,9 @@ export class MachineLearning extends pulumi.ComponentResource {
 
   /** The execution provider that really computed; nothing while there is no successful proof. */
   public readonly executionProvider: pulumi.Output<string | undefined>;
+
+  /** What computed each model Immich is told to use; nothing while there is no successful proof. */
+  public readonly models: pulumi.Output<readonly ModelProof[] | undefined>;
 
   /** What the proof found; nothing where it is off. */
   public readonly proof: pulumi.Output<Proof | undefined>;
@@ -191,11 +194,13 @@ export class MachineLearning extends pulumi.ComponentResource {
     this.executionProvider = this.proof.apply((result) =>
       result?.ok ? result.provider : undefined,
     );
+    this.models = this.proof.apply((result) => (result?.ok ? result.models : undefined));
     this.registerOutputs({
       url: this.url,
       containerId: this.containerId,
       containerName: this.containerName,
       executionProvider: this.executionProvider,
+      models: this.models,
       proof: this.proof,
     });
   }

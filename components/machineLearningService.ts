@@ -3,7 +3,13 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators } from "../catalogue/accelerators";
 import { servicePort } from "../catalogue/environment";
-import { parseProofs, type Proof, rolloutScript, waitingScript } from "../proof/proof";
+import {
+  type ModelProof,
+  parseProofs,
+  type Proof,
+  rolloutScript,
+  waitingScript,
+} from "../proof/proof";
 import {
   acceleratorMounts,
   checkedEnvironment,
@@ -90,6 +96,9 @@ export class MachineLearningService extends pulumi.ComponentResource {
 
   /** The execution provider that computed in every task reached; nothing without such a proof. */
   public readonly executionProvider: pulumi.Output<string | undefined>;
+
+  /** What computed each model Immich is told to use, in the first of the tasks; nothing without proof. */
+  public readonly models: pulumi.Output<readonly ModelProof[] | undefined>;
 
   /** What the proof found in each task that runs on the engine reached. */
   public readonly proofs: pulumi.Output<Proof[]>;
@@ -191,10 +200,15 @@ export class MachineLearningService extends pulumi.ComponentResource {
       const providers = new Set(proofs.map((found) => (found.ok ? found.provider : undefined)));
       return providers.size === 1 ? [...providers][0] : undefined;
     });
+    this.models = this.proofs.apply((proofs) => {
+      const [first] = proofs;
+      return first?.ok && proofs.every(({ ok }) => ok) ? first.models : undefined;
+    });
     this.registerOutputs({
       url: this.url,
       serviceName: this.serviceName,
       executionProvider: this.executionProvider,
+      models: this.models,
       proofs: this.proofs,
     });
   }

@@ -5,6 +5,8 @@ import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
+
 /** Models of this machine that are copied into the volume, and copied again when they change. */
 export interface PreplacedModels {
   /**
@@ -16,6 +18,8 @@ export interface PreplacedModels {
   image: pulumi.Input<string>;
   /** The engine's address for the docker client that copies. @default the client's own */
   dockerHost?: pulumi.Input<string>;
+  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. */
+  tls?: pulumi.Input<string> | undefined;
 }
 
 export interface ModelCacheArgs {
@@ -87,7 +91,7 @@ const placingScript = readFileSync(join(__dirname, "placeModels.sh"), "utf8");
 
 function placeModels(
   name: string,
-  { folder, image, dockerHost }: PreplacedModels,
+  { folder, image, dockerHost, tls }: PreplacedModels,
   volume: docker.Volume,
   parent: ModelCache,
 ): void {
@@ -100,7 +104,7 @@ function placeModels(
         FOLDER: folder,
         VOLUME: volume.name,
         IMAGE: image,
-        ...(dockerHost !== undefined && { DOCKER_HOST: dockerHost }),
+        ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
       },
       // Other models, or another volume to put them into.
       triggers: [sums, volume.id],

@@ -6,6 +6,7 @@ import { local } from "@pulumi/command";
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import { clipModelKey } from "../catalogue/systemConfigKeys";
 import { databaseFunctions, schemaName } from "../immich/databaseFunctions";
 import { clipChangeWarning } from "../immich/embeddings";
@@ -114,6 +115,8 @@ export interface ModelPresetArgs {
         name: pulumi.Input<string>;
         /** @default the local engine */
         dockerHost?: pulumi.Input<string>;
+        /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. */
+        tls?: pulumi.Input<string> | undefined;
         /** How long it may take to come up again, in seconds. @default 300 */
         timeout?: number;
       }
@@ -407,9 +410,10 @@ function restartEnvironment(
   changedAt: pulumi.Input<string>,
   whenMissing: "fail" | "ignore",
 ): Record<string, pulumi.Input<string>> {
+  const { dockerHost, tls } = container;
   return {
     SERVER_CONTAINER: container.name,
-    ...(container.dockerHost === undefined ? {} : { DOCKER_HOST: container.dockerHost }),
+    ...(dockerHost === undefined ? {} : dockerClientEnvironment({ dockerHost, tls })),
     CHANGED_AT: changedAt,
     WHEN_MISSING: whenMissing,
     TIMEOUT: String(container.timeout ?? 300),

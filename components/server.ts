@@ -4,13 +4,15 @@ import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
 import { type AcceleratorName, accelerators } from "../catalogue/accelerators";
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import {
   type EnvironmentValue,
   isSecretVariable,
   renderEnvironment,
 } from "../catalogue/environment";
 import { parseImmichVersion } from "../catalogue/immichVersion";
-import { inferenceProgram, proofCommand, type ProofMode } from "../proof/proof";
+import type { ModelSelection } from "../immich/modelSelection";
+import { inferenceProgram, modelsToProve, proofCommand, type ProofMode } from "../proof/proof";
 
 /*
  * What Immich's machine-learning server is given whichever way it runs: as a container of its own
@@ -71,11 +73,25 @@ export interface ServerArgs {
   /** Whether a failed proof of the accelerator fails the deployment. @default "enforce" */
   proof?: ProofMode | undefined;
 
+  /** The models Immich is told to use, which the proof tries too. @default none */
+  models?: ModelSelection | undefined;
+
+  /**
+   * Seconds the proof waits for models that the server has to download first; 0 for only those that
+   * are in the cache. Models that are missing after that are named, and do not fail the proof.
+   *
+   * @default 120
+   */
+  modelDownload?: pulumi.Input<number> | undefined;
+
   /** Seconds the container has to become healthy. @default 600 */
   healthTimeout?: pulumi.Input<number> | undefined;
 
   /** The engine's address for the docker client that runs the proof. @default the client's own */
   dockerHost?: pulumi.Input<string> | undefined;
+
+  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
+  tls?: pulumi.Input<string> | undefined;
 }
 
 /** The server's variables as its settings say them, and what is wrong with the settings. */
@@ -96,8 +112,8 @@ export function checkedEnvironment(args: ServerArgs): {
 }
 
 /**
- * Every variable of the server by its name, in the order of the names: what the accelerator needs,
- * overridden by the files', overridden by the settings'. Each secret one is a secret of its own.
+ * Every variable of the server by its name, in the order of the names: the files', overridden by what
+ * the accelerator needs, overridden by the settings'. Each secret one is a secret of its own.
  */
 export function serverEnvironment(
   args: ServerArgs,
@@ -167,6 +183,7 @@ export function proofOf(
   triggers: pulumi.Input<unknown>[],
   parent: pulumi.Resource,
 ): local.Command {
+  const models = modelsToProve(args.models, parseImmichVersion(args.immichVersion)!);
   return new local.Command(
     `${name}-proof`,
     {
@@ -178,7 +195,12 @@ export function proofOf(
         IMMICH_ML_EXPECTED: accelerators[args.accelerator ?? "cpu"].executionProviders.join(","),
         IMMICH_ML_MODE: args.proof ?? "enforce",
         IMMICH_ML_TIMEOUT: pulumi.output(args.healthTimeout ?? 600).apply(String),
-        ...(args.dockerHost !== undefined && { DOCKER_HOST: args.dockerHost }),
+        ...(models.length > 0 && {
+          IMMICH_ML_MODELS: models.join(","),
+          IMMICH_ML_DOWNLOAD: pulumi.output(args.modelDownload ?? 120).apply(String),
+        }),
+        ...(args.dockerHost !== undefined &&
+          dockerClientEnvironment({ dockerHost: args.dockerHost, tls: args.tls })),
       },
       triggers,
       // Progress is shown; the result on standard output is shown by the stack's outputs.

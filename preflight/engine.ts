@@ -1,3 +1,4 @@
+import { dockerClientEnvironment, type EngineAddress } from "../catalogue/dockerClient";
 import type { CommandResult, Run } from "./command";
 
 /** What a Docker engine says of itself. */
@@ -42,6 +43,7 @@ export interface NetworkFacts {
 /** What is known of a container on an engine. */
 export interface ContainerFacts {
   readonly id: string;
+  readonly name: string;
   readonly running: boolean;
   readonly labels: Readonly<Record<string, string>>;
   /** Addresses in the networks it is in, by the network's name. */
@@ -58,7 +60,7 @@ export type Answer<Facts> =
 /** The docker client's commands, for one engine. */
 export class Engine {
   constructor(
-    private readonly endpoint: string,
+    private readonly address: EngineAddress,
     private readonly run: Run,
   ) {}
 
@@ -67,7 +69,7 @@ export class Engine {
     // Old clients exit with 0 though the engine did not answer, and say so inside the answer.
     const facts = info.code === 0 ? parseEngineInfo(info.stdout) : undefined;
     if (facts) return { ok: true, facts };
-    return { ok: false, ...explainFailure(info, this.endpoint) };
+    return { ok: false, ...explainFailure(info, this.address) };
   }
 
   /** Nothing when there is no such container. */
@@ -105,13 +107,19 @@ export class Engine {
     return network && { driver: network.Driver, attachable: network.Attachable === true };
   }
 
+  /** Those of the names that there are, in one question. */
+  async containers(names: readonly string[]): Promise<readonly ContainerFacts[]> {
+    // It fails when one is missing, and tells of the others all the same.
+    return parseContainers((await this.docker("container", "inspect", ...names)).stdout);
+  }
+
   async networks(): Promise<readonly string[]> {
     const result = await this.docker("network", "ls", "--format", "{{.Name}}");
     return lines(result.stdout);
   }
 
   private docker(...parameters: string[]): Promise<CommandResult> {
-    return this.run("docker", parameters, { environment: { DOCKER_HOST: this.endpoint } });
+    return this.run("docker", parameters, { environment: dockerClientEnvironment(this.address) });
   }
 }
 
@@ -153,12 +161,20 @@ interface DockerInfo {
 
 /** Reads `docker container inspect NAME`. */
 export function parseContainer(text: string): ContainerFacts | undefined {
-  const [container] = (parseJson(text) as readonly Inspected[] | undefined) ?? [];
-  if (!container) return undefined;
+  return parseContainers(text)[0];
+}
+
+/** Reads `docker container inspect NAME…`. */
+export function parseContainers(text: string): ContainerFacts[] {
+  return ((parseJson(text) as readonly Inspected[] | undefined) ?? []).map(factsOf);
+}
+
+function factsOf(container: Inspected): ContainerFacts {
   const networks = Object.entries(container.NetworkSettings?.Networks ?? {});
   const ports = Object.entries(container.NetworkSettings?.Ports ?? {});
   return {
     id: container.Id,
+    name: container.Name?.replace(/^\//, "") ?? "",
     running: container.State?.Running === true,
     labels: container.Config?.Labels ?? {},
     addresses: Object.fromEntries(
@@ -179,6 +195,7 @@ export function parseContainer(text: string): ContainerFacts | undefined {
 
 interface Inspected {
   readonly Id: string;
+  readonly Name?: string;
   readonly State?: { readonly Running?: boolean };
   readonly Config?: { readonly Labels?: Record<string, string> | null };
   readonly NetworkSettings?: {
@@ -239,7 +256,7 @@ export function architectureOf(machine: string): string {
 /** One sentence for a person: why the engine did not answer and what to do. */
 function explainFailure(
   result: CommandResult,
-  endpoint: string,
+  { dockerHost: endpoint, tls }: EngineAddress,
 ): { readonly message: string; readonly isOff: boolean } {
   const errors = result.stderr.trim() || lastServerError(result.stdout);
   // Over ssh the client wraps what ssh said into a long sentence of its own.
@@ -258,6 +275,16 @@ function explainFailure(
   if (/permission denied/i.test(said)) {
     return mistake(
       `Docker at ${endpoint} may not be used by this user: add the user to the group docker, or run as root (${said})`,
+    );
+  }
+  if (/HTTP request to an HTTPS server/i.test(said)) {
+    return mistake(
+      `Docker at ${endpoint} speaks TLS only: set tls to the folder with ca.pem, cert.pem and key.pem`,
+    );
+  }
+  if (tls !== undefined && /x509|certificate|tls:/i.test(said)) {
+    return mistake(
+      `Docker at ${endpoint} and the certificates in ${tls} do not fit together: ca.pem must be of the authority that signed the engine's certificate, cert.pem and key.pem must be signed by the one the engine trusts (${said})`,
     );
   }
   if (/host key verification failed/i.test(said)) {

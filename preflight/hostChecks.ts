@@ -59,6 +59,13 @@ function checkEngine(host: HostSettings, accelerator: Accelerator, engine: Engin
       ),
     );
   }
+  if (host.dockerHost.startsWith("tcp://") && host.tls === undefined) {
+    findings.push(
+      warning(
+        `${host.dockerHost} is not encrypted and asks for no key: whoever reaches it has root on that machine. Set tls, or use ssh:// (https://docs.docker.com/engine/security/protect-access)`,
+      ),
+    );
+  }
   const architectures = architecturesOf(host, accelerator);
   if (architectures && !architectures.includes(engine.architecture)) {
     findings.push(

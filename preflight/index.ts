@@ -46,7 +46,8 @@ export interface World {
  *
  * @throws pulumi.RunError that lists what is missing, unless `preflight` is `warn` or `off`
  */
-export async function preflight(settings: Settings, runner: Run = run): Promise<World> {
+export async function preflight(settings: Settings, everyTime: Run = run): Promise<World> {
+  const runner = oncePerQuestion(everyTime);
   const [hosts, immich] = await Promise.all([
     settings.preflight === "off"
       ? []
@@ -61,6 +62,17 @@ export async function preflight(settings: Settings, runner: Run = run): Promise<
     currentSettings: immich.facts?.settings,
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     hostsOff: new Set(hosts.filter((host) => host.isOff).map((host) => host.name)),
+  };
+}
+
+/** Hosts on one engine ask it the same questions: it is asked once. */
+function oncePerQuestion(runner: Run): Run {
+  const answers = new Map<string, ReturnType<Run>>();
+  return (...question) => {
+    const key = JSON.stringify(question);
+    const answer = answers.get(key) ?? runner(...question);
+    answers.set(key, answer);
+    return answer;
   };
 }
 
@@ -142,7 +154,7 @@ async function inspectHost(
   settings: Settings,
   runner: Run,
 ): Promise<Inspection> {
-  const engine = new Engine(host.dockerHost, runner);
+  const engine = new Engine(host, runner);
   const answer = await engine.facts();
   const named = (findings: readonly Finding[]) =>
     findings.map((finding) => ({ ...finding, message: `${host.name}: ${finding.message}` }));
@@ -155,16 +167,23 @@ async function inspectHost(
     const findings = named(await inspectSwarm(host, answer.facts, engine, settings, runner));
     return { name: host.name, findings, optionalMounts: [], isOff: false };
   }
-  const [machine, container, networks] = await Promise.all([
+  const onTheSameEngine = settings.hosts
+    .filter(({ dockerHost }) => dockerHost === host.dockerHost)
+    .map(({ containerName }) => containerName);
+  const [machine, containers, networks] = await Promise.all([
     surveyHost(host.dockerHost, answer.facts.root, runner),
-    engine.container(host.containerName),
+    engine.containers(onTheSameEngine),
     engine.networks(),
   ]);
   return {
     name: host.name,
     findings: named([
       ...checkHost(host, answer.facts, machine),
-      ...checkContainerName(host, container, settings),
+      ...checkContainerName(
+        host,
+        containers.find(({ name }) => name === host.containerName),
+        settings,
+      ),
       ...checkNetwork(host, networks),
     ]),
     optionalMounts: presentOptionalMounts(host, machine),
@@ -261,7 +280,7 @@ async function locateDatabase(
   runner: Run,
 ): Promise<{ readonly host: string; readonly port: number } | string> {
   const { dockerHost, network, database } = settings.immich;
-  const engine = new Engine(dockerHost, runner);
+  const engine = new Engine(settings.immich, runner);
   const answer = await engine.facts();
   if (!answer.ok) return `Immich's database: ${answer.message}`;
   const container = await engine.container(name);
@@ -284,7 +303,7 @@ async function locateDatabase(
 }
 
 async function detectCard(host: HostSettings, runner: Run): Promise<Card | string> {
-  const answer = await new Engine(host.dockerHost, runner).facts();
+  const answer = await new Engine(host, runner).facts();
   if (!answer.ok) return answer.message;
   const machine = await surveyHost(host.dockerHost, answer.facts.root, runner);
   if (!machine) return `nvidia-smi cannot be asked at ${host.dockerHost}; name the card in gpu`;

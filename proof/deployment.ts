@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 
 import { type AcceleratorName, isAcceleratorName } from "../catalogue/accelerators";
+import type { ModelProof } from "./proof";
 
 /** A container or a service that a stack says it runs, as far as the stack's outputs tell. */
 export interface DeployedHost {
@@ -11,10 +12,14 @@ export interface DeployedHost {
   /** Nothing for a container of its own. */
   readonly serviceName?: string;
   readonly dockerHost: string;
+  /** Folder of the certificates for an engine at `tcp://`. */
+  readonly tls?: string | undefined;
   readonly accelerator: AcceleratorName;
   readonly runtime: string;
   /** What computed when it was last proven. */
   readonly executionProvider: string | undefined;
+  /** What computed the models Immich is told to use; nothing where it is told none. */
+  readonly models?: readonly ModelProof[] | undefined;
 }
 
 export interface Deployment {

@@ -1,12 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
+import type { ModelSelection } from "../immich/modelSelection";
+
 /**
  * The proof that a container's accelerator really computes: the shell script that waits for health
  * and the Python program it runs inside the container, and what comes back.
  */
 
-/** What one device computed. */
+/** What one device computed of the network that is part of the proof. */
 export interface DeviceProof {
   /** The number the container counts the device by, or `cpu`. */
   readonly device: string;
@@ -35,6 +38,32 @@ export interface SuccessfulProof {
   readonly devices: readonly DeviceProof[];
   /** True for ARM NN and RKNN: the session is there, but nothing was computed on it. */
   readonly onlyLoaded?: boolean;
+  /** The models Immich is told to use; none where that is not known. */
+  readonly models?: readonly ModelProof[];
+}
+
+/** What computed a model, and whether Immich's server can use it. */
+export interface ModelProof {
+  /** Task and name, as in Immich's cache: `clip/ViT-B-32__openai`. */
+  readonly model: string;
+  /** Why nothing is known of it; the others are proven all the same. */
+  readonly notProven?: string;
+  /** Milliseconds the running server took for its requests, once the model was loaded. */
+  readonly serverMilliseconds?: number;
+  /** Its files, each computed apart from the server; none where there was no room for a copy. */
+  readonly parts: readonly {
+    /** `visual`, `textual`, `detection` or `recognition`. */
+    readonly part: string;
+    readonly device: string;
+    /** The execution provider that really computed it. */
+    readonly provider: string;
+    /** Milliseconds of the second run. */
+    readonly milliseconds: number;
+    /** Operators that are heavy work and that another provider had to run. */
+    readonly elsewhere: readonly string[];
+  }[];
+  /** What else is worth saying. */
+  readonly note?: string;
 }
 
 export interface FailedProof {
@@ -65,6 +94,23 @@ export function waitingScript(): string {
 /** The shell script that proves a swarm's service, for the environment variable `IMMICH_ML_PROOF`. */
 export function rolloutScript(): string {
   return readFileSync(join(__dirname, "rollout.sh"), "utf8");
+}
+
+/**
+ * The models of a selection, for the environment variable `IMMICH_ML_MODELS`: task and name as in
+ * Immich's cache. None for releases before v1.106.0, whose server is asked in another form.
+ */
+export function modelsToProve(
+  selection: ModelSelection | undefined,
+  version: ImmichVersion,
+): readonly string[] {
+  if (!selection || !atLeast(version, "1.106.0")) return [];
+  const { clip, facialRecognition, ocr } = selection;
+  return [
+    ["clip", clip && clip.modelName],
+    ["facial-recognition", facialRecognition && facialRecognition.modelName],
+    ["ocr", ocr && ocr.modelName],
+  ].flatMap(([task, name]) => (name ? [`${task}/${name.split("/").at(-1)}`] : []));
 }
 
 /** The Python program, for standard input. */

@@ -1,9 +1,12 @@
-# Waits until a machine-learning container is healthy, then computes a small network in it.
+# Waits until a machine-learning container is healthy, then computes in it: a small network, and the
+# models Immich is told to use.
 #
 # Needs the docker command-line client. Reads the environment:
 #   IMMICH_ML_CONTAINER  id or name of the container
 #   IMMICH_ML_HOST       what the messages call it
 #   IMMICH_ML_EXPECTED   the acceptable execution providers, separated by commas
+#   IMMICH_ML_MODELS     the models, see inference.py; may be absent
+#   IMMICH_ML_DOWNLOAD   seconds the server may take to download those that are missing; may be absent
 #   IMMICH_ML_TIMEOUT    seconds to wait for health
 #   IMMICH_ML_MODE       enforce: a failed proof fails; warn: it is only told
 # and from standard input the Python program to run in the container. Progress goes to standard error; the last line of standard output is the result as JSON.
@@ -21,9 +24,13 @@ finish_without_result() {
   exit 1
 }
 
-never_healthy() {
-  say "$1. The last lines of its log:"
+show_log() {
+  say "$1 last lines of its log:"
   last_log_lines 20 | sed 's/^/  | /' >&2
+}
+
+never_healthy() {
+  show_log "$1. The"
   say "$2"
   finish_without_result "$1"
 }
@@ -89,7 +96,8 @@ wait_for_health() {
 }
 
 compute_network() {
-  docker exec -i -e IMMICH_ML_EXPECTED "$IMMICH_ML_CONTAINER" \
+  docker exec -i -e IMMICH_ML_EXPECTED -e IMMICH_ML_MODELS -e IMMICH_ML_DOWNLOAD \
+    "$IMMICH_ML_CONTAINER" \
     sh -c 'for python in /opt/venv/bin/python python3 python; do command -v "$python" >/dev/null && exec "$python" -; done; echo "no Python in this image" >&2; exit 127'
 }
 
@@ -107,6 +115,7 @@ case $result in
     ;;
 esac
 if [ "$code" -ne 0 ]; then
+  case $result in *"Immich's server"*) show_log "the" ;; esac
   say "NOT PROVEN"
   printf '%s\n' "$result"
   [ "$IMMICH_ML_MODE" = warn ] || exit 1

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 
 import { accelerators } from "../catalogue/accelerators";
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import { type DeployedHost, namedContainer, readDeployment, run } from "./deployment";
 import {
   inferenceProgram,
@@ -11,14 +12,16 @@ import {
   rolloutScript,
   waitingScript,
 } from "./proof";
-import { asTable } from "./table";
+import { asTable, modelCells, modelHeading } from "./table";
 
-const usage = `Proves that the accelerator of every container of a stack computes.
+const usage = `Proves that the accelerator of every container of a stack computes, and the models Immich
+is told to use on it, as far as they are in the cache.
 
   npm run prove -- [--stack NAME] [--json] [HOST…]
   npm run prove -- --container NAME --accelerator NAME [--docker-host ADDRESS] [--json]
 
-The second form proves any container of Immich's machine learning, for instance docker compose's.
+The second form proves any container of Immich's machine learning, for instance docker compose's, and
+the models in its cache.
 Ends with 1 when one of them is not proven.`;
 
 interface Proven {
@@ -66,7 +69,7 @@ async function main(): Promise<number> {
           null,
           2,
         )
-      : asTable([heading, ...proven.map(summary)]),
+      : [asTable([heading, ...proven.map(summary)]), ...modelTable(proven)].join("\n\n"),
   );
   return proven.every(({ proof }) => proof.ok) ? 0 : 1;
 }
@@ -87,8 +90,10 @@ async function proveHost(host: DeployedHost): Promise<Proven[]> {
       IMMICH_ML_HOST: host.host,
       IMMICH_ML_EXPECTED: accelerators[host.accelerator].executionProviders.join(","),
       IMMICH_ML_MODE: "enforce",
+      // Of a container that no stack runs it is not known what Immich asks of it.
+      IMMICH_ML_MODELS: host.models?.map(({ model }) => model).join(",") ?? "cached",
       IMMICH_ML_TIMEOUT: "60",
-      DOCKER_HOST: host.dockerHost,
+      ...dockerClientEnvironment(host),
     },
     stdin: inferenceProgram(),
     onError: (text) => process.stderr.write(text),
@@ -112,6 +117,13 @@ function summary({ host, proof }: Proven): string[] {
     proof.devices.map(({ milliseconds }) => milliseconds).join(", "),
     differences.map((difference) => difference.toExponential(0)).join(", "),
   ];
+}
+
+function modelTable(proven: readonly Proven[]): string[] {
+  const rows = proven.flatMap(({ host, proof }) =>
+    proof.ok ? (proof.models ?? []).map((model) => [host.host, ...modelCells(model)]) : [],
+  );
+  return rows.length > 0 ? [asTable([["HOST", ...modelHeading], ...rows])] : [];
 }
 
 main().then(

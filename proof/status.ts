@@ -1,9 +1,11 @@
 import { parseArgs } from "node:util";
 
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import { getFromApi, type ImmichApi } from "../immich/immichApi";
 import { sameSetting, settingOf } from "../immich/settings";
 import { type DeployedHost, type Deployment, readDeployment, run } from "./deployment";
-import { asTable } from "./table";
+import type { ModelProof } from "./proof";
+import { asTable, modelCells, modelHeading } from "./table";
 
 const usage = `Shows how the hosts of a stack are.
 
@@ -25,6 +27,8 @@ export interface HostStatus {
   readonly provider?: string;
   readonly cards?: readonly CardStatus[];
   readonly models?: readonly CachedModel[];
+  /** The models Immich is told to use, as they were last proven. */
+  readonly proven?: readonly ModelProof[];
   /** Why nothing more is known. */
   readonly problem?: string;
 }
@@ -82,7 +86,7 @@ async function main(): Promise<void> {
 const dockerOf =
   (host: DeployedHost) =>
   (...parameters: string[]) =>
-    run("docker", parameters, { environment: { DOCKER_HOST: host.dockerHost } });
+    run("docker", parameters, { environment: dockerClientEnvironment(host) });
 
 /** A container's, or one for each task of a service, which are called `rack.1`, `rack.2` and so on. */
 async function statusesOf(host: DeployedHost): Promise<HostStatus[]> {
@@ -178,6 +182,7 @@ async function statusOf(
     image: container.Config.Image,
     ...(version !== undefined && { immichVersion: version }),
     ...(host.executionProvider !== undefined && { provider: host.executionProvider }),
+    ...(host.models !== undefined && { proven: host.models }),
     ...(cards?.code === 0 && { cards: parseCards(cards.stdout) }),
     ...(models?.code === 0 && { models: parseModels(models.stdout) }),
   };
@@ -337,6 +342,10 @@ function asText(hosts: readonly HostStatus[], immich: ImmichStatus): string {
       ),
     ]),
   ];
+  const proven = hosts.flatMap(({ host, proven: models = [] }) =>
+    models.map((model) => [host, ...modelCells(model)]),
+  );
+  if (proven.length > 0) parts.push(asTable([["HOST", ...modelHeading], ...proven]));
   if (immich.settings?.length) {
     parts.push(
       asTable([

@@ -1,3 +1,5 @@
+import type { ModelProof } from "./proof";
+
 /** Lays rows out in columns for people; the first row is the heading. */
 export function asTable(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_cell, column) =>
@@ -11,4 +13,18 @@ export function asTable(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join("\n");
+}
+
+export const modelHeading = ["MODEL", "COMPUTED BY", "MILLISECONDS", "SERVER'S MILLISECONDS"];
+
+/** A model's cells under {@link modelHeading}; where it is not proven, the reason. */
+export function modelCells({ model, parts, notProven, serverMilliseconds }: ModelProof): string[] {
+  if (notProven !== undefined) return [model, `not proven: ${notProven}`];
+  const providers = [...new Set(parts.map(({ provider }) => provider))];
+  return [
+    model,
+    providers.join(", "),
+    parts.map(({ part, milliseconds }) => `${part} ${milliseconds}`).join(", "),
+    String(serverMilliseconds ?? ""),
+  ];
 }

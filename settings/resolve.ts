@@ -7,6 +7,8 @@ import {
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalogue/accelerators";
+import { tlsFiles, type EngineAddress } from "../catalogue/dockerClient";
+import { shareCards } from "../catalogue/deviceIds";
 import { renderEnvironment, servicePort } from "../catalogue/environment";
 import {
   generationFor,
@@ -50,6 +52,7 @@ export interface HostSettings extends Pick<
   HostEntry,
   | "name"
   | "dockerHost"
+  | "tls"
   | "keepCache"
   | "cacheModels"
   | "restart"
@@ -58,6 +61,7 @@ export interface HostSettings extends Pick<
   | "hardening"
   | "environment"
   | "proof"
+  | "modelDownload"
   | "healthTimeout"
 > {
   readonly accelerator: AcceleratorName;
@@ -143,6 +147,7 @@ export function resolve(parts: StackParts, surroundings: Surroundings): Resolved
   );
   problems.push(...duplicates(hosts));
   if (parts.immich) problems.push(...storeProblems(parts, surroundings.secrets));
+  if (parts.immich) problems.push(...tlsProblems(parts.immich, "immich"));
   if (parts.build?.caCertificate) problems.push(...certificateProblems(parts.build.caCertificate));
   problems.push(...reindexProblems(parts));
   const models = selectModels(parts, version, hosts, problems, notes);
@@ -194,6 +199,11 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
         "must be a folder with a file SHA256SUMS; make it there with: find . -type f ! -name SHA256SUMS -exec sha256sum {} + > SHA256SUMS",
     });
   }
+  problems.push(...tlsProblems(host, key));
+  if (host.tls !== undefined && image?.kind === "legacy") {
+    const expected = `does not go with an image that is built on the host (runtime ${image.generation}): the Docker provider's builder connects without certificates. Use dockerHost: ssh://…, or image: one that is already there`;
+    problems.push({ key: `${key}.tls`, value: host.tls, expected });
+  }
   const environmentFile = readEnvFiles(host, key, problems);
   if (host.gpus && Object.keys(host.gpus).length !== 1) {
     const expected = "must be one of count, ids, cdi";
@@ -232,9 +242,12 @@ function resolveHost(host: HostEntry, index: number, context: HostContext): Host
     problems.push({ key: `${key}.url`, expected });
   }
 
+  const shared = shareOut(host, key, { ...environmentFile, ...environment }, accelerator, context);
+
   const networkAlias = host.networkAlias ?? (index === 0 ? immichDefaultAlias : host.name);
   return {
     ...host,
+    environment: { ...host.environment, ...shared },
     accelerator,
     card,
     image,
@@ -258,6 +271,30 @@ function gpuChoice({ count, ids, cdi }: NonNullable<HostEntry["gpus"]>): GpuChoi
   if (ids) return { ids: ids.map(String) };
   if (cdi) return { cdi };
   return { count: count === "all" ? -1 : (count ?? 1) };
+}
+
+/** Settings of the server that give each of a container's cards a worker. */
+function shareOut(
+  host: HostEntry,
+  key: string,
+  variables: Readonly<Record<string, string>>,
+  accelerator: AcceleratorName,
+  { version, problems, notes }: HostContext,
+): HostEntry["environment"] {
+  if (accelerator !== "cuda" || !version) return {};
+  const shared = shareCards(variables, numberOfCards(host.gpus), version);
+  for (const { setting, message } of shared.problems) {
+    problems.push({ key: `${key}.${setting}`, expected: message });
+  }
+  for (const note of shared.notes) notes.push(`${host.name}: ${note}`);
+  return shared.added;
+}
+
+/** How many cards the container is given; nothing where that depends on the host. */
+function numberOfCards(gpus: HostEntry["gpus"]): number | undefined {
+  const { count = 1, ids, cdi } = gpus ?? {};
+  if (cdi?.some((device) => device.endsWith("=all"))) return undefined;
+  return (ids ?? cdi)?.length ?? (count === "all" ? undefined : count);
 }
 
 /** By its name on a network it shares with Immich, otherwise by the published port. */
@@ -487,7 +524,12 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
     if (!host) return;
     const key = `hosts[${index}]`;
     claim(`name ${host.name}`, `${key}.name`, host.name);
-    const { dockerHost, containerName, cacheVolume, network, networkAlias } = host;
+    const { dockerHost, containerName, cacheVolume, network, networkAlias, tls } = host;
+    const sameEngine = hosts.find((other) => other?.dockerHost === dockerHost)!;
+    if (sameEngine.tls !== tls) {
+      const expected = `must be that of host ${sameEngine.name}, since both are on ${dockerHost}`;
+      problems.push({ key: `${key}.tls`, value: tls, expected });
+    }
     claim(`${dockerHost} container ${containerName}`, `${key}.containerName`, containerName);
     claim(`${dockerHost} volume ${cacheVolume}`, `${key}.cacheVolume`, cacheVolume);
     if (network) {
@@ -538,6 +580,25 @@ function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
     problems.push(missingSecret("databasePassword", "the password of Immich's database"));
   }
   return problems;
+}
+
+/** What the docker client would refuse, said before it is asked. */
+function tlsProblems({ dockerHost, tls }: EngineAddress, key: string): Problem[] {
+  if (tls === undefined) return [];
+  const problem = (expected: string) => [{ key: `${key}.tls`, value: tls, expected }];
+  if (!dockerHost.startsWith("tcp://")) {
+    return problem(
+      `is for dockerHost tcp://host:port, not ${dockerHost}, which needs no certificates`,
+    );
+  }
+  const unusable = tlsFiles.filter(
+    (file) => !readIfPresent(join(tls, file))?.includes("-----BEGIN "),
+  );
+  return unusable.length === 0
+    ? []
+    : problem(
+        `must be a folder with ca.pem, cert.pem and key.pem in PEM form; ${unusable.join(" and ")} cannot be read there`,
+      );
 }
 
 /** What LegacyImage would refuse, said before anything is registered. */

@@ -31,6 +31,7 @@ const endpoint = text(
 ).refine(
   (value) => value.startsWith("unix:") || (URL.canParse(value) && new URL(value).host !== ""),
 );
+const tlsFolder = text("the path of a folder with ca.pem, cert.pem and key.pem");
 const dockerName = text(
   "letters, digits, '_', '.' and '-', beginning with a letter or digit",
   /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
@@ -121,6 +122,7 @@ export const hostSchema = z
     dockerHost: endpoint.default("unix:///var/run/docker.sock"),
     placement: oneOf("container", "swarm").default("container"),
     swarm: swarmSchema.optional(),
+    tls: tlsFolder.optional(),
     accelerator: text("the name of an accelerator").optional(),
     gpu: z
       .union([z.string().min(1), z.number()])
@@ -169,6 +171,7 @@ export const hostSchema = z
       .meta({ allowed: "an object: { noNewPrivileges, dropCapabilities, readOnlyRoot, limitLog }" })
       .default({}),
     proof: oneOf("enforce", "warn", "off").default("enforce"),
+    modelDownload: whole(0, 86_400, "seconds").default(120),
     healthTimeout: whole(10, 86_400, "seconds").default(600),
   })
   .meta({ allowed: "an object with at least a name" });
@@ -199,6 +202,7 @@ export const immichSchema = z
       }),
     network: dockerName.optional(),
     dockerHost: endpoint.default("unix:///var/run/docker.sock"),
+    tls: tlsFolder.optional(),
     serverContainer: dockerName.optional(),
     database: databaseSchema.optional(),
     api: z.strictObject({ url }).meta({ allowed: "an object: { url }" }).optional(),

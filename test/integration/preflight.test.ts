@@ -111,7 +111,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
   it("says so when the docker client is not installed", async () => {
     const nowhere: Run = (program, parameters) =>
       run(program, parameters, { environment: { PATH: "/nowhere" } });
-    const answer = await new Engine("unix:///var/run/docker.sock", nowhere).facts();
+    const answer = await new Engine({ dockerHost: "unix:///var/run/docker.sock" }, nowhere).facts();
     expect(answer).toMatchObject({
       message: expect.stringContaining("docker command-line client is not installed") as string,
     });
@@ -127,7 +127,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
   it("reaches a database in a container of the local engine at its address in Immich's network", async () => {
     const name = "immich-ml-test-database";
     await engine.docker("run", "--detach", "--name", name, "--network", network, engine.sleeper);
-    const facts = await new Engine(engine.endpoint, run).container(name);
+    const facts = await new Engine({ dockerHost: engine.endpoint }, run).container(name);
     expect(facts?.running).toBe(true);
     expect(facts?.addresses[network]).toMatch(/^10\.213\.\d+\.\d+$/);
   });

@@ -17,7 +17,7 @@ beforeAll(async () => {
   await writeFile(
     join(context, "Dockerfile"),
     `FROM ${python310}
-RUN pip install --quiet onnxruntime==1.14.1 numpy==1.26.4
+RUN pip install --quiet onnxruntime==1.14.1 numpy==1.26.4 onnx==1.16.0
 CMD ["sleep", "infinity"]
 `,
   );
@@ -59,15 +59,26 @@ async function docker(...parameters: string[]): Promise<string> {
   return ended.stdout.trim();
 }
 
-/** Proves a new container with these variables, as the component does. */
-async function prove(expected: string, variables: Record<string, string> = {}) {
+/**
+ * Proves a new container with these variables, as the component does.
+ *
+ * @param asked variables of the proof itself
+ * @param more options of `docker run`, and after the image a command
+ */
+async function prove(
+  expected: string,
+  variables: Record<string, string> = {},
+  asked: Record<string, string> = {},
+  [options, command]: [string[], string[]] = [[], []],
+) {
   const name = testName("proof");
   const environment = Object.entries(variables).flatMap(([key, value]) => [
     "-e",
     `${key}=${value}`,
   ]);
   const standIn = join(__dirname, "proofStandIn");
-  await docker("run", "-d", "--name", name, "-v", `${standIn}:/stand-in:ro`, ...environment, image);
+  const mount = ["-v", `${standIn}:/stand-in:ro`, ...options];
+  await docker("run", "-d", "--name", name, ...mount, ...environment, image, ...command);
   containers.push(name);
   const ended = await execute(
     "sh",
@@ -79,6 +90,7 @@ async function prove(expected: string, variables: Record<string, string> = {}) {
       IMMICH_ML_EXPECTED: expected,
       IMMICH_ML_MODE: "enforce",
       IMMICH_ML_TIMEOUT: "30",
+      ...asked,
     },
     inferenceProgram(),
   );
@@ -221,5 +233,182 @@ describe("the proof of an accelerator (a provider that stands in for CUDA)", () 
     expect(code).toBe(1);
     expect(result.ok).toBe(false);
     expect(stderr).toContain("ONNX Runtime crashed");
+  });
+});
+
+describe("the proof of the models Immich is told to use", () => {
+  const clip = "clip/ViT-B-32__openai";
+  const faces = "facial-recognition/buffalo_s";
+  const text = "ocr/PP-OCRv5_mobile";
+  const volumes: string[] = [];
+
+  afterAll(async () => {
+    for (const container of containers.splice(0)) await docker("rm", "--force", container);
+    for (const volume of volumes) await docker("volume", "rm", volume);
+  });
+
+  /** A volume with small models of the forms of Immich's own in it, and what else is done there. */
+  async function volumeWith(models: string[], also = "true"): Promise<string> {
+    const volume = testName("proof-cache");
+    volumes.push(volume);
+    const standIn = join(__dirname, "proofStandIn");
+    const mounts = ["-v", `${volume}:/cache`, "-v", `${standIn}:/stand-in:ro`];
+    const script = `python /stand-in/makeModels.py /cache "$@" && cd /cache && ${also}`;
+    await docker("run", "--rm", ...mounts, image, "sh", "-c", script, "-", ...models);
+    return volume;
+  }
+
+  /** Proves a container whose server uses the models in a volume. */
+  async function proveModels(
+    volume: string,
+    asked: string[],
+    more: { download?: number; variables?: Record<string, string>; mounts?: string[] } = {},
+  ) {
+    const ended = await prove(
+      more.variables?.["STAND_IN_PROVIDER"] ?? "CPUExecutionProvider",
+      more.variables,
+      { IMMICH_ML_MODELS: asked.join(","), IMMICH_ML_DOWNLOAD: String(more.download ?? 0) },
+      [
+        [
+          "-v",
+          `${volume}:/cache`,
+          ...(more.mounts ?? []),
+          "--health-cmd",
+          ping,
+          "--health-interval",
+          "1s",
+        ],
+        ["python", "/stand-in/server.py"],
+      ],
+    );
+    return { ...ended, models: ended.result.ok ? ended.result.models : undefined };
+  }
+  const ping = `python -c 'import urllib.request as r; r.urlopen("http://127.0.0.1:3003/ping")'`;
+
+  it("names what computed each file, how long it took, and that the server answers with it", async () => {
+    const asked = [clip, faces, text];
+    const { code, models, stderr } = await proveModels(await volumeWith(asked), asked);
+    expect(stderr).toContain("CPUExecutionProvider computed clip/ViT-B-32__openai/textual in");
+    expect(code).toBe(0);
+    expect(models?.map(({ model, parts }) => [model, parts.map(({ part }) => part)])).toEqual([
+      [clip, ["visual", "textual"]],
+      [faces, ["detection", "recognition"]],
+      [text, ["detection", "recognition"]],
+    ]);
+    for (const { parts, serverMilliseconds } of models!) {
+      expect(serverMilliseconds).toBeGreaterThan(0);
+      for (const { provider, milliseconds } of parts) {
+        expect(provider).toBe("CPUExecutionProvider");
+        expect(milliseconds).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  it("finds by itself what is in the cache of a container no stack runs", async () => {
+    const { models } = await proveModels(await volumeWith([clip, text]), ["cached"]);
+    expect(models?.map(({ model }) => model)).toEqual([clip, text]);
+  });
+
+  it("names models that are not there without failing, and does not have them downloaded unasked", async () => {
+    const { code, models, stderr } = await proveModels(await volumeWith([clip]), [clip, faces], {
+      variables: { STAND_IN_DELAY: "600" },
+    });
+    expect(code).toBe(0);
+    expect(models?.map(({ notProven }) => notProven)).toEqual([undefined, "is not in the cache"]);
+    expect(stderr).toContain(`not proven: ${faces} is not in the cache`);
+  });
+
+  it("names models that cannot be downloaded, and those of which a part is missing", async () => {
+    const volume = await volumeWith([clip, text], `rm -r ${text}/recognition`);
+    const { code, models } = await proveModels(volume, [clip, faces, text], { download: 20 });
+    expect(code).toBe(0);
+    const answered = "and could not be downloaded (the server answered 500: Internal Server Error)";
+    expect(models?.map(({ notProven }) => notProven)).toEqual([
+      undefined,
+      `is not in the cache ${answered}`,
+      `is not in the cache: its recognition ${answered}`,
+    ]);
+  });
+
+  it("proves a model that the server downloads in time, and does not wait longer than that", async () => {
+    const source = await volumeWith([faces]);
+    const download = (delay: number, seconds: number) =>
+      volumeWith([]).then((volume) =>
+        proveModels(volume, [faces], {
+          download: seconds,
+          variables: { STAND_IN_DOWNLOADS: "/source", STAND_IN_DELAY: String(delay) },
+          mounts: ["-v", `${source}:/source:ro`],
+        }),
+      );
+    const inTime = await download(1, 30);
+    expect(inTime.models).toMatchObject([{ parts: [{ part: "detection" }, {}] }]);
+
+    const begin = Date.now();
+    const late = await download(600, 3);
+    expect(Date.now() - begin).toBeLessThan(30_000);
+    expect(late.code).toBe(0);
+    expect(late.models).toMatchObject([
+      { notProven: "is still being downloaded; npm run prove proves it later" },
+    ]);
+  });
+
+  it("fails on a damaged file with ONNX Runtime's own words, before the server deletes it", async () => {
+    const volume = await volumeWith([clip], `echo damaged >${clip}/visual/model.onnx`);
+    const { code, result, stderr } = await proveModels(volume, [clip]);
+    expect(code).toBe(1);
+    expect(result).toMatchObject({
+      ok: false,
+      error: `${clip}/visual fails on CPUExecutionProvider`,
+    });
+    expect(stderr).toContain("Protobuf parsing failed");
+    expect(stderr).toContain(`the file /cache/${clip}/visual/model.onnx may be damaged`);
+  });
+
+  it("fails with the server's last log lines when the server cannot use a model that computes", async () => {
+    const { code, result, stderr } = await proveModels(await volumeWith([clip]), [clip], {
+      variables: { STAND_IN_REFUSES: clip },
+    });
+    expect(code).toBe(1);
+    expect(result).toMatchObject({
+      error: `Immich's server cannot use ${clip}: the server answered 500: Internal Server Error`,
+    });
+    expect(stderr).toContain("  | RuntimeError: this server does not like ViT-B-32__openai");
+  });
+
+  it.each([
+    ["silently computed elsewhere", "silent", /clip.*silently instead/],
+    ["mostly computed elsewhere", "partly", /^clip.*visual ran on CPUExecutionProvider/],
+    ["not finite", "infinite", /^clip.*numbers that are not finite/],
+  ])("fails when a model is %s", async (_what, fault, error) => {
+    const { code, result } = await proveModels(await volumeWith([clip]), [clip], {
+      variables: standInFault(`${fault}:model`),
+    });
+    expect(code).toBe(1);
+    expect(result.ok ? "" : result.error).toMatch(error);
+  });
+
+  it("fails when the card has no room for a model and the server cannot use it either", async () => {
+    const { code, result } = await proveModels(await volumeWith([clip]), [clip], {
+      variables: { ...standInFault("full:model"), STAND_IN_REFUSES: clip },
+    });
+    expect(code).toBe(1);
+    if (result.ok) throw new Error("it was proven");
+    expect(result.details.join()).toContain("CUBLAS_STATUS_ALLOC_FAILED");
+    expect(result.hint).toContain("choose a smaller preset");
+  });
+
+  it("does not fail when only a second copy beside the server's has no room", async () => {
+    const { code, models, stderr } = await proveModels(await volumeWith([clip]), [clip], {
+      variables: standInFault("full:model"),
+    });
+    expect(code).toBe(0);
+    expect(models).toMatchObject([{ model: clip, parts: [] }]);
+    expect(stderr).toContain("there was no room on the card to see a second copy compute");
+  });
+
+  const standInFault = (fault: string) => ({
+    PYTHONPATH: "/stand-in",
+    STAND_IN_PROVIDER: cuda,
+    STAND_IN_FAULT: fault,
   });
 });

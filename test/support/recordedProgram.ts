@@ -68,7 +68,10 @@ function stateOf(type: string, name: string, inputs: Record<string, unknown>) {
     return { ...inputs, imageId: `sha256:${name}` };
   }
   if (type === "command:local:Command") {
-    const proof = { ok: true, provider: "CUDAExecutionProvider", devices: [] };
+    const provider = "CUDAExecutionProvider";
+    const asked = (inputs["environment"] as Record<string, string>)["IMMICH_ML_MODELS"] ?? "";
+    const models = asked.split(",").map((model) => ({ model, parts: [], notProven: "mocked" }));
+    const proof = { ok: true, provider, devices: [], models };
     return { ...inputs, stdout: JSON.stringify(proof), stderr: "" };
   }
   return inputs;

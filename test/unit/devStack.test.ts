@@ -215,6 +215,18 @@ describe("the dev stack", () => {
           "executionProvider": "CUDAExecutionProvider",
           "host": "attic",
           "image": "sha256:attic-image",
+          "models": [
+            {
+              "model": "clip/ViT-B-32__openai",
+              "notProven": "mocked",
+              "parts": [],
+            },
+            {
+              "model": "facial-recognition/buffalo_s",
+              "notProven": "mocked",
+              "parts": [],
+            },
+          ],
           "runtime": "kepler-maxwell",
           "url": "http://immich-machine-learning:3003",
         },

@@ -311,7 +311,7 @@ describe("checkHost", () => {
   });
 
   it("says that a machine behind tcp:// was not looked at", () => {
-    const remote = { ...attic, dockerHost: "tcp://box:2376" };
+    const remote = { ...attic, dockerHost: "tcp://box:2376", tls: "certificates" };
     expect(checkHost(remote, engine("withToolkit"), undefined)).toEqual([
       {
         severity: "warning",
@@ -319,6 +319,15 @@ describe("checkHost", () => {
           "tcp://box:2376 leads to the engine only, so the NVIDIA GPU of its machine was not checked",
       },
     ]);
+  });
+
+  it("warns of a tcp:// without TLS", () => {
+    const remote = { dockerHost: "tcp://box:2375", accelerator: "cpu", image: official } as const;
+    const [finding] = checkHost({ ...attic, ...remote }, engine("withToolkit"), undefined);
+    expect(finding).toMatchObject({
+      severity: "warning",
+      message: expect.stringContaining("whoever reaches it has root on that machine") as string,
+    });
   });
 });
 
@@ -544,6 +553,36 @@ describe("preflight", () => {
       optionalMounts: {},
       hostsOff: new Set(),
     });
+  });
+
+  it("asks an engine once, however many hosts are on it", async () => {
+    const questions: string[] = [];
+    const counted: Run = (program, parameters, options) => {
+      questions.push([program, ...parameters].join(" "));
+      if (parameters[0] !== "container") return run(program, parameters, options);
+      const ours = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" };
+      const found = [
+        { Id: "1", Name: "/one", Config: { Labels: ours } },
+        { Id: "2", Name: "/three", Config: {} },
+      ];
+      const stderr = "No such container: two";
+      return Promise.resolve({ code: 1, stdout: JSON.stringify(found), stderr });
+    };
+    const hosts = ["one", "two", "three"].map((name) => ({
+      ...attic,
+      name,
+      containerName: name,
+      accelerator: "cpu" as const,
+    }));
+    await expect(preflight(settings(hosts), counted)).rejects.toThrow(
+      /changed[^]*:\n {2}three: the container name three is taken by a container that is not ours[^\n]*$/,
+    );
+    expect(questions.sort()).toEqual([
+      "docker container inspect one two three",
+      "docker info --format {{json .}}",
+      "docker network ls --format {{.Name}}",
+      "sh -s",
+    ]);
   });
 
   it("names a host that is off and goes on with the others", async () => {

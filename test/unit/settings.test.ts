@@ -42,6 +42,48 @@ function settingsOf(file: Record<string, unknown>, around?: Partial<Surroundings
   return settings!;
 }
 
+describe("an engine behind TLS", () => {
+  const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-tls-"));
+  for (const file of ["ca.pem", "cert.pem", "key.pem"]) {
+    writeFileSync(join(folder, file), "-----BEGIN SOMETHING-----\n");
+  }
+  const box = (more: object) => ({
+    ...good,
+    hosts: [{ name: "box", dockerHost: "tcp://box:2376", network: "x", tls: folder, ...more }],
+  });
+
+  it("is reached with the certificates of a folder", () => {
+    expect(settingsOf(box({})).hosts[0]).toMatchObject({ tls: folder });
+  });
+
+  it.each([
+    [
+      "a folder that is not there",
+      { tls: "/nowhere" },
+      /ca\.pem and cert\.pem and key\.pem cannot/,
+    ],
+    ["ssh", { dockerHost: "ssh://me@box" }, /is for dockerHost tcp:\/\/host:port, not ssh:/],
+    ["a socket", { dockerHost: "unix:///x" }, /is for dockerHost tcp:\/\/host:port, not unix:/],
+    ["an image built there", { gpu: "GTX 750 Ti" }, /does not go with an image that is built/],
+  ])("is refused with %s", (_what, more, message) => {
+    const { lines } = read(box(more));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^immich-ml:hosts\[0\]\.tls/);
+    expect(lines[0]).toMatch(message);
+  });
+
+  it("is one and the same for all hosts on it, and for Immich's own engine", () => {
+    const hosts = [...box({}).hosts, { ...box({}).hosts[0], name: "twin", tls: undefined }];
+    expect(read({ ...good, hosts }).lines).toEqual([
+      expect.stringMatching(/^immich-ml:hosts\[1\]\.tls.*must be that of host box/),
+    ]);
+    const immich = { ...good.immich, tls: folder };
+    expect(read({ ...good, immich }).lines).toEqual([
+      expect.stringMatching(/^immich-ml:immich\.tls.*not unix:/),
+    ]);
+  });
+});
+
 describe("what a stack file means", () => {
   it("gives a GTX 750 Ti the legacy image, all else by default", () => {
     const [host] = settingsOf(good).hosts;

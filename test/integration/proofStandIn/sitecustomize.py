@@ -1,7 +1,8 @@
 """
 Stands in for an execution provider this machine has no hardware for: ONNX Runtime's own CPU kernels
 compute, and what the provider would have said of itself is put on top. STAND_IN_PROVIDER says which
-provider it is, STAND_IN_FAULT what goes wrong on which device (`fault` or `fault@device`).
+provider it is, STAND_IN_FAULT what goes wrong on which device, or only with models that are files
+(`fault`, `fault@device` or `fault:model`).
 """
 
 import json
@@ -12,14 +13,19 @@ import onnxruntime
 
 PROVIDER = os.environ["STAND_IN_PROVIDER"]
 FAULT, _, FAULTY_DEVICE = os.environ.get("STAND_IN_FAULT", "none").partition("@")
+FAULT, _, ONLY_MODELS = FAULT.partition(":")
 RealSession = onnxruntime.InferenceSession
 
 
 class StandInSession:
-    def __init__(self, model, options, providers, provider_options):
+    def __init__(self, model, options=None, providers=(), provider_options=({},)):
         self.asked = providers[0]
         device = provider_options[0].get("device_id", "")
         self.fault = FAULT if not FAULTY_DEVICE or FAULTY_DEVICE == device else "none"
+        if ONLY_MODELS and isinstance(model, bytes):
+            self.fault = "none"
+        if self.is_stand_in and self.fault == "full":
+            raise RuntimeError("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED")
         self.real = RealSession(model, options, providers=["CPUExecutionProvider"])
         if self.is_stand_in and self.fault == "silent":
             os.write(2, b"[W:onnxruntime] Failed to create CUDAExecutionProvider.\n")
@@ -32,6 +38,9 @@ class StandInSession:
         if self.is_stand_in and self.fault != "silent":
             return [PROVIDER, "CPUExecutionProvider"]
         return ["CPUExecutionProvider"]
+
+    def get_inputs(self):
+        return self.real.get_inputs()
 
     def run(self, names, feed):
         outputs = self.real.run(names, feed)

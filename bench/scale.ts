@@ -1,0 +1,198 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { stringify } from "yaml";
+
+import { installDebianPackages, isInstalled, run } from "../rehearsal/shell";
+import { standIns, testName } from "../test/support/docker";
+import { openEngineStack } from "../test/support/engineStack";
+import { benchmark, type Figures, median, timed } from "./support/benchmark";
+
+/**
+ * How long creating, running again and changing 1, 10 and 50 hosts on one engine takes, beside docker
+ * compose with the same containers, in turn. The image sleeps and says it is healthy; neither side
+ * waits for that, and nothing is proven (`proof: off`). A local file holds the state.
+ */
+const sizes = [1, 10, 50];
+const rounds = 3;
+/** Measured of a fleet, in this order. */
+const steps = ["create", "noOp", "change", "destroy"] as const;
+
+type Times = Record<(typeof steps)[number], number[]>;
+
+/** One of the two ways to run the same containers. */
+interface Fleet {
+  /** Brings it to this environment. */
+  up(modelTtl: number): Promise<unknown>;
+  down(): Promise<unknown>;
+  remove(): Promise<unknown>;
+}
+
+async function measure(figures: Figures): Promise<void> {
+  const compose = await composeCommand();
+  const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-bench-"));
+  const network = testName("bench-network");
+  const image = await sleeper(folder);
+  await run("docker", ["network", "create", network]);
+  const noOps: number[][] = [];
+  try {
+    for (const size of sizes) {
+      const hosts = Array.from({ length: size }, (_, index) => `host-${index + 1}`);
+      const ours = await ourFleet(hosts, image, network);
+      const theirs = composeFleet(hosts, image, network, folder, compose);
+      const own = noTimes();
+      const peer = noTimes();
+      try {
+        for (let round = 0; round < rounds; round += 1) {
+          await goThrough(ours, own);
+          await goThrough(theirs, peer);
+        }
+      } finally {
+        await ours.remove();
+        await theirs.remove();
+      }
+      noOps.push(own.noOp);
+      for (const step of steps) {
+        const goal = size === 50 && step === "create" ? { atMost: 1.5 } : undefined;
+        figures.add(`scale.${size}.${step}`, own[step], "ms");
+        figures.add(`scale.${size}.${step}.compose`, peer[step], "ms");
+        figures.ratio(`scale.${size}.${step}.ratio`, own[step], peer[step], goal);
+      }
+    }
+    const [one, , fifty] = noOps.map(median);
+    figures.add("scale.noOp.perAddedHost", (fifty! - one!) / 49, "ms", { atMost: 60 });
+  } finally {
+    await run("docker", ["network", "rm", network]);
+    await run("docker", ["rmi", image]);
+    await rm(folder, { recursive: true });
+  }
+}
+
+const noTimes = (): Times => ({ create: [], noOp: [], change: [], destroy: [] });
+
+async function goThrough(fleet: Fleet, times: Times): Promise<void> {
+  const works = [() => fleet.up(300), () => fleet.up(300), () => fleet.up(10), () => fleet.down()];
+  for (const [index, step] of steps.entries()) {
+    times[step].push((await timed(works[index]!)).milliseconds);
+  }
+}
+
+/** `pulumi up` on the command line, as a person runs it who does not want to be asked. */
+async function ourFleet(hosts: readonly string[], image: string, network: string): Promise<Fleet> {
+  const prefix = testName("bench-scale");
+  const config = (modelTtl: number) => ({
+    immich: { version: "v2.7.5" },
+    hosts: hosts.map((name) => ({
+      name,
+      accelerator: "cpu",
+      image,
+      network,
+      containerName: `${prefix}-${name}`,
+      cacheVolume: `${prefix}-${name}`,
+      keepCache: false,
+      environment: { modelTtl },
+      proof: "off",
+    })),
+  });
+  const stack = await openEngineStack({ name: "scale", config: config(300) });
+  const command = async (...words: string[]) => {
+    const file = ["--config-file", stack.configFile];
+    const { code, text } = await stack.command(...words, "--yes", "--skip-preview", ...file).ended;
+    if (code !== 0) throw new Error(`pulumi ${words[0]} ended with ${code}:\n${text}`);
+  };
+  return {
+    up: async (modelTtl) => {
+      await stack.configure(config(modelTtl));
+      await command("up");
+    },
+    down: () => command("destroy"),
+    remove: () => stack.dispose(),
+  };
+}
+
+/** The containers that the program above makes, written down for docker compose. */
+function composeFleet(
+  hosts: readonly string[],
+  image: string,
+  network: string,
+  folder: string,
+  [program, ...words]: readonly [string, ...string[]],
+): Fleet {
+  const project = testName("bench-compose");
+  const file = path.join(folder, `${project}.yaml`);
+  const service = (name: string, modelTtl: number) => ({
+    image,
+    container_name: `${project}-${name}`,
+    restart: "always",
+    environment: {
+      MACHINE_LEARNING_MODEL_TTL: String(modelTtl),
+      ORT_CUDA_UNAVAILABLE: "1",
+    },
+    volumes: [`${name}:/cache`],
+    networks: { immich: { aliases: [name] } },
+    cap_drop: ["ALL"],
+    security_opt: ["no-new-privileges:true"],
+    logging: { driver: "json-file", options: { "max-size": "10m", "max-file": "3" } },
+    healthcheck: {
+      test: ["CMD", "python3", "healthcheck.py"],
+      interval: "10s",
+      timeout: "10s",
+      retries: 3,
+      start_period: "2m",
+    },
+  });
+  const compose = (...command: string[]) =>
+    run(program, [...words, "--project-name", project, "--file", file, ...command], {
+      environment: { COMPOSE_PARALLEL_LIMIT: "16" },
+    });
+  const write = (modelTtl: number) =>
+    writeFile(
+      file,
+      stringify({
+        version: "3.8",
+        services: Object.fromEntries(hosts.map((name) => [name, service(name, modelTtl)])),
+        volumes: Object.fromEntries(hosts.map((name) => [name, { name: `${project}-${name}` }])),
+        networks: { immich: { external: true, name: network } },
+      }),
+    );
+  return {
+    up: async (modelTtl) => {
+      await write(modelTtl);
+      await compose("up", "--detach");
+    },
+    // Ours asks the containers to stop as well, and waits no longer for them.
+    down: () => compose("down", "--volumes", "--timeout", "0"),
+    remove: () => compose("down", "--volumes", "--timeout", "0"),
+  };
+}
+
+/** An image that sleeps, and whose health check is as cheap as one can be. */
+async function sleeper(folder: string): Promise<string> {
+  const { python310 } = await standIns();
+  const image = `${testName("bench-sleeper")}:1`;
+  await writeFile(
+    path.join(folder, "Dockerfile"),
+    `FROM ${python310}
+RUN ln -sf /bin/true /usr/local/bin/python3
+CMD ["sleep", "infinity"]
+`,
+  );
+  await run("docker", ["build", "--quiet", "--tag", image, folder]);
+  return image;
+}
+
+/** The plugin of the docker client where it is there, else Debian's docker-compose. */
+async function composeCommand(): Promise<readonly [string, ...string[]]> {
+  const hasPlugin = await run("docker", ["compose", "version"]).then(
+    () => true,
+    () => false,
+  );
+  if (hasPlugin) return ["docker", "compose"];
+  if (!(await isInstalled("docker-compose"))) {
+    await installDebianPackages(["docker-compose"], console.log);
+  }
+  return ["docker-compose"];
+}
+
+benchmark("scale", measure);

@@ -1,0 +1,24 @@
+/** How a Docker engine is reached. */
+export interface EngineAddress {
+  /** `unix://…`, `ssh://…` or `tcp://…`. */
+  readonly dockerHost: string;
+  /** For `tcp://`: a folder with ca.pem, cert.pem and key.pem; without it nothing is encrypted. */
+  readonly tls?: string | undefined;
+}
+
+/** The files of such a folder, as the docker client names them. */
+export const tlsFiles = ["ca.pem", "cert.pem", "key.pem"] as const;
+
+/** The variables that lead the docker command-line client to an engine. */
+export function dockerClientEnvironment<Text>({
+  dockerHost,
+  tls,
+}: {
+  readonly dockerHost: Text;
+  readonly tls?: Text | undefined;
+}): Record<string, Text | string> {
+  return {
+    DOCKER_HOST: dockerHost,
+    ...(tls !== undefined && { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: tls }),
+  };
+}

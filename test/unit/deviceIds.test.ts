@@ -1,0 +1,134 @@
+import { describe, expect, it } from "vitest";
+
+import { shareCards } from "../../catalogue/deviceIds";
+import { parseImmichVersion } from "../../catalogue/immichVersion";
+import { readSettings } from "../../settings/read";
+
+const version = parseImmichVersion("v2.7.5")!;
+const share = (variables: Record<string, string>, cards?: number) =>
+  shareCards(variables, cards, version);
+const ids = (text: string) => ({ MACHINE_LEARNING_DEVICE_IDS: text });
+const workers = (text: string) => ({ MACHINE_LEARNING_WORKERS: text });
+
+describe("the cards of one container", () => {
+  it("one card needs nothing", () => {
+    expect(share({}, 1)).toEqual({ added: {}, problems: [], notes: [] });
+    expect(share(ids("0"), 1)).toEqual({ added: {}, problems: [], notes: [] });
+  });
+
+  it("each of several cards is given a worker", () => {
+    expect(share({}, 2).added).toEqual({ deviceIds: "0,1", workers: 2 });
+    expect(share({}, 3).added).toEqual({ deviceIds: "0,1,2", workers: 3 });
+  });
+
+  it("what is said otherwise stays, and only what is missing is added", () => {
+    expect(share(workers("4"), 2).added).toEqual({ deviceIds: "0,1" });
+    expect(share(ids("1,0"), 2).added).toEqual({ workers: 2 });
+    expect(share({ ...ids("0,1"), ...workers("2") }, 2).added).toEqual({});
+  });
+
+  it("a card that is left out on purpose is named", () => {
+    expect(share(ids("1"), 2)).toEqual({
+      added: {},
+      problems: [],
+      notes: ["environment.deviceIds uses 1 of the container's 2 cards"],
+    });
+  });
+
+  it("of cards whose number is not known the first is used, and that is said", () => {
+    expect(share({}, undefined)).toMatchObject({
+      added: {},
+      notes: [expect.stringContaining("only the first card is used")],
+    });
+    expect(share(ids("0,1"), undefined)).toEqual({
+      added: { workers: 2 },
+      problems: [],
+      notes: [],
+    });
+  });
+
+  it.each([
+    [
+      "a number of the host instead of the container's",
+      ids("1"),
+      1,
+      "environment.deviceIds",
+      /^names card 1, but the container is given one card, which is number 0 in it/,
+    ],
+    [
+      "a card too many",
+      ids("0,1,2"),
+      2,
+      "environment.deviceIds",
+      /^names card 2, but the container is given 2 cards, which are numbered 0 to 1 in it/,
+    ],
+    [
+      "fewer workers than cards",
+      workers("1"),
+      2,
+      "environment.workers",
+      /^is 1, but 2 cards need 2 workers/,
+    ],
+    [
+      "fewer workers than chosen cards",
+      { ...ids("0,2"), ...workers("1") },
+      3,
+      "environment.workers",
+      /^is 1, but 2 cards need 2 workers/,
+    ],
+  ])("%s is refused", (_what, variables, cards, setting, message) => {
+    const { added, problems } = share(variables, cards);
+    expect(added).toEqual({});
+    expect(problems).toEqual([{ setting, message: expect.stringMatching(message) as string }]);
+  });
+
+  it("an Immich that knows one card only is refused several", () => {
+    const old = parseImmichVersion("v1.117.0")!;
+    expect(shareCards({}, 2, old).problems).toMatchObject([{ setting: "gpus" }]);
+    expect(shareCards({}, 1, old).problems).toEqual([]);
+  });
+});
+
+describe("the cards of a stack file's host", () => {
+  const read = (host: object) =>
+    readSettings(
+      {
+        immich: { version: "v2.7.5", network: "immich_default" },
+        hosts: [{ name: "attic", gpu: "Tesla K80", ...host }],
+      },
+      { project: "immich-ml", stack: "test", cards: {}, secrets: {} },
+    );
+  const environment = (host: object) => {
+    const { settings, problems } = read(host);
+    expect(problems).toEqual([]);
+    return settings!.hosts[0]!.environment;
+  };
+
+  it.each([
+    [{ count: 2 }],
+    [{ ids: [2, 5] }],
+    [{ ids: ["GPU-8e5e22a2", "GPU-1f00aa10"] }],
+    [{ cdi: ["nvidia.com/gpu=2", "nvidia.com/gpu=5"] }],
+  ])("%j are numbered 0 and 1 in the container, with two workers", (gpus) => {
+    expect(environment({ gpus })).toEqual({ deviceIds: "0,1", workers: 2 });
+  });
+
+  it.each([[undefined], [{ count: 1 }], [{ ids: [3] }], [{ count: "all" }]])(
+    "%j adds nothing",
+    (gpus) => {
+      expect(environment(gpus ? { gpus } : {})).toEqual({});
+    },
+  );
+
+  it("of all cards by their CDI name, those that are named get workers", () => {
+    expect(
+      environment({ gpus: { cdi: ["nvidia.com/gpu=all"] }, environment: { deviceIds: "0,1" } }),
+    ).toEqual({ deviceIds: "0,1", workers: 2 });
+  });
+
+  it("a contradiction is a mistake of the stack file, with its key", () => {
+    expect(
+      read({ gpus: { ids: [1] }, environment: { deviceIds: "1" } }).problems.map(({ key }) => key),
+    ).toEqual(["hosts[0].environment.deviceIds"]);
+  });
+});
