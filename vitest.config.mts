@@ -6,7 +6,11 @@ export default defineConfig({
   test: {
     reporters: ["default", "./test/support/summary.mts"],
     projects: [
-      { extends: true, test: { name: "unit", include: ["test/unit/**/*.test.ts"] } },
+      {
+        extends: true,
+        // Some start the whole program or a shell, which a busy machine does slowly.
+        test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: minutes },
+      },
       {
         extends: true,
         test: {
