@@ -70,6 +70,7 @@ export function machineLearningImage(
       ...(caCertificate && { caCertificate: readFileSync(caCertificate, "utf8") }),
       generation: source.generation,
       immichVersion: settings.immich.version,
+      dockerHost: host.dockerHost,
     },
     opts,
   ).imageId;
