@@ -96,7 +96,7 @@ async function cardOf(image: string, dockerHost: string, started: readonly strin
     ...query.slice(1),
   ]);
   if (ended.code === 0) return ended.stdout.trim().split("\n").join("; ");
-  const said = (ended.stderr.trim() || ended.stdout.trim()).split("\n").at(-1) ?? "";
+  const said = (ended.stderr.trim() || ended.stdout.trim()).split("\n")[0]!;
   console.error(
     `NO CARD: no container at ${dockerHost} gets an NVIDIA card (${said}). Check nvidia-smi on that host,` +
       " and that the NVIDIA Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker).",

@@ -49,6 +49,8 @@ def card() -> Iterator[None]:
     if tried.stdout.strip() != PROVIDER:
         lines = [line for line in tried.stderr.splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit status {tried.returncode}"
+        # Behind the names of the functions in which it happened.
+        reason = reason[max(reason.find("CUDA failure"), 0) :]
         pytest.exit(f"NO CARD: {PROVIDER} does not come up in this container: {reason}", 3)
     yield
 
