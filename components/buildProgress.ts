@@ -34,11 +34,10 @@ export function describeProgress(records: readonly BuildRecord[], seconds: numbe
     return made ? [{ name, text: made.Size === "0B" ? name : `${name} (${made.Size})` }] : [];
   });
   const left = steps.filter(({ name }) => !done.some((step) => step.name === name));
-  return [
-    `building for ${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`,
-    `done: ${done.map(({ text }) => text).join(", ") || "nothing yet"}`,
-    ...(left.length > 0 ? [`to do: ${left.map(({ name }) => name).join(", ")}`] : []),
-  ].join("; ");
+  const time = `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  const [toDo, made] = [left.map(({ name }) => name), done.map(({ text }) => text)];
+  // What is left comes first: a terminal cuts the line at its edge.
+  return `${time}, to do: ${toDo.join(", ") || "last touches"}; done: ${made.join(", ") || "nothing yet"}`;
 }
 
 /** @returns nothing where the engine or its client does not answer */
@@ -66,7 +65,8 @@ const interval = 10_000;
 
 /**
  * Tells how far a build is, in the line of a resource, until something of its result is known. Tells
- * nothing in a preview and where nothing has to be built.
+ * nothing in a preview and where nothing has to be built. Two builds on one engine are told as one:
+ * it does not say which build has a step in its hands.
  *
  * @param resource one that is registered before the build, such as the component around it
  */
@@ -83,19 +83,23 @@ export function tellProgress(
     clearTimeout(watch.timer);
   });
   pulumi.output(dockerHost).apply((host) => {
-    const look = async (first: boolean) => {
+    const look = async () => {
       const records = await readBuildRecords(host);
       if (watch.over || !records) return;
       const progress = describeProgress(records, (Date.now() - begin) / 1000);
-      // The first stays in the log, later ones replace each other in the resource's line.
-      void pulumi.log.info(progress, resource, undefined, !first);
-      next(false, interval);
+      // One replaces the other in the resource's line; none stays in the log.
+      void pulumi.log.info(progress, resource, undefined, true);
+      after(interval, look);
     };
-    const next = (first: boolean, milliseconds: number) => {
-      watch.timer = setTimeout(() => void look(first), milliseconds);
+    const after = (milliseconds: number, work: () => Promise<void>) => {
+      watch.timer = setTimeout(() => void work(), milliseconds);
       // A build that failed must not keep the program waiting.
       watch.timer.unref();
     };
-    if (!watch.over) next(true, patience);
+    if (watch.over) return;
+    after(patience, () => {
+      void pulumi.log.info("builds: some minutes and 2 GB of downloads the first time", resource);
+      return look();
+    });
   });
 }

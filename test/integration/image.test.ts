@@ -421,9 +421,7 @@ describe("the progress of a build", () => {
     }
     await building;
     // Of a step that was made before it is told too, since this build uses it.
-    expect(seen.join("\n")).toMatch(
-      /done: .*CUDA libraries \([\d.]+GB\), Python packages \([\d.]+[MG]B\); to do: checks/,
-    );
+    expect(seen.join("\n")).toMatch(/done: .*CUDA libraries.*, Python packages \([\d.]+[MG]B\)/);
   });
 });
 

@@ -22,15 +22,15 @@ const python = record("PIP_CACHE_DIR=/var/cache/pip     sh /tmp/install.sh pytho
 describe("the progress of a build", () => {
   it("names what is done with its size, and what is still to do", () => {
     expect(describeProgress([system, cuda], 134.6)).toBe(
-      "building for 2 min 14 s; done: Debian's packages (12.1MB), CUDA libraries (1.72GB); " +
-        "to do: Python packages, checks",
+      "2 min 14 s, to do: Python packages, checks; " +
+        "done: Debian's packages (12.1MB), CUDA libraries (1.72GB)",
     );
   });
 
   it("says so when nothing is done yet", () => {
     expect(describeProgress([], 5)).toBe(
-      "building for 0 min 5 s; done: nothing yet; " +
-        "to do: Debian's packages, CUDA libraries, Python packages, checks",
+      "0 min 5 s, to do: Debian's packages, CUDA libraries, Python packages, checks; " +
+        "done: nothing yet",
     );
   });
 
@@ -51,8 +51,8 @@ describe("the progress of a build", () => {
   it("leaves nothing to do at the end", () => {
     const checks = record("python /checks/check.py immich");
     expect(describeProgress([system, cuda, python, checks], 300)).toBe(
-      "building for 5 min 0 s; done: Debian's packages (12.1MB), CUDA libraries (1.72GB), " +
-        "Python packages (956MB), checks",
+      "5 min 0 s, to do: last touches; done: Debian's packages (12.1MB), " +
+        "CUDA libraries (1.72GB), Python packages (956MB), checks",
     );
   });
 });
