@@ -117,6 +117,7 @@ function imageOnEngine(
       ...(caCertificate && { caCertificate: readFileSync(caCertificate, "utf8") }),
       generation: source.generation,
       immichVersion: settings.immich.version,
+      dockerHost: host.dockerHost,
     },
     opts,
   );

@@ -2,6 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { GenerationName } from "../catalogue/gpuGenerations";
+import { tellProgress } from "./buildProgress";
 import { type ImageBuild, type ImageBuildRequest, imageBuild } from "./imageBuild";
 
 /** The inputs of {@link LegacyImage}. */
@@ -37,6 +38,11 @@ export interface LegacyImageArgs {
   noProxy?: pulumi.Input<string>;
   /** The build context, relative to the program's folder. Default: `image`. */
   contextPath?: pulumi.Input<string>;
+  /**
+   * Address of the engine that builds, as the provider's `host`: asked by the `docker` command while
+   * `pulumi up` waits, to show how far the build is. Default: none, and nothing is shown.
+   */
+  dockerHost?: pulumi.Input<string>;
 }
 
 /**
@@ -79,6 +85,8 @@ export class LegacyImage extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+
+    if (args.dockerHost !== undefined) tellProgress(this, image.imageId, args.dockerHost);
 
     this.imageId = image.imageId;
     this.reference = build.reference;

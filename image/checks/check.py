@@ -179,6 +179,28 @@ def has_driver() -> bool:
     return True
 
 
+# What Immich's server (v2.2.0 to v3.1.0) imports to open models and read photos; some of it only
+# when the first request comes, which is too late to learn that a package is incomplete.
+LIBRARIES = (
+    *("aiocache", "cv2", "fastapi", "gunicorn", "huggingface_hub", "numpy", "onnx", "orjson"),
+    *("PIL.Image", "pydantic_settings", "python_multipart", "requests", "rich", "tokenizers"),
+    *("insightface.model_zoo", "insightface.utils.face_align"),
+    *("rapidocr", "rapidocr.ch_ppocr_det", "rapidocr.ch_ppocr_rec"),
+    *("rapidocr.inference_engine.onnxruntime", "uvicorn"),
+)
+
+
+def check_libraries() -> str:
+    """The locked packages are whole: each one that Immich uses can be imported."""
+    for name in LIBRARIES:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise CheckFailed(f"{name} cannot be imported: {reason}") from error
+    return f"{len(LIBRARIES)} modules that Immich uses can be imported"
+
+
 def check_immich() -> str:
     """Immich's server and everything it imports are there."""
     importlib.import_module("immich_ml")
@@ -202,6 +224,7 @@ CHECKS: dict[str, Callable[..., str]] = {
     "cudnn": check_cudnn,
     "session": check_session,
     "bridge": check_bridge,
+    "libraries": check_libraries,
     "immich": check_immich,
 }
 

@@ -35,7 +35,8 @@ python)
   "$directory/bin/python" -m pip uninstall --yes --quiet --disable-pip-version-check pip setuptools
   packages=$("$directory/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
   find "$packages" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +
-  find "$packages" \( -name '*.pyi' -o -name '*.a' -o -name '*.h' -o -name '*.pxd' \) -delete
+  # Not '*.pyi': scikit-image, which insightface needs, reads its own when it is imported.
+  find "$packages" \( -name '*.a' -o -name '*.h' -o -name '*.pxd' \) -delete
   # ONNX Runtime's tools for optimising and quantising models, and the provider that needs TensorRT.
   rm -rf "$packages/onnxruntime/transformers" "$packages/onnxruntime/quantization" \
     "$packages/onnxruntime/tools" "$packages/onnxruntime/capi/libonnxruntime_providers_tensorrt.so"

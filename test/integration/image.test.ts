@@ -10,6 +10,7 @@ import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { type GenerationName, gpuGenerations } from "../../catalogue/gpuGenerations";
+import { describeProgress, readBuildRecords } from "../../components/buildProgress";
 import { repositoryFolder } from "../../rehearsal/folders";
 import type { StandInImages } from "../../rehearsal/standInImages";
 import { BuildFailed, buildImage, standInBuildArgs } from "../support/builtImage";
@@ -115,7 +116,8 @@ describe.each(cases)("$generation for Immich $immichVersion", (wanted) => {
 
   it("passes each check: run again here, since a cached build prints nothing", async () => {
     const { onnxRuntime, cudnn } = gpuGenerations[generation];
-    const lines = [`runtime ${onnxRuntime}`, `cudnn ${cudnn}`, "session", "bridge", "immich"];
+    const lines = [`runtime ${onnxRuntime}`, `cudnn ${cudnn}`, "session", "bridge"];
+    lines.push("libraries", "immich");
     const script = lines.map((line) => `python /checks/check.py ${line}`).join(" && ");
     const { status, output } = await inImage(tag, script);
     expect(output).toContain(`image check: ONNX Runtime ${onnxRuntime} with CUDAExecutionProvider`);
@@ -123,6 +125,7 @@ describe.each(cases)("$generation for Immich $immichVersion", (wanted) => {
     expect(output).toContain(
       "image check: a CUDA session fails only for want of a driver (CUDA failure 35); loaded",
     );
+    expect(output).toMatch(/image check: \d+ modules that Immich uses can be imported/);
     expect(output).toContain("image check: immich_ml imports");
     expect(status).toBe(0);
   });
@@ -154,7 +157,11 @@ describe.each(cases)("$generation for Immich $immichVersion", (wanted) => {
       "org.opencontainers.image.version": `${immichVersion}-onnxruntime${gpuGenerations[generation].onnxRuntime}`,
       "org.opencontainers.image.base.name":
         generation === "kepler-maxwell" ? images.python310 : images.python311,
+      "org.opencontainers.image.title": `Immich machine learning for ${generation} cards`,
       "org.immich-ml.generation": generation,
+      "org.immich-ml.locks":
+        `requirements/locks/${generation}-${immichVersion.split(".")[0]}.txt ` +
+        `requirements/locks/cuda-${gpuGenerations[generation].cuda}.txt`,
       "org.immich-ml.immich-image": images.immichMachineLearning,
     });
   });
@@ -235,7 +242,8 @@ describe("a check that should fail", () => {
     expect(decoded(failure.log)).toContain(`image check FAILED: ${message}`);
   });
 
-  const provider = "$(ls -d /opt/venv/lib/python3*)/site-packages/onnxruntime";
+  const packages = "$(ls -d /opt/venv/lib/python3*)/site-packages";
+  const provider = `${packages}/onnxruntime`;
   it.each([
     [
       "the provider's library is missing",
@@ -279,6 +287,18 @@ describe("a check that should fail", () => {
       "rm $(ls -d /opt/venv/lib/python3*)/site-packages/opset_bridge.pth",
       "bridge",
       "image check FAILED: the opset bridge is not installed",
+    ],
+    [
+      "a library that Immich uses is incomplete",
+      `rm ${packages}/skimage/__init__.pyi`,
+      "libraries",
+      "image check FAILED: insightface.model_zoo cannot be imported: ValueError: Cannot load imports",
+    ],
+    [
+      "a library that Immich uses is missing",
+      `rm -r ${packages}/rapidocr`,
+      "libraries",
+      "image check FAILED: rapidocr cannot be imported: ModuleNotFoundError",
     ],
     [
       "Immich's server is missing",
@@ -361,6 +381,47 @@ describe("sources of the build", () => {
       }),
     );
     expect(decoded(failure.log)).toMatch(/packages\.invalid/);
+  });
+});
+
+describe("a proxy of the build", () => {
+  it("is used, and stays neither in the image's environment nor in its history", async () => {
+    const name = "user:secret@proxy.invalid";
+    const failure = await failureOf(
+      build("kepler-maxwell", {
+        target: "system",
+        buildArgs: {
+          HTTP_PROXY: `http://${name}:3128`,
+          APT_MIRROR: "http://debian.invalid/debian",
+        },
+      }),
+    );
+    expect(decoded(failure.log)).toMatch(/proxy\.invalid/);
+    const { tag } = await build("kepler-maxwell", {
+      buildArgs: { HTTP_PROXY: `http://${name}:3128`, HTTPS_PROXY: `http://${name}:3128` },
+    });
+    const { Config } = await docker.getImage(tag).inspect();
+    const history = JSON.stringify(await docker.getImage(tag).history());
+    expect(JSON.stringify(Config) + history).not.toContain("proxy.invalid");
+  });
+});
+
+describe("the progress of a build", () => {
+  it("is what the engine says while it builds", async () => {
+    const context = changedContext("opset_bridge/limits.py", `# ${randomUUID()}`);
+    const building = build("kepler-maxwell", { context });
+    const seen: string[] = [];
+    let over = false;
+    void building.finally(() => (over = true));
+    while (!over) {
+      const records = await readBuildRecords("unix:///var/run/docker.sock");
+      expect(records).toBeDefined();
+      seen.push(describeProgress(records!, 0));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    await building;
+    // Of a step that was made before it is told too, since this build uses it.
+    expect(seen.join("\n")).toMatch(/done: .*CUDA libraries.*, Python packages \([\d.]+[MG]B\)/);
   });
 });
 

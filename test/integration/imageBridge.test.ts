@@ -57,6 +57,37 @@ it("passes the bridge's own tests under ONNX Runtime 1.14.1, none of them skippe
   expect(summary).toMatch(/^\d{3} passed in/);
 });
 
+const onCard = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "on_card.py"];
+
+it("computes on the processor what npm run prove:models computes on a card", async () => {
+  // On a card all of them; here it is enough that the tests themselves are right.
+  const some = [...onCard, "-k", "21-10 or textual"];
+  const output = await run("env", "IMMICH_ML_PROVIDER=CPUExecutionProvider", ...some);
+  expect(output).toMatch(/^textual: [\d.]+ ms, cosine similarity 1\.0/m);
+  expect(output).toMatch(/^7 passed, 85 deselected/m);
+});
+
+it("ends the models' proof with one line where there is no card, and passes nothing", async () => {
+  const failure = await run(...onCard).catch((error: unknown) => (error as Error).message);
+  expect(failure).toContain(
+    "NO CARD: CUDAExecutionProvider does not come up in this container: CUDA failure 35",
+  );
+  expect(failure).toContain("no tests ran");
+});
+
+it("says in words that no container gets a card: npm run prove:models", async () => {
+  const script = path.join(repositoryFolder, "proof", "proveModels.ts");
+  const parameters = ["--import", "tsx", script, "--image", image];
+  const ended = await promisify(execFile)(process.execPath, parameters).then(
+    () => ({ code: 0, stderr: "" }),
+    (error: unknown) => error as { code: number; stderr: string },
+  );
+  expect(ended.stderr).toMatch(
+    /^NO CARD: no container at unix:\/\/\S+ gets an NVIDIA card \(.+\)\. Check nvidia-smi/,
+  );
+  expect(ended.code).toBe(3);
+});
+
 it("is typed without a gap", async () => {
   // A copy, because mypy takes site-packages for code of its own; no sqlite, which the stand-in's
   // Python lacks.
