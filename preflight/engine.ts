@@ -1,3 +1,6 @@
+import { z } from "zod";
+
+import { printable } from "../catalogue/printable";
 import type { CommandResult, Run } from "./command";
 
 /** What a Docker engine says of itself. */
@@ -67,50 +70,55 @@ export class Engine {
 
 /** Reads `docker info --format '{{json .}}'`; nothing when the engine did not answer. */
 export function parseEngineInfo(text: string): EngineFacts | undefined {
-  const info = parseJson(text) as DockerInfo | undefined;
+  const { data: info } = dockerInfo.safeParse(parseJson(text));
   if (!info?.ServerVersion) return undefined;
   return {
     version: info.ServerVersion,
-    architecture: architectureOf(info.Architecture ?? ""),
-    runtimes: Object.keys(info.Runtimes ?? {}),
-    hasCdi: (info.CDISpecDirs ?? []).length > 0,
-    cdiDevices: (info.DiscoveredDevices ?? []).map((device) => device.ID),
-    root: info.DockerRootDir ?? "/var/lib/docker",
-    operatingSystem: info.OperatingSystem ?? "",
+    architecture: architectureOf(info.Architecture),
+    runtimes: Object.keys(info.Runtimes),
+    hasCdi: info.CDISpecDirs.length > 0,
+    cdiDevices: info.DiscoveredDevices.map((device) => device.ID),
+    root: info.DockerRootDir,
+    operatingSystem: info.OperatingSystem,
   };
 }
 
-/** What is read of the engine's own words; the client names them so. */
-interface DockerInfo {
-  readonly ServerVersion?: string;
-  readonly Architecture?: string;
-  readonly Runtimes?: Record<string, unknown> | null;
-  readonly CDISpecDirs?: readonly string[] | null;
-  readonly DiscoveredDevices?: readonly { readonly ID: string }[] | null;
-  readonly DockerRootDir?: string;
-  readonly OperatingSystem?: string;
-  readonly ServerErrors?: readonly string[];
-}
+/**
+ * What is read of the engine's own words; the client names them so. What is absent, null or of
+ * another kind counts as not told.
+ */
+const dockerInfo = z.object({
+  ServerVersion: z.string().catch(""),
+  Architecture: z.string().catch(""),
+  Runtimes: z.record(z.string(), z.unknown()).catch({}),
+  CDISpecDirs: z.array(z.string()).catch([]),
+  DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
+  DockerRootDir: z.string().catch("/var/lib/docker"),
+  OperatingSystem: z.string().catch(""),
+  ServerErrors: z.array(z.string()).catch([]),
+});
 
 /** Reads `docker container inspect NAME`. */
 export function parseContainer(text: string): ContainerFacts | undefined {
-  const [container] = (parseJson(text) as readonly Inspected[] | undefined) ?? [];
+  const { data } = inspected.safeParse(parseJson(text));
+  const container = data?.[0];
   if (!container) return undefined;
-  const networks = Object.entries(container.NetworkSettings?.Networks ?? {});
-  const ports = Object.entries(container.NetworkSettings?.Ports ?? {});
+  const { Networks, Ports } = container.NetworkSettings;
   return {
     id: container.Id,
-    running: container.State?.Running === true,
-    labels: container.Config?.Labels ?? {},
+    running: container.State.Running,
+    labels: container.Config.Labels,
     addresses: Object.fromEntries(
-      networks.flatMap(([name, { IPAddress }]) => (IPAddress ? [[name, IPAddress]] : [])),
+      Object.entries(Networks).flatMap(([name, { IPAddress }]) =>
+        IPAddress ? [[name, IPAddress]] : [],
+      ),
     ),
     published: Object.fromEntries(
-      ports.flatMap(([port, bindings]) =>
-        (bindings ?? [])
+      Object.entries(Ports).flatMap(([port, bindings]) =>
+        bindings
           .slice(0, 1)
           .map(({ HostIp, HostPort }) => [
-            port.replace(/\/.*/, ""),
+            port.replace(/\/.*/s, ""),
             { address: HostIp, port: Number(HostPort) },
           ]),
       ),
@@ -118,23 +126,45 @@ export function parseContainer(text: string): ContainerFacts | undefined {
   };
 }
 
-interface Inspected {
-  readonly Id: string;
-  readonly State?: { readonly Running?: boolean };
-  readonly Config?: { readonly Labels?: Record<string, string> | null };
-  readonly NetworkSettings?: {
-    readonly Networks?: Record<string, { readonly IPAddress?: string }> | null;
-    readonly Ports?: Record<
-      string,
-      readonly { readonly HostIp: string; readonly HostPort: string }[] | null
-    > | null;
-  };
-}
+/** What is read of a container, as of {@link dockerInfo}. */
+const inspected = z.array(
+  z.object({
+    Id: z.string(),
+    State: z.object({ Running: z.boolean().catch(false) }).catch({ Running: false }),
+    Config: z.object({ Labels: z.record(z.string(), z.string()).catch({}) }).catch({ Labels: {} }),
+    NetworkSettings: z
+      .object({
+        Networks: z
+          .record(
+            z.string(),
+            z.object({ IPAddress: z.string().catch("") }).catch({ IPAddress: "" }),
+          )
+          .catch({}),
+        Ports: z
+          .record(
+            z.string(),
+            z
+              .array(z.object({ HostIp: z.string(), HostPort: z.string().regex(/^\d{1,5}$/) }))
+              .catch([]),
+          )
+          .catch({}),
+      })
+      .catch({ Networks: {}, Ports: {} }),
+  }),
+);
+
+const architectures = new Map([
+  ["x86_64", "amd64"],
+  ["aarch64", "arm64"],
+]);
 
 /** `uname -m` says x86_64 where images say amd64. */
 export function architectureOf(machine: string): string {
-  return { x86_64: "amd64", aarch64: "arm64" }[machine] ?? machine;
+  return architectures.get(machine) ?? machine;
 }
+
+/** Characters of what an engine, ssh or a driver said that a message repeats. */
+export const longestQuote = 300;
 
 /** One sentence for a person: why the engine did not answer and what to do. */
 function explainFailure(
@@ -143,7 +173,8 @@ function explainFailure(
 ): { readonly message: string; readonly isOff: boolean } {
   const errors = result.stderr.trim() || lastServerError(result.stdout);
   // Over ssh the client wraps what ssh said into a long sentence of its own.
-  const said = errors.split("stderr=").at(-1)!.trim().split("\n").at(-1)!;
+  const last = errors.split("stderr=").at(-1)!.trim().split("\n").at(-1)!;
+  const said = printable(last, longestQuote);
   const mistake = (message: string) => ({ message, isOff: false });
   if (result.code === 127) {
     return mistake(
@@ -172,7 +203,7 @@ function explainFailure(
 }
 
 function lastServerError(text: string): string {
-  return (parseJson(text) as DockerInfo | undefined)?.ServerErrors?.at(-1) ?? "no reason given";
+  return dockerInfo.safeParse(parseJson(text)).data?.ServerErrors.at(-1) ?? "no reason given";
 }
 
 export function lines(text: string): string[] {

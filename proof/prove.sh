@@ -16,7 +16,7 @@ last_log_lines() { docker logs --tail "$1" "$IMMICH_ML_CONTAINER" 2>&1 </dev/nul
 # The message becomes part of the JSON, so only what needs no escaping is left in it.
 finish_without_result() {
   printf '{"ok": false, "error": "%s", "details": [], "hint": null}\n' \
-    "$(printf '%s' "$1" | tr -d '"\\' | tr '\n\t' '  ')"
+    "$(printf '%s' "$1" | LC_ALL=C tr -d '"\\' | LC_ALL=C tr '[:cntrl:]' ' ' | cut -c 1-1000)"
   [ "$IMMICH_ML_MODE" = warn ] && exit 0
   exit 1
 }
