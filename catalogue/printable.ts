@@ -8,7 +8,6 @@
 export function printable(text: string, longest = Infinity): string {
   const cut = text.length > longest ? `${text.slice(0, longest)}…` : text;
   return cut.replace(
-     
     /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

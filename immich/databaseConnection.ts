@@ -1,4 +1,4 @@
-import { Client, type ClientConfig } from "pg";
+import { Client, escapeIdentifier, type ClientConfig } from "pg";
 
 import type { SslMode } from "./store";
 
@@ -63,7 +63,7 @@ function connectionMistake(address: DatabaseAddress, error: unknown): string {
     case "3D000":
       return `${where} has no database "${database}"; Immich's is called "immich" unless DB_DATABASE_NAME says otherwise`;
     case "42501":
-      return `user "${user}" may not connect: GRANT CONNECT ON DATABASE "${database}" TO "${user}"`;
+      return `user "${user}" may not connect: GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(user)}`;
     case "53300":
       return `${where} has no connection left (${message})`;
     case "57P03":

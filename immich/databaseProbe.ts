@@ -1,4 +1,4 @@
-import type { Client } from "pg";
+import { escapeIdentifier, type Client } from "pg";
 
 import { defaultClipModel } from "../catalogue/clipModels";
 import { systemConfigKeys } from "../catalogue/systemConfigKeys";
@@ -201,8 +201,11 @@ async function missingRights(
             rolcreaterole OR rolsuper AS role
      FROM pg_roles WHERE rolname = current_user`,
   );
-  if (!rights?.schema) grants.push(`GRANT CREATE ON DATABASE "${database}" TO "${user}";`);
-  if (createsRole && !rights?.role) grants.push(`ALTER ROLE "${user}" CREATEROLE;`);
+  const who = escapeIdentifier(user);
+  if (!rights?.schema) {
+    grants.push(`GRANT CREATE ON DATABASE ${escapeIdentifier(database)} TO ${who};`);
+  }
+  if (createsRole && !rights?.role) grants.push(`ALTER ROLE ${who} CREATEROLE;`);
 
   const needed = [
     ...(tables.metadata ? ["system_metadata"] : []),
@@ -216,7 +219,7 @@ async function missingRights(
        FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS "right"`,
     );
     if (!granted?.all) {
-      grants.push(`GRANT SELECT, INSERT, UPDATE, DELETE ON public.${table} TO "${user}";`);
+      grants.push(`GRANT SELECT, INSERT, UPDATE, DELETE ON public.${table} TO ${who};`);
     }
   }
   return grants;

@@ -16,7 +16,7 @@ const bounded = () =>
   z
     .string()
     .max(4096, { abort: true })
-     
+
     .regex(/^[^\u0000-\u001f\u007f]*$/);
 
 const whole = (minimum: number, maximum: number, unit: string) =>

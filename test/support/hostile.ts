@@ -57,7 +57,7 @@ const ofTheLanguage =
   /is not a function|is not iterable|Cannot (read|destructure|convert)|native code|\[object |call stack|Invalid string length|URI malformed|null bytes|ByteString|is not valid JSON|Unexpected (token|end)/;
 
 /** What moves the cursor, rewrites earlier lines or turns the direction of a terminal's text. */
- 
+
 const takesOverTerminal = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
 /** Fails unless a message is one that a person can read, and gives nothing away. */

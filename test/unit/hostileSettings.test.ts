@@ -107,7 +107,6 @@ function textsOf(value: unknown): string[] {
 }
 
 function expectUsable(settings: Settings): void {
-   
   for (const text of textsOf(settings)) expect(text).not.toMatch(/[\u0000-\u001f\u007f]/);
   const { models } = settings;
   expect(models).toBeDefined();
