@@ -1,5 +1,6 @@
 import { Client, escapeIdentifier, type ClientConfig } from "pg";
 
+import { printable } from "../catalogue/printable";
 import type { SslMode } from "./store";
 
 /** Where a PostgreSQL database is and who asks. */
@@ -40,7 +41,7 @@ export async function connectToDatabase(
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw new Error(connectionMistake(address, error));
+    throw new Error(printable(connectionMistake(address, error)));
   }
 }
 

@@ -1,6 +1,7 @@
 import { escapeIdentifier, type Client } from "pg";
 
 import { defaultClipModel } from "../catalogue/clipModels";
+import { printable } from "../catalogue/printable";
 import { systemConfigKeys } from "../catalogue/systemConfigKeys";
 import { refuseConfigFile, runningVersion } from "./apiStore";
 import { connectToDatabase, type DatabaseAddress } from "./databaseConnection";
@@ -65,12 +66,13 @@ export async function probeDatabase(
   }
   try {
     await client.query("BEGIN READ ONLY");
-    return await look(client, options);
+    const found = await look(client, options);
+    return found.ok ? found : { ...found, message: printable(found.message) };
   } catch (error) {
     const { host, port } = options;
     return {
       ok: false,
-      message: `the database at ${host}:${port} cannot be looked at: ${(error as Error).message}`,
+      message: `the database at ${host}:${port} cannot be looked at: ${printable((error as Error).message)}`,
     };
   } finally {
     await client.end().catch(() => undefined);
