@@ -107,7 +107,7 @@ describe("what stands in Immich's database", () => {
         async () => (memory = (await applySettings(declared)).memory),
       );
       if (refusal === undefined) {
-        const { notes } = await giveBackSettings(declared, memory!);
+        const { notes } = await giveBackSettings(declared, memory);
         for (const note of notes) expectClear(note);
       }
       expect(await immich.configurationText()).toBe(before);
