@@ -48,8 +48,7 @@ function collect(all: Readonly<Record<string, string>>) {
       if (encryptedKeys()?.includes(fullKey) === false) problems.push(standsInClear(key));
       continue;
     }
-    const shape = (stackSchema.shape as Record<string, unknown>)[key];
-    if (shape === undefined) {
+    if (!Object.hasOwn(stackSchema.shape, key)) {
       const known = [...Object.keys(stackSchema.shape), ...secretKeys];
       problems.push({
         key,

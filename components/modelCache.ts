@@ -57,6 +57,9 @@ export class ModelCache extends pulumi.ComponentResource {
   /** The volume's name on the engine. */
   public readonly volumeName: pulumi.Output<string>;
 
+  /** Whether the volume stays when the stack is destroyed; policies cannot see it in another way. */
+  public readonly retained: boolean;
+
   /**
    * @param name the component's name; the volume has the same.
    * @param args all optional.
@@ -65,6 +68,7 @@ export class ModelCache extends pulumi.ComponentResource {
   constructor(name: string, args: ModelCacheArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     super("immich-ml:index:ModelCache", name, {}, opts);
 
+    this.retained = args.retain ?? true;
     const volume = new docker.Volume(
       name,
       {
@@ -76,14 +80,14 @@ export class ModelCache extends pulumi.ComponentResource {
         parent: this,
         // The engine keeps an adopted volume's own labels, and they are not worth its models.
         ignoreChanges: ["labels"],
-        retainOnDelete: args.retain ?? true,
+        retainOnDelete: this.retained,
       },
     );
 
     if (args.models) placeModels(name, args.models, volume, this);
 
     this.volumeName = volume.name;
-    this.registerOutputs({ volumeName: this.volumeName });
+    this.registerOutputs({ volumeName: this.volumeName, retained: this.retained });
   }
 }
 

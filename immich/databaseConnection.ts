@@ -1,5 +1,6 @@
-import { Client, type ClientConfig } from "pg";
+import { Client, escapeIdentifier, type ClientConfig } from "pg";
 
+import { printable } from "../catalogue/printable";
 import type { SslMode } from "./store";
 
 /** Where a PostgreSQL database is and who asks. */
@@ -40,7 +41,7 @@ export async function connectToDatabase(
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw new Error(connectionMistake(address, error));
+    throw new Error(printable(connectionMistake(address, error)));
   }
 }
 
@@ -63,7 +64,7 @@ function connectionMistake(address: DatabaseAddress, error: unknown): string {
     case "3D000":
       return `${where} has no database "${database}"; Immich's is called "immich" unless DB_DATABASE_NAME says otherwise`;
     case "42501":
-      return `user "${user}" may not connect: GRANT CONNECT ON DATABASE "${database}" TO "${user}"`;
+      return `user "${user}" may not connect: GRANT CONNECT ON DATABASE ${escapeIdentifier(database)} TO ${escapeIdentifier(user)}`;
     case "53300":
       return `${where} has no connection left (${message})`;
     case "57P03":

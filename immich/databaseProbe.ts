@@ -1,6 +1,7 @@
-import type { Client } from "pg";
+import { escapeIdentifier, type Client } from "pg";
 
 import { defaultClipModel } from "../catalogue/clipModels";
+import { printable } from "../catalogue/printable";
 import { systemConfigKeys } from "../catalogue/systemConfigKeys";
 import { refuseConfigFile, runningVersion } from "./apiStore";
 import { connectToDatabase, type DatabaseAddress } from "./databaseConnection";
@@ -65,12 +66,13 @@ export async function probeDatabase(
   }
   try {
     await client.query("BEGIN READ ONLY");
-    return await look(client, options);
+    const found = await look(client, options);
+    return found.ok ? found : { ...found, message: printable(found.message) };
   } catch (error) {
     const { host, port } = options;
     return {
       ok: false,
-      message: `the database at ${host}:${port} cannot be looked at: ${(error as Error).message}`,
+      message: `the database at ${host}:${port} cannot be looked at: ${printable((error as Error).message)}`,
     };
   } finally {
     await client.end().catch(() => undefined);
@@ -201,8 +203,11 @@ async function missingRights(
             rolcreaterole OR rolsuper AS role
      FROM pg_roles WHERE rolname = current_user`,
   );
-  if (!rights?.schema) grants.push(`GRANT CREATE ON DATABASE "${database}" TO "${user}";`);
-  if (createsRole && !rights?.role) grants.push(`ALTER ROLE "${user}" CREATEROLE;`);
+  const who = escapeIdentifier(user);
+  if (!rights?.schema) {
+    grants.push(`GRANT CREATE ON DATABASE ${escapeIdentifier(database)} TO ${who};`);
+  }
+  if (createsRole && !rights?.role) grants.push(`ALTER ROLE ${who} CREATEROLE;`);
 
   const needed = [
     ...(tables.metadata ? ["system_metadata"] : []),
@@ -216,7 +221,7 @@ async function missingRights(
        FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS "right"`,
     );
     if (!granted?.all) {
-      grants.push(`GRANT SELECT, INSERT, UPDATE, DELETE ON public.${table} TO "${user}";`);
+      grants.push(`GRANT SELECT, INSERT, UPDATE, DELETE ON public.${table} TO ${who};`);
     }
   }
   return grants;

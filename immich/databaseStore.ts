@@ -1,5 +1,6 @@
 import type { Client } from "pg";
 
+import { printable } from "../catalogue/printable";
 import { clipModelKey } from "../catalogue/systemConfigKeys";
 import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
 import { connectToDatabase, isConnectionLoss } from "./databaseConnection";
@@ -62,6 +63,9 @@ export async function writeDatabase(
   }
 }
 
+/** PostgreSQL's own messages may repeat the value they are about. */
+const longestMessage = 1000;
+
 interface ReadAnswer {
   readonly row: string;
   readonly values: Record<string, string>;
@@ -90,7 +94,7 @@ async function call<Answer>(
     const { rows } = await client.query<{ answer: Answer }>(statement, [...values]);
     return rows[0]?.answer as Answer;
   } catch (error) {
-    throw new Error(statementMistake(store, error));
+    throw new Error(printable(statementMistake(store, error), longestMessage));
   }
 }
 

@@ -1,3 +1,5 @@
+import { printable } from "../catalogue/printable";
+
 /**
  * A request to Immich's API that did not go as it should. The message is for a person. It is no class
  * of its own: the engine keeps this code as text, and a class derived from Error loses its message
@@ -19,6 +21,16 @@ const timeout = 15_000;
 const pauses = [500, 2_000];
 /** Immich's own messages are short; a longer text is not one of them. */
 const longestMessage = 200;
+/** Bytes. A whole configuration has some 20 KiB; what is larger is not Immich's answer. */
+const largestAnswer = 16 * 1024 * 1024;
+
+/** What an API key may look like, for a person. */
+export const apiKeyAllowed = "one word, as Immich shows a new API key";
+
+/** Whether a text can be an API key: anything else cannot be sent as a header. */
+export function isApiKey(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}
 
 /** Asks for something. Made again when nothing answers or the server is busy: it changes nothing. */
 export async function getFromApi<Answer>(api: ImmichApi, path: string): Promise<Answer> {
@@ -49,7 +61,11 @@ async function request<Answer>(
   path: string,
   body?: unknown,
 ): Promise<Answer> {
-  const base = api.url.replace(/\/+$/, "").replace(/\/api$/, "");
+  if (!isApiKey(api.apiKey)) throw apiError(`immich-ml:immichApiKey must be ${apiKeyAllowed}`);
+  const base = serverAddress(api.url);
+  const failed = (mistake: string, status?: number) =>
+    // A proxy or a junk server may send back what it was sent.
+    apiError(`Immich at ${base} ${mistake}`.replaceAll(api.apiKey, "…"), status);
   let response: Response;
   let text: string;
   try {
@@ -64,32 +80,68 @@ async function request<Answer>(
       signal: AbortSignal.timeout(timeout),
       redirect: "error",
     });
-    text = await response.text();
+    text = await wholeText(response);
   } catch (error) {
-    throw apiError(`Immich at ${base} ${networkMistake(error)}`);
+    throw failed(networkMistake(error));
   }
-  if (!response.ok) {
-    throw apiError(`Immich at ${base} ${refusal(response.status, text)}`, response.status);
-  }
+  if (!response.ok) throw failed(refusal(response.status, text), response.status);
+  let answer: unknown;
   try {
-    return JSON.parse(text) as Answer;
+    answer = JSON.parse(text);
   } catch {
-    const what = /^\s*</.test(text) ? "a web page" : "something that is no whole JSON";
-    throw apiError(
-      `Immich at ${base} answered ${method} /api${path} with ${what}: is this the address of the Immich ` +
-        "server itself, e.g. http://immich_server:2283, and not of a login page or another service before it?",
-      response.status,
-    );
+    answer = undefined;
   }
+  if (typeof answer === "object" && answer !== null) return answer as Answer;
+  const what = /^\s*</.test(text)
+    ? "a web page"
+    : answer === undefined
+      ? "something that is no whole JSON"
+      : "a single value where an object belongs";
+  throw failed(
+    `answered ${method} /api${path} with ${what}: is this the address of the Immich ` +
+      "server itself, e.g. http://immich_server:2283, and not of a login page or another service before it?",
+    response.status,
+  );
 }
 
+/** The address without `/api` and slashes at its end. */
+function serverAddress(url: string): string {
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw apiError("immich-ml:immich.api.url must be a URL that begins with http:// or https://");
+  }
+  const { username, password } = new URL(url);
+  if (username !== "" || password !== "") {
+    throw apiError("immich-ml:immich.api.url must be without a user or password");
+  }
+  let end = url.length;
+  while (url[end - 1] === "/") end -= 1;
+  const base = url.slice(0, end);
+  return base.endsWith("/api") ? base.slice(0, -"/api".length) : base;
+}
+
+async function wholeText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    chunks.push(chunk as Uint8Array);
+    size += (chunk as Uint8Array).length;
+    if (size > largestAnswer) throw new Error(tooLarge);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+const tooLarge = "the answer is too large";
+
 function apiError(message: string, status?: number): ImmichApiError {
-  return Object.assign(new Error(message), status === undefined ? {} : { status });
+  return Object.assign(new Error(printable(message)), status === undefined ? {} : { status });
 }
 
 function networkMistake(error: unknown): string {
   const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
   if (name === "TimeoutError") return `gave no whole answer within ${timeout / 1000} s`;
+  if (message === tooLarge) {
+    return `answers with more than ${largestAnswer / 1024 / 1024} MiB: is this the address of the Immich server itself?`;
+  }
   const code = cause?.code ?? "";
   if (/^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/.test(code) || message === "terminated") {
     return "broke off in the middle of its answer";
@@ -124,7 +176,10 @@ function messageOf(text: string): string {
       .map((part: unknown) => {
         const { path, message: inner } = (part ?? {}) as { path?: unknown; message?: unknown };
         if (typeof part === "string") return part;
-        return [Array.isArray(path) ? path.join(".") : "", typeof inner === "string" ? inner : ""]
+        const steps = (Array.isArray(path) ? (path as unknown[]) : []).filter(
+          (step) => typeof step === "string" || typeof step === "number",
+        );
+        return [steps.join("."), typeof inner === "string" ? inner : ""]
           .filter((piece) => piece !== "")
           .join(": ");
       });

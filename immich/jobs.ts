@@ -21,7 +21,7 @@ export interface JobOptions {
 }
 
 interface QueueStatus {
-  readonly jobCounts: { readonly active: number; readonly waiting: number };
+  readonly jobCounts?: { readonly active?: number; readonly waiting?: number };
 }
 
 /**
@@ -47,8 +47,15 @@ export async function startQueue(
   }
   const interval = options.interval ?? 5;
   for (let waited = 0; ; waited += interval) {
-    const counts = (await getFromApi<Record<string, QueueStatus>>(api, "/jobs"))[queue]?.jobCounts;
-    const left = (counts?.active ?? 0) + (counts?.waiting ?? 0);
+    const { active = 0, waiting = 0 } =
+      (await getFromApi<Record<string, QueueStatus | undefined>>(api, "/jobs"))[queue]?.jobCounts ??
+      {};
+    const left = active + waiting;
+    if (!Number.isSafeInteger(left)) {
+      throw new Error(
+        `Immich at ${api.url} does not say how many photos ${title} has left: is this the address of the Immich server itself?`,
+      );
+    }
     if (left === 0) return `${title} is done.`;
     if (waited >= options.patience) {
       return `${title} goes on in Immich with ${left} photos left; see Administration, Jobs.`;

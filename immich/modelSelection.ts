@@ -215,7 +215,8 @@ function startFrom(
     });
   }
   const asked = named ?? extended;
-  const preset = typeof asked === "string" ? presets[asked] : undefined;
+  const preset =
+    typeof asked === "string" && Object.hasOwn(presets, asked) ? presets[asked] : undefined;
   if (asked !== undefined && preset === undefined) {
     problems.push({
       key,
@@ -358,7 +359,10 @@ function reportUnknownModel(
   problems: ModelProblem[],
 ): void {
   const key = `models.${part.name}`;
-  const mistaken = part.name === "ocr" ? mistakenOcrNames[name] : undefined;
+  const mistaken =
+    part.name === "ocr" && Object.hasOwn(mistakenOcrNames, name)
+      ? mistakenOcrNames[name]
+      : undefined;
   if (mistaken !== undefined) {
     problems.push({ key, value: name, expected: mistaken });
     return;

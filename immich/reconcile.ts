@@ -1,5 +1,6 @@
 import { isClipModel } from "../catalogue/clipModels";
 import type { ImmichVersion } from "../catalogue/immichVersion";
+import { printable } from "../catalogue/printable";
 import { clipModelKey, faceModelKey } from "../catalogue/systemConfigKeys";
 import { readApi, writeApi } from "./apiStore";
 import { readDatabase, writeDatabase } from "./databaseStore";
@@ -43,6 +44,9 @@ export interface Memory {
   /** The same for the face model alone. */
   readonly faceChangedAt: string;
 }
+
+/** Characters of a stored value that a note repeats. */
+const longestShown = 200;
 
 export interface Outcome {
   readonly memory: Memory;
@@ -103,7 +107,7 @@ export async function readSettings(
     const mistake = text === undefined ? undefined : dangerIn(key, current, version);
     if (mistake !== undefined) {
       notes.push(
-        `Immich's configuration has ${key} = ${text}, which ${mistake}: Immich may not start with it`,
+        `Immich's configuration has ${key} = ${printable(text!, longestShown)}, which ${mistake}: Immich may not start with it`,
       );
     }
   }
@@ -216,7 +220,7 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
   const notes = Object.entries(result.skipped).map(([key, text]) => {
     const change = changes.find((candidate) => candidate.key === key);
     return (
-      `${key} is ${text ?? "no longer set"}: somebody has changed it since, so it stays; ` +
+      `${key} is ${text === null ? "no longer set" : printable(text, longestShown)}: somebody has changed it since, so it stays; ` +
       `before this program it was ${change?.value ?? "not set"}`
     );
   });

@@ -1,4 +1,7 @@
+import { z } from "zod";
+
 import { dockerClientEnvironment, type EngineAddress } from "../catalogue/dockerClient";
+import { printable } from "../catalogue/printable";
 import type { CommandResult, Run } from "./command";
 
 /** What a Docker engine says of itself. */
@@ -125,19 +128,19 @@ export class Engine {
 
 /** Reads `docker info --format '{{json .}}'`; nothing when the engine did not answer. */
 export function parseEngineInfo(text: string): EngineFacts | undefined {
-  const info = parseJson(text) as DockerInfo | undefined;
+  const { data: info } = dockerInfo.safeParse(parseJson(text));
   if (!info?.ServerVersion) return undefined;
   return {
     version: info.ServerVersion,
-    architecture: architectureOf(info.Architecture ?? ""),
-    runtimes: Object.keys(info.Runtimes ?? {}),
-    hasCdi: (info.CDISpecDirs ?? []).length > 0,
-    cdiDevices: (info.DiscoveredDevices ?? []).map((device) => device.ID),
-    root: info.DockerRootDir ?? "/var/lib/docker",
-    operatingSystem: info.OperatingSystem ?? "",
-    defaultRuntime: info.DefaultRuntime ?? "runc",
+    architecture: architectureOf(info.Architecture),
+    runtimes: Object.keys(info.Runtimes),
+    hasCdi: info.CDISpecDirs.length > 0,
+    cdiDevices: info.DiscoveredDevices.map((device) => device.ID),
+    root: info.DockerRootDir,
+    operatingSystem: info.OperatingSystem,
+    defaultRuntime: info.DefaultRuntime,
     swarm:
-      info.Swarm?.LocalNodeState !== "active"
+      info.Swarm.LocalNodeState !== "active"
         ? "none"
         : info.Swarm.ControlAvailable
           ? "manager"
@@ -145,19 +148,24 @@ export function parseEngineInfo(text: string): EngineFacts | undefined {
   };
 }
 
-/** What is read of the engine's own words; the client names them so. */
-interface DockerInfo {
-  readonly ServerVersion?: string;
-  readonly Architecture?: string;
-  readonly Runtimes?: Record<string, unknown> | null;
-  readonly CDISpecDirs?: readonly string[] | null;
-  readonly DiscoveredDevices?: readonly { readonly ID: string }[] | null;
-  readonly DockerRootDir?: string;
-  readonly OperatingSystem?: string;
-  readonly DefaultRuntime?: string;
-  readonly Swarm?: { readonly LocalNodeState?: string; readonly ControlAvailable?: boolean };
-  readonly ServerErrors?: readonly string[];
-}
+/**
+ * What is read of the engine's own words; the client names them so. What is absent, null or of
+ * another kind counts as not told.
+ */
+const dockerInfo = z.object({
+  ServerVersion: z.string().catch(""),
+  Architecture: z.string().catch(""),
+  Runtimes: z.record(z.string(), z.unknown()).catch({}),
+  CDISpecDirs: z.array(z.string()).catch([]),
+  DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
+  DockerRootDir: z.string().catch("/var/lib/docker"),
+  OperatingSystem: z.string().catch(""),
+  DefaultRuntime: z.string().catch("runc"),
+  Swarm: z
+    .object({ LocalNodeState: z.string().catch(""), ControlAvailable: z.boolean().catch(false) })
+    .catch({ LocalNodeState: "", ControlAvailable: false }),
+  ServerErrors: z.array(z.string()).catch([]),
+});
 
 /** Reads `docker container inspect NAME`. */
 export function parseContainer(text: string): ContainerFacts | undefined {
@@ -166,26 +174,27 @@ export function parseContainer(text: string): ContainerFacts | undefined {
 
 /** Reads `docker container inspect NAME…`. */
 export function parseContainers(text: string): ContainerFacts[] {
-  return ((parseJson(text) as readonly Inspected[] | undefined) ?? []).map(factsOf);
+  return (inspected.safeParse(parseJson(text)).data ?? []).map(factsOf);
 }
 
-function factsOf(container: Inspected): ContainerFacts {
-  const networks = Object.entries(container.NetworkSettings?.Networks ?? {});
-  const ports = Object.entries(container.NetworkSettings?.Ports ?? {});
+function factsOf(container: z.infer<typeof inspected>[number]): ContainerFacts {
+  const { Networks, Ports } = container.NetworkSettings;
   return {
     id: container.Id,
-    name: container.Name?.replace(/^\//, "") ?? "",
-    running: container.State?.Running === true,
-    labels: container.Config?.Labels ?? {},
+    name: container.Name.replace(/^\//, ""),
+    running: container.State.Running,
+    labels: container.Config.Labels,
     addresses: Object.fromEntries(
-      networks.flatMap(([name, { IPAddress }]) => (IPAddress ? [[name, IPAddress]] : [])),
+      Object.entries(Networks).flatMap(([name, { IPAddress }]) =>
+        IPAddress ? [[name, IPAddress]] : [],
+      ),
     ),
     published: Object.fromEntries(
-      ports.flatMap(([port, bindings]) =>
-        (bindings ?? [])
+      Object.entries(Ports).flatMap(([port, bindings]) =>
+        bindings
           .slice(0, 1)
           .map(({ HostIp, HostPort }) => [
-            port.replace(/\/.*/, ""),
+            port.replace(/\/.*/s, ""),
             { address: HostIp, port: Number(HostPort) },
           ]),
       ),
@@ -193,26 +202,48 @@ function factsOf(container: Inspected): ContainerFacts {
   };
 }
 
-interface Inspected {
-  readonly Id: string;
-  readonly Name?: string;
-  readonly State?: { readonly Running?: boolean };
-  readonly Config?: { readonly Labels?: Record<string, string> | null };
-  readonly NetworkSettings?: {
-    readonly Networks?: Record<string, { readonly IPAddress?: string }> | null;
-    readonly Ports?: Record<
-      string,
-      readonly { readonly HostIp: string; readonly HostPort: string }[] | null
-    > | null;
-  };
-}
+/** What is read of a container, as of {@link dockerInfo}. */
+const inspected = z.array(
+  z.object({
+    Id: z.string(),
+    Name: z.string().catch(""),
+    State: z.object({ Running: z.boolean().catch(false) }).catch({ Running: false }),
+    Config: z.object({ Labels: z.record(z.string(), z.string()).catch({}) }).catch({ Labels: {} }),
+    NetworkSettings: z
+      .object({
+        Networks: z
+          .record(
+            z.string(),
+            z.object({ IPAddress: z.string().catch("") }).catch({ IPAddress: "" }),
+          )
+          .catch({}),
+        Ports: z
+          .record(
+            z.string(),
+            z
+              .array(z.object({ HostIp: z.string(), HostPort: z.string().regex(/^\d{1,5}$/) }))
+              .catch([]),
+          )
+          .catch({}),
+      })
+      .catch({ Networks: {}, Ports: {} }),
+  }),
+);
 
-/** Reads `docker node inspect ID…`. */
+const architectures = new Map([
+  ["x86_64", "amd64"],
+  ["aarch64", "arm64"],
+]);
+
+/** Reads `docker node inspect ID…`; a node that is not described as one is left out. */
 export function parseNodes(text: string): NodeFacts[] {
-  const nodes = (parseJson(text) ?? []) as readonly InspectedNode[];
-  return nodes.map(({ Spec, Status, Description }) => {
+  const nodes = z.array(z.unknown()).catch([]).parse(parseJson(text));
+  return nodes.flatMap((node) => {
+    const { data } = inspectedNode.safeParse(node);
+    if (!data) return [];
+    const { Spec, Status, Description } = data;
     const genericResources: Record<string, number> = {};
-    for (const resource of Description.Resources?.GenericResources ?? []) {
+    for (const resource of Description.Resources.GenericResources) {
       const { DiscreteResourceSpec: discrete, NamedResourceSpec: named } = resource;
       // A named one, such as a card's UUID, counts for one of its kind.
       const kind = discrete?.Kind ?? named?.Kind ?? "";
@@ -222,36 +253,43 @@ export function parseNodes(text: string): NodeFacts[] {
       hostname: Description.Hostname,
       takesTasks: Status.State === "ready" && Spec.Availability === "active",
       isManager: Spec.Role === "manager",
-      labels: Spec.Labels ?? {},
+      labels: Spec.Labels,
       genericResources,
     };
   });
 }
 
-interface InspectedNode {
-  readonly Spec: {
-    readonly Role: string;
-    readonly Availability: string;
-    readonly Labels?: Record<string, string> | null;
-  };
-  readonly Status: { readonly State: string };
-  readonly Description: {
-    readonly Hostname: string;
-    readonly Resources?: {
-      readonly GenericResources?:
-        | readonly {
-            readonly DiscreteResourceSpec?: { readonly Kind: string; readonly Value: number };
-            readonly NamedResourceSpec?: { readonly Kind: string };
-          }[]
-        | null;
-    };
-  };
-}
+const inspectedNode = z.object({
+  Spec: z.object({
+    Role: z.string(),
+    Availability: z.string(),
+    Labels: z.record(z.string(), z.string()).catch({}),
+  }),
+  Status: z.object({ State: z.string() }),
+  Description: z.object({
+    Hostname: z.string(),
+    Resources: z
+      .object({
+        GenericResources: z
+          .array(
+            z.object({
+              DiscreteResourceSpec: z.object({ Kind: z.string(), Value: z.number() }).optional(),
+              NamedResourceSpec: z.object({ Kind: z.string() }).optional(),
+            }),
+          )
+          .catch([]),
+      })
+      .catch({ GenericResources: [] }),
+  }),
+});
 
 /** `uname -m` says x86_64 where images say amd64. */
 export function architectureOf(machine: string): string {
-  return { x86_64: "amd64", aarch64: "arm64" }[machine] ?? machine;
+  return architectures.get(machine) ?? machine;
 }
+
+/** Characters of what an engine, ssh or a driver said that a message repeats. */
+export const longestQuote = 300;
 
 /** One sentence for a person: why the engine did not answer and what to do. */
 function explainFailure(
@@ -260,7 +298,8 @@ function explainFailure(
 ): { readonly message: string; readonly isOff: boolean } {
   const errors = result.stderr.trim() || lastServerError(result.stdout);
   // Over ssh the client wraps what ssh said into a long sentence of its own.
-  const said = errors.split("stderr=").at(-1)!.trim().split("\n").at(-1)!;
+  const last = errors.split("stderr=").at(-1)!.trim().split("\n").at(-1)!;
+  const said = printable(last, longestQuote);
   const mistake = (message: string) => ({ message, isOff: false });
   if (result.code === 127) {
     return mistake(
@@ -299,7 +338,7 @@ function explainFailure(
 }
 
 function lastServerError(text: string): string {
-  return (parseJson(text) as DockerInfo | undefined)?.ServerErrors?.at(-1) ?? "no reason given";
+  return dockerInfo.safeParse(parseJson(text)).data?.ServerErrors.at(-1) ?? "no reason given";
 }
 
 export function lines(text: string): string[] {

@@ -75,7 +75,7 @@ export function surveyScript(dockerRoot: string): string {
     `for path in ${interestingPaths.map(quoted).join(" ")}; do [ ! -e "$path" ] || echo "path $path"; done`,
     'for node in /dev/dri/renderD*; do [ ! -e "$node" ] || echo "render $node"; done',
     'for program in nvidia-container-runtime-hook nvidia-container-runtime nvidia-ctk; do ! command -v "$program" >/dev/null || echo "toolkit $program"; done',
-    `df -Pk ${quoted(dockerRoot)} 2>/dev/null | awk 'NR == 2 { print "free", $4 }'`,
+    `df -Pk -- ${quoted(dockerRoot)} 2>/dev/null | awk 'NR == 2 { print "free", $4 }'`,
     "if command -v nvidia-smi >/dev/null; then",
     `  output=$(${query(nvidiaFields)}); code=$?`,
     `  case $output in *"not a valid field"*) output=$(${query(nvidiaFieldsOfOldDrivers)}); code=$? ;; esac`,

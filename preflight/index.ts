@@ -6,6 +6,7 @@ import {
   formatImmichVersion,
   parseImmichVersion,
 } from "../catalogue/immichVersion";
+import { printable } from "../catalogue/printable";
 import {
   type ApiFacts,
   type DatabaseFacts,
@@ -25,6 +26,8 @@ import {
   type Finding,
 } from "./hostChecks";
 import { checkSwarm } from "./swarmChecks";
+
+const longestFinding = 2000;
 
 /** What was learnt of the world outside, for those who need it. */
 export interface World {
@@ -54,7 +57,10 @@ export async function preflight(settings: Settings, everyTime: Run = run): Promi
       : Promise.all(settings.hosts.map((host) => inspectHost(host, settings, runner))),
     inspectImmich(settings, runner),
   ]);
-  const findings = [...hosts.flatMap((host) => host.findings), ...immich.findings];
+  // Names, labels and errors in them are what hosts and servers said.
+  const findings = [...hosts.flatMap((host) => host.findings), ...immich.findings].map(
+    (finding) => ({ ...finding, message: printable(finding.message, longestFinding) }),
+  );
   report(settings, hosts.some((host) => !host.isOff) ? findings.map(excused(findings)) : findings);
   return {
     database: immich.address,
@@ -101,7 +107,8 @@ export async function detectCards(settings: Settings, runner: Run = run): Promis
   await Promise.all(
     undecided.map(async (host) => {
       const answer = await detectCard(host, runner);
-      if (typeof answer === "string") problems.push(`${host.name}: ${answer}`);
+      if (typeof answer === "string")
+        problems.push(printable(`${host.name}: ${answer}`, longestFinding));
       else cards[host.name] = answer;
     }),
   );
@@ -132,9 +139,11 @@ export function lookUpContainerAddress(
 ): { readonly host: string; readonly port: number } | undefined {
   const isLocal = options.endpoint.startsWith("unix://");
   const published = container.published[String(options.port)];
+  const { network } = options;
   const own =
-    (options.network && container.addresses[options.network]) ??
-    Object.values(container.addresses)[0];
+    network !== undefined && Object.hasOwn(container.addresses, network)
+      ? container.addresses[network]
+      : Object.values(container.addresses)[0];
   if (isLocal && own && !options.isVirtualMachine) return { host: own, port: options.port };
   if (!published) return undefined;
   const isEverywhere = ["", "0.0.0.0", "::"].includes(published.address);

@@ -1,4 +1,5 @@
 import { findCard } from "../catalogue/graphicsCards";
+import { printable } from "../catalogue/printable";
 
 /** An NVIDIA card as the driver describes it. */
 export interface NvidiaCard {
@@ -20,6 +21,8 @@ export type NvidiaAnswer =
   /** The program is there but cannot talk to the driver or finds no card. */
   | { readonly kind: "failed"; readonly message: string };
 
+const longestMessage = 120;
+
 /** What is asked first; old drivers answer that `compute_cap` is no field they know. */
 export const nvidiaFields = "index,uuid,name,driver_version,memory.total,compute_cap";
 /** What every driver answers. */
@@ -35,12 +38,14 @@ export function parseNvidiaSmi(output: string, code: number): NvidiaAnswer {
   if (code === 127) return { kind: "absent" };
   const text = output.trim();
   if (code !== 0 || text === "" || /No devices were found/i.test(text)) {
-    return { kind: "failed", message: text.split("\n")[0] || `nvidia-smi ended with code ${code}` };
+    const [first] = text.split("\n");
+    const message = printable(first!, longestMessage) || `nvidia-smi ended with code ${code}`;
+    return { kind: "failed", message };
   }
   const cards = text.split("\n").flatMap((line) => parseCard(line) ?? []);
   return cards.length > 0
     ? { kind: "cards", cards }
-    : { kind: "failed", message: `nvidia-smi printed: ${text.slice(0, 120)}` };
+    : { kind: "failed", message: `nvidia-smi printed: ${printable(text, longestMessage)}` };
 }
 
 function parseCard(line: string): NvidiaCard | undefined {

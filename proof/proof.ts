@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
+import { printable } from "../catalogue/printable";
 import type { ModelSelection } from "../immich/modelSelection";
 
 /**
@@ -146,8 +147,21 @@ function parseLine(line: string): Proof {
   } catch {
     parsed = undefined;
   }
-  if (typeof parsed !== "object" || parsed === null || !("ok" in parsed)) {
-    throw new Error(`the proof ended without a result; its last line was: ${line.slice(0, 200)}`);
+  if (!isProof(parsed)) {
+    throw new Error(`the proof ended without a result; its last line was: ${printable(line, 200)}`);
   }
-  return parsed as Proof;
+  return parsed;
+}
+
+/** Whether what the container said has everything that is read of it. */
+function isProof(value: unknown): value is Proof {
+  if (typeof value !== "object" || value === null) return false;
+  const { ok, provider, devices, error, details } = value as Record<string, unknown>;
+  return ok === true
+    ? typeof provider === "string" && Array.isArray(devices) && devices.every(isDevice)
+    : ok === false && typeof error === "string" && Array.isArray(details);
+}
+
+function isDevice(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "device" in value;
 }

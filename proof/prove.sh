@@ -10,7 +10,7 @@
 #   IMMICH_ML_TIMEOUT    seconds to wait for health
 #   IMMICH_ML_MODE       enforce: a failed proof fails; warn: it is only told
 # and from standard input the Python program to run in the container. Progress goes to standard error; the last line of standard output is the result as JSON.
-set -eu
+set -euf
 
 say() { printf '%s: %s\n' "$IMMICH_ML_HOST" "$*" >&2; }
 
@@ -19,7 +19,7 @@ last_log_lines() { docker logs --tail "$1" "$IMMICH_ML_CONTAINER" 2>&1 </dev/nul
 # The message becomes part of the JSON, so only what needs no escaping is left in it.
 finish_without_result() {
   printf '{"ok": false, "error": "%s", "details": [], "hint": null}\n' \
-    "$(printf '%s' "$1" | tr -d '"\\' | tr '\n\t' '  ')"
+    "$(printf '%s' "$1" | LC_ALL=C tr -d '"\\' | LC_ALL=C tr '[:cntrl:]' ' ' | cut -c 1-1000)"
   [ "$IMMICH_ML_MODE" = warn ] && exit 0
   exit 1
 }
@@ -52,6 +52,10 @@ wait_for_health() {
     fi
     # shellcheck disable=SC2086 # five words without blanks, made by the format above
     set -- $current
+    # Numbers are computed with below, and some shells execute what stands in one.
+    if [ $# -ne 5 ] || [ -n "$(printf '%s' "$2$3" | tr -d '[:digit:]')" ]; then
+      finish_without_result "the engine described the container as: $current"
+    fi
     status=$1 restarts=$2 exit_code=$3 out_of_memory=$4 health=$5
     first_restarts=${first_restarts:-$restarts}
     # While it runs again, the engine reports 0 for the code it ended with before.

@@ -55,6 +55,7 @@ async function deployed(stack: string | undefined, names: readonly string[]): Pr
   }
   return Promise.all(
     chosen.map(async ({ host, containerName, dockerHost }) => {
+      if (!containerName) throw new Error(`${host} is a service of a swarm: give its --image`);
       const inspect = ["inspect", "--format", "{{.Image}}", containerName];
       const image = succeeded(await docker(dockerHost, inspect), "docker inspect");
       return { name: host, image: image.trim(), dockerHost };

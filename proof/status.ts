@@ -221,7 +221,7 @@ export function parseCards(text: string): CardStatus[] {
 export function parseModels(text: string): CachedModel[] {
   const tasks = ["clip", "facial-recognition", "ocr"];
   return text.split("\n").flatMap((line) => {
-    const [, kibibytes, name = ""] = /^(\d+)\s+(.+?)\/?$/.exec(line) ?? [];
+    const [, kibibytes, name = ""] = /^(\d+)\s+(\S.*?)\/?$/.exec(line) ?? [];
     return tasks.includes(name.replace(/\/.*/, ""))
       ? [{ name, size: Math.ceil(Number(kibibytes) / 1024) }]
       : [];

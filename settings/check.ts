@@ -69,7 +69,12 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
     }));
   }
   const allowed = place?.meta()?.["allowed"];
-  const expected = typeof allowed === "string" ? allowed : issue.message;
+  const isTooLong = issue.code === "too_big" && typeof issue.input === "string";
+  const expected = isTooLong
+    ? `of at most ${issue.maximum} characters`
+    : typeof allowed === "string"
+      ? allowed
+      : issue.message;
   if (issue.input === undefined) return [{ key, expected: `is missing: ${expected}` }];
   const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
   return [

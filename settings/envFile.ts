@@ -1,3 +1,5 @@
+import { printable } from "../catalogue/printable";
+
 /**
  * Reads `.env` files as docker compose reads an `env_file`: comments, `export`, `KEY=value` and
  * `KEY: value`, single quotes taken as they stand, double quotes with escapes and over several
@@ -24,7 +26,9 @@ export function parseEnvFile(
 ): EnvFile {
   const variables = new Map<string, string>();
   const problems: EnvFileProblem[] = [];
-  const lookUp = (name: string) => variables.get(name) ?? environment[name];
+  const inherited = (name: string) =>
+    Object.hasOwn(environment, name) ? environment[name] : undefined;
+  const lookUp = (name: string) => variables.get(name) ?? inherited(name);
 
   const source = text.replace(/^\uFEFF/, "").replace(/\r\n?/g, "\n");
   let position = 0;
@@ -44,8 +48,8 @@ export function parseEnvFile(
       // A name alone takes the value of the surrounding environment, as in docker compose.
       const bare = /^(?:export[ \t]+)?([A-Za-z0-9_.[\]-]+)[ \t]*(?:#.*)?$/.exec(rest);
       if (bare) {
-        const inherited = environment[bare[1]!];
-        if (inherited !== undefined) variables.set(bare[1]!, inherited);
+        const value = inherited(bare[1]!);
+        if (value !== undefined) variables.set(bare[1]!, value);
       } else {
         problems.push({ line, message: "expected NAME=value" });
       }
@@ -60,9 +64,13 @@ export function parseEnvFile(
       problems.push({ line, message: `the value of ${match[1]} ${value.fault}` });
     } else {
       try {
-        variables.set(match[1]!, value.literal ? value.text : interpolate(value.text, lookUp));
+        const text = value.literal ? value.text : interpolate(value.text, lookUp);
+        variables.set(match[1]!, passable(text));
       } catch (error) {
-        problems.push({ line, message: `${match[1]}: ${(error as Error).message}` });
+        problems.push({
+          line,
+          message: printable(`${match[1]}: ${(error as Error).message}`, longestMessage),
+        });
       }
     }
     line += countLines(source, position, value.end) + 1;
@@ -70,6 +78,23 @@ export function parseEnvFile(
   }
   return { variables, problems };
 }
+
+/** Characters of a message; the `message` of `${NAME:?message}` may be of any length. */
+const longestMessage = 300;
+
+/** Bytes of one variable, `MAX_ARG_STRLEN` of Linux: a process with more is not started. */
+const longestVariable = 128 * 1024;
+
+/** Of `${A:-${B:-…}}`; each of them is read anew for every one around it. */
+const deepestNesting = 100;
+
+function passable(text: string): string {
+  if (text.includes("\0")) throw new Error("holds a NUL character, which no variable may");
+  if (text.length >= longestVariable) throw new Error(tooLong);
+  return text;
+}
+
+const tooLong = "is longer than 128 KiB, which Linux takes for no variable";
 
 interface RawValue {
   readonly text: string;
@@ -125,9 +150,12 @@ function expandEscapes(text: string): string {
 
 type LookUp = (name: string) => string | undefined;
 
-function interpolate(text: string, lookUp: LookUp): string {
+function interpolate(text: string, lookUp: LookUp, depth = 0): string {
+  if (depth > deepestNesting) throw new Error(`nests more than ${deepestNesting} \${…}`);
   let result = "";
   for (let index = 0; index < text.length;) {
+    // Said here, since values that double line by line would fill the memory first.
+    if (result.length >= longestVariable) throw new Error(tooLong);
     const rest = text.slice(index);
     if (rest.startsWith("$$")) {
       result += "$";
@@ -143,7 +171,7 @@ function interpolate(text: string, lookUp: LookUp): string {
     if (rest.startsWith("${")) {
       const end = closingBrace(rest);
       if (end === undefined) throw new Error("a ${ that is never closed");
-      result += substitute(rest.slice(2, end), lookUp);
+      result += substitute(rest.slice(2, end), lookUp, depth + 1);
       index += end + 1;
       continue;
     }
@@ -153,7 +181,7 @@ function interpolate(text: string, lookUp: LookUp): string {
   return result;
 }
 
-function substitute(expression: string, lookUp: LookUp): string {
+function substitute(expression: string, lookUp: LookUp, depth: number): string {
   const match = /^([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([\s\S]*))?$/.exec(expression);
   if (!match) throw new Error("a ${…} that cannot be read");
   const [, name, operator, operand = ""] = match;
@@ -161,9 +189,9 @@ function substitute(expression: string, lookUp: LookUp): string {
   const isSet = operator?.startsWith(":") ? Boolean(value) : value !== undefined;
   switch (operator?.at(-1)) {
     case "-":
-      return isSet ? value! : interpolate(operand, lookUp);
+      return isSet ? value! : interpolate(operand, lookUp, depth);
     case "+":
-      return isSet ? interpolate(operand, lookUp) : "";
+      return isSet ? interpolate(operand, lookUp, depth) : "";
     case "?":
       if (!isSet) throw new Error(`${name} is required: ${operand}`);
       return value!;

@@ -1,3 +1,5 @@
+import { printable } from "../catalogue/printable";
+
 /** One mistake in a stack file, as one line for a person: where, what stands there, what may. */
 export interface Problem {
   /** Where it is, as it is written in the stack file: `hosts[0].environment.workers`. */
@@ -12,15 +14,28 @@ export interface Problem {
 
 /** Longer values say nothing more and may hide the rest of the message. */
 const longestShownValue = 80;
+const longestShownKey = 160;
+const longestReadValue = 1024;
+
+/** Names whose values are not repeated, though they should not stand in a stack file at all. */
+const secretName = /pass(word|wd|phrase)?|secret|token|api_?key|credential/i;
 
 /** One line per problem, e.g. `immich-ml:hosts[0].gpu: "GTX 75 Ti" … did you mean "GTX 750 Ti"?`. */
 export function formatProblem(problem: Problem, namespace = "immich-ml"): string {
-  const shown = problem.value === undefined ? "" : `${show(problem.value)}: `;
+  const isSecret = secretName.test(problem.key) || problem.value === undefined;
+  const shown = isSecret ? "" : `${show(problem.value)}: `;
   const hint = problem.suggestion ? `; did you mean "${problem.suggestion}"?` : "";
-  return `${namespace}:${problem.key}: ${shown}${problem.expected}${hint}`;
+  const key = printable(problem.key, longestShownKey);
+  return printable(`${namespace}:${key}: ${shown}${problem.expected}${hint}`);
 }
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > longestShownValue ? `${text.slice(0, longestShownValue)}…` : text;
+  const text = JSON.stringify(value, withoutSecrets) ?? String(value);
+  // A proxy's or mirror's address may hold a password.
+  const harmless = text.slice(0, longestReadValue).replace(/\/\/[^\s"]*@/g, "//…@");
+  return printable(harmless, longestShownValue);
+}
+
+function withoutSecrets(name: string, value: unknown): unknown {
+  return secretName.test(name) ? "…" : value;
 }

@@ -22,6 +22,7 @@ import { mirrored } from "../catalogue/imageMirror";
 import { officialImage } from "../catalogue/immichReleases";
 import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
 import { nearestNames } from "../catalogue/nearestNames";
+import { apiKeyAllowed, isApiKey } from "../immich/immichApi";
 import { resolveModels, type ModelSelection } from "../immich/modelSelection";
 import { parseEnvFile } from "./envFile";
 import type { Problem } from "./problems";
@@ -352,7 +353,7 @@ function identifyCard(
   }
   const gpu = asText(host.gpu).trim();
   if (gpu === "auto") {
-    const found = cards[host.name];
+    const found = Object.hasOwn(cards, host.name) ? cards[host.name] : undefined;
     return found && { ...found, videoMemory: videoMemory ?? found.videoMemory };
   }
   if (/^\d{1,2}\.\d$/.test(gpu)) {
@@ -486,7 +487,7 @@ function checkEnvironment(
 
 /** Later files win over earlier ones, as in docker compose. */
 function readEnvFiles(host: HostEntry, key: string, problems: Problem[]): Record<string, string> {
-  const variables: Record<string, string> = {};
+  const variables = new Map<string, string>();
   host.envFiles.forEach((entry, index) => {
     const { path, required } = typeof entry === "string" ? { path: entry, required: true } : entry;
     const where = { key: `${key}.envFiles[${index}]`, value: path };
@@ -499,9 +500,9 @@ function readEnvFiles(host: HostEntry, key: string, problems: Problem[]): Record
     for (const { line, message } of file.problems) {
       problems.push({ ...where, expected: `line ${line}: ${message}` });
     }
-    Object.assign(variables, Object.fromEntries(file.variables));
+    for (const [name, value] of file.variables) variables.set(name, value);
   });
-  return variables;
+  return Object.fromEntries(variables);
 }
 
 function readIfPresent(path: string): string | undefined {
@@ -561,7 +562,10 @@ function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
     return [{ key: "embeddings", value: "keep", expected }];
   }
   if (immich.api) {
-    return secrets.immichApiKey ? [] : [missingSecret("immichApiKey", "Immich's API key")];
+    if (!secrets.immichApiKey) return [missingSecret("immichApiKey", "Immich's API key")];
+    return isApiKey(secrets.immichApiKey)
+      ? []
+      : [{ key: "immichApiKey", expected: `must be ${apiKeyAllowed}` }];
   }
   if (!immich.database) {
     return [
@@ -578,6 +582,8 @@ function storeProblems(parts: StackParts, secrets: Secrets): Problem[] {
   }
   if (!secrets.databasePassword) {
     problems.push(missingSecret("databasePassword", "the password of Immich's database"));
+  } else if (secrets.databasePassword.includes("\0")) {
+    problems.push({ key: "databasePassword", expected: "must not hold a NUL character" });
   }
   return problems;
 }

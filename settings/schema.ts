@@ -9,7 +9,15 @@ import { parseImmichVersion } from "../catalogue/immichVersion";
  * person reads when the value is wrong; what several values mean together is in resolve.ts.
  */
 const text = (allowed: string, pattern: RegExp = /^\S(.*\S)?$/) =>
-  z.string().regex(pattern).meta({ allowed });
+  bounded().regex(pattern).meta({ allowed });
+
+/** No longer than a path may be on Linux, and without what no name, path or address may hold. */
+const bounded = () =>
+  z
+    .string()
+    .max(4096, { abort: true })
+
+    .regex(/^[^\u0000-\u001f\u007f]*$/);
 
 const whole = (minimum: number, maximum: number, unit: string) =>
   z
@@ -28,28 +36,41 @@ const yesOrNo = z.boolean().meta({ allowed: "true or false" });
 const endpoint = text(
   "a Docker endpoint: unix:///path, ssh://user@host or tcp://host:port",
   /^(unix:\/\/\/|ssh:\/\/|tcp:\/\/)[^\s]+$/,
-).refine(
-  (value) => value.startsWith("unix:") || (URL.canParse(value) && new URL(value).host !== ""),
-);
+).refine((value) => value.startsWith("unix:") || isRemoteEndpoint(value));
+
+/** The user and the host become words of an ssh command, and ssh may hand them to a shell. */
+function isRemoteEndpoint(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { username, hostname } = new URL(value);
+  return (
+    /^(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])$/.test(hostname) && /^(\w([\w.+\\-]|%40)*)?$/.test(username)
+  );
+}
+
 const tlsFolder = text("the path of a folder with ca.pem, cert.pem and key.pem");
 const dockerName = text(
   "letters, digits, '_', '.' and '-', beginning with a letter or digit",
   /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
 );
-const url = text("a URL that begins with http:// or https://", /^https?:\/\/[^\s/]+\S*$/);
+const url = text("a URL that begins with http:// or https://", /^https?:\/\/[^\s/]\S*$/).refine(
+  (value) => URL.canParse(value),
+);
+const urlWithoutUser = url
+  .refine((value) => !/^https?:\/\/[^/]*@/.test(value))
+  .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" });
 const imageReference = text(
   "an image reference such as name:tag or name@sha256:…",
   /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
 );
 
 const environmentValue = z
-  .union([z.string(), z.number(), z.boolean()])
+  .union([bounded(), z.number(), z.boolean()])
   .meta({ allowed: "text, a number, or true or false" });
 
 const envFile = z
   .union([
-    z.string().min(1),
-    z.strictObject({ path: z.string().min(1), required: z.boolean().default(true) }),
+    bounded().min(1),
+    z.strictObject({ path: bounded().min(1), required: z.boolean().default(true) }),
   ])
   .meta({ allowed: "a path, or { path, required }" });
 
@@ -61,12 +82,12 @@ const gpus = z
       .meta({ allowed: 'a whole number from 1 to 16, or "all"' })
       .optional(),
     ids: z
-      .array(z.union([z.string(), z.int()]))
+      .array(z.union([bounded(), z.int()]))
       .min(1)
       .meta({ allowed: "a list of card numbers or UUIDs as nvidia-smi -L prints them" })
       .optional(),
     cdi: z
-      .array(text("a CDI device name such as nvidia.com/gpu=0", /^[^\s=]+\/[^\s=]+=[^\s=]+$/))
+      .array(text("a CDI device name such as nvidia.com/gpu=0", /^[^\s=/]+\/[^\s=/]+=[^\s=]+$/))
       .min(1)
       .meta({ allowed: "a list of CDI device names such as nvidia.com/gpu=0" })
       .optional(),
@@ -125,7 +146,7 @@ export const hostSchema = z
     tls: tlsFolder.optional(),
     accelerator: text("the name of an accelerator").optional(),
     gpu: z
-      .union([z.string().min(1), z.number()])
+      .union([bounded().min(1), z.number()])
       .meta({ allowed: "a card's name, a compute capability such as 5.0, or auto" })
       .optional(),
     videoMemory: whole(256, 1_048_576, "MiB").optional(),
@@ -139,7 +160,7 @@ export const hostSchema = z
     restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),
     envFiles: z.array(envFile).meta({ allowed: "a list of paths" }).default([]),
     environment: z
-      .record(z.string(), environmentValue)
+      .record(z.string().max(128), environmentValue)
       .meta({ allowed: "an object of settings, such as { workers: 1 }" })
       .default({}),
     network: dockerName.optional(),
@@ -153,7 +174,8 @@ export const hostSchema = z
       })
       .meta({ allowed: "an object: { address, port }" })
       .optional(),
-    url: url.optional(),
+    // Written into Immich's configuration, where every administrator reads it.
+    url: urlWithoutUser.optional(),
     limits: z
       .strictObject({
         memory: whole(256, 16_777_216, "MiB").optional(),
@@ -205,7 +227,7 @@ export const immichSchema = z
     tls: tlsFolder.optional(),
     serverContainer: dockerName.optional(),
     database: databaseSchema.optional(),
-    api: z.strictObject({ url }).meta({ allowed: "an object: { url }" }).optional(),
+    api: z.strictObject({ url: urlWithoutUser }).meta({ allowed: "an object: { url }" }).optional(),
   })
   .meta({ allowed: "an object with at least the server's version" });
 
@@ -217,10 +239,7 @@ export const buildSchema = z
       "a registry that mirrors the originals, such as mirror.example:5000",
     ).optional(),
     // It stays readable in the image's history.
-    packageIndex: url
-      .refine((value) => !/^https?:\/\/[^/]*@/.test(value))
-      .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" })
-      .optional(),
+    packageIndex: urlWithoutUser.optional(),
     aptMirror: url.optional(),
     caCertificate: text("the path of a PEM file").optional(),
     httpProxy: url.optional(),

@@ -61,7 +61,7 @@ export const missingEngine = ["pulumi", "pulumi-language-nodejs"].every(isOnPath
   : "there is no Pulumi engine on the PATH";
 if (missingEngine) console.log(`SKIPPED: ${missingEngine}, nothing is proven end to end`);
 
-function isOnPath(command: string): boolean {
+export function isOnPath(command: string): boolean {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter);
   return folders.some((folder) => existsSync(path.join(folder, command)));
 }

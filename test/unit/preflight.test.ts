@@ -448,7 +448,7 @@ describe("shellOn", () => {
 
 describe("surveyScript", () => {
   it("keeps a strange folder in its place", () => {
-    expect(surveyScript("/mnt/my 'disk'")).toContain(`df -Pk '/mnt/my '\\''disk'\\'''`);
+    expect(surveyScript("/mnt/my 'disk'")).toContain(`df -Pk -- '/mnt/my '\\''disk'\\'''`);
   });
 });
 

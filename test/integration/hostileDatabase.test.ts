@@ -1,0 +1,228 @@
+import fc from "fast-check";
+import type { Client } from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { probeDatabase } from "../../immich/databaseProbe";
+import { applySettings, giveBackSettings, readSettings, type Memory } from "../../immich/reconcile";
+import type { DatabaseStoreArgs } from "../../immich/store";
+import { systemConfigKeys } from "../../catalogue/systemConfigKeys";
+import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
+import type { PostgresServer } from "../../rehearsal/postgres";
+import { connect, createFunctions } from "../support/databaseFunctions";
+import {
+  anyJson,
+  anyText,
+  canarySecret,
+  clearFailure,
+  expectClear,
+  hostile,
+  notoriousTexts,
+  spoiled,
+} from "../support/hostile";
+import { wholeConfiguration } from "../support/immichApi";
+import { startTestPostgres } from "../support/postgres";
+
+const role = { user: "immich_ml", password: canarySecret };
+const version = "v2.7.5";
+const clip = "machineLearning.clip.modelName";
+
+let server: PostgresServer;
+let immich: ImmichDatabase;
+let store: DatabaseStoreArgs;
+let owner: Client;
+let asRole: Client;
+
+beforeAll(async () => {
+  server = await startTestPostgres();
+  immich = await createImmichDatabase(server, { name: "immich" });
+  await createFunctions(server, "immich", role);
+  owner = await connect(server, "immich");
+  asRole = await connect(server, "immich", role);
+  await owner.query("CREATE TABLE canary (alive boolean)");
+  await owner.query("INSERT INTO canary VALUES (true)");
+  const { host, port } = server;
+  store = { kind: "database", host, port, database: "immich", ...role, sslMode: "disable" };
+});
+afterAll(async () => {
+  await Promise.all([owner?.end(), asRole?.end()]);
+  await server?.remove();
+});
+
+const declare = (settings: Record<string, string | boolean | number>) =>
+  ({ settings, immichVersion: version, store, embeddings: "clear" }) as const;
+
+/** The row as it is given; false where PostgreSQL itself does not take it (NUL, half a character). */
+async function setRow(document: unknown): Promise<boolean> {
+  await owner.query("DELETE FROM system_metadata WHERE key = 'system-config'");
+  return owner
+    .query("INSERT INTO system_metadata VALUES ('system-config', $1)", [JSON.stringify(document)])
+    .then(
+      () => true,
+      () => false,
+    );
+}
+
+async function expectCanaryAlive(): Promise<void> {
+  const { rows } = await owner.query("SELECT alive FROM canary");
+  expect(rows).toEqual([{ alive: true }]);
+}
+
+/** The configuration without our keys and what of their parents is then empty. */
+function ofOthers(value: unknown): unknown {
+  const copy = structuredClone(value) as Record<string, unknown>;
+  for (const { key } of systemConfigKeys) {
+    const path = key.split(".");
+    for (let depth = path.length; depth > 0; depth -= 1) {
+      const parent = path
+        .slice(0, depth - 1)
+        .reduce<unknown>(
+          (part, name) => (part as Record<string, unknown> | undefined)?.[name],
+          copy,
+        );
+      if (typeof parent !== "object" || parent === null) continue;
+      const fields = parent as Record<string, unknown>;
+      const name = path[depth - 1]!;
+      const isEmpty = JSON.stringify(fields[name]) === "{}";
+      if (depth === path.length || isEmpty) delete fields[name];
+    }
+  }
+  return copy;
+}
+
+describe("what stands in Immich's database", () => {
+  hostile(
+    "a configuration of any shape is read, set and given back byte for byte, or left alone",
+    fc.oneof(spoiled(wholeConfiguration()), anyJson),
+    async (document) => {
+      if (!(await setRow(document))) return;
+      const before = await immich.configurationText();
+      const declared = declare({ [clip]: "RN50__openai", "job.ocr.concurrency": 1 });
+      await clearFailure(async () => {
+        for (const note of (await readSettings(declared)).notes) expectClear(note);
+      });
+      const probe = await probeDatabase({ ...store, ...superuser() });
+      if (!probe.ok) expectClear(probe.message);
+      const memories: Memory[] = [];
+      await clearFailure(async () => memories.push((await applySettings(declared)).memory));
+      for (const memory of memories) {
+        const { notes } = await giveBackSettings(declared, memory);
+        for (const note of notes) expectClear(note);
+      }
+      expect(await immich.configurationText()).toBe(before);
+      await expectCanaryAlive();
+    },
+    { share: 0.3 },
+  );
+
+  hostile(
+    "a model's name of any text is stored as that text, or refused",
+    anyText,
+    async (name) => {
+      await setRow({});
+      const refusal = await clearFailure(() =>
+        applySettings(declare({ "machineLearning.facialRecognition.modelName": name })),
+      );
+      const { machineLearning } = JSON.parse((await immich.configurationText()) ?? "{}") as {
+        machineLearning?: { facialRecognition: { modelName: string } };
+      };
+      const stored = machineLearning?.facialRecognition.modelName;
+      expect(stored).toBe(refusal === undefined ? name : undefined);
+      await expectCanaryAlive();
+    },
+    { share: 0.5 },
+  );
+
+  const change = fc.record(
+    {
+      key: fc.oneof(fc.constantFrom(...systemConfigKeys.map(({ key }) => key)), anyText),
+      value: fc.oneof(
+        anyText,
+        anyJson.map((value) => JSON.stringify(value)),
+        anyJson,
+      ),
+      remove: anyJson,
+      expected: fc.oneof(anyJson, fc.array(fc.oneof(anyText, fc.constant(null)))),
+    },
+    { requiredKeys: ["key"] },
+  );
+  const options = fc.oneof(
+    fc.record({ drop_empty_row: fc.boolean(), clear_embeddings: anyJson }, { requiredKeys: [] }),
+    anyJson,
+  );
+  hostile(
+    "the role, whatever it calls the functions with, changes nothing but our keys",
+    fc.tuple(
+      fc.oneof(fc.constantFrom("system_metadata", "system_metadata", "system_config"), anyText),
+      fc.oneof(fc.array(change, { maxLength: 3 }), anyJson),
+      options,
+    ),
+    async ([table, changes, more]) => {
+      await setRow(wholeConfiguration());
+      const others = ofOthers(wholeConfiguration());
+      const read = () => asRole.query("SELECT immich_ml.read_settings($1)", [table]);
+      const write = () =>
+        asRole.query("SELECT immich_ml.write_settings($1, $2, $3)", [
+          table,
+          JSON.stringify(changes),
+          JSON.stringify(more),
+        ]);
+      for (const call of [read, write]) {
+        const code = await call().then(
+          () => "none",
+          (error: { code?: string }) => error.code,
+        );
+        // No error within the server itself.
+        expect(code).not.toMatch(/^XX/);
+      }
+      expect(ofOthers(JSON.parse((await immich.configurationText()) ?? "{}"))).toEqual(others);
+      await expectCanaryAlive();
+    },
+  );
+});
+
+describe("names", () => {
+  hostile(
+    "a user, password and database of any name end in one clear message without the password",
+    fc.tuple(anyText, anyText, anyText),
+    async ([user, password, database]) => {
+      const options = { ...store, user, database, password: canarySecret + password };
+      const probe = await probeDatabase(options);
+      expect(probe.ok).toBe(false);
+      if (!probe.ok) expectClear(probe.message);
+      await expectCanaryAlive();
+    },
+    { share: 0.3 },
+  );
+
+  it.each(
+    notoriousTexts.filter(
+      (text) => text.trim() !== "" && text.length < 60 && !/[\0\ud800]/.test(text),
+    ),
+  )("the statements that a user called %j needs are right, and do what is said", async (name) => {
+    const quoted = `"${name.replaceAll('"', '""')}"`;
+    await owner.query(`CREATE ROLE ${quoted} LOGIN PASSWORD 'password'`);
+    try {
+      const options = { ...store, user: name, password: "password" };
+      const refused = await probeDatabase(options);
+      expect(refused.ok).toBe(false);
+      const statements = refused.ok ? "" : refused.message.split("gives them with: ")[1]!;
+      await owner.query(unprinted(statements));
+      expect(await probeDatabase(options)).toMatchObject({ ok: true });
+      await expectCanaryAlive();
+    } finally {
+      await owner.query(`DROP OWNED BY ${quoted}`);
+      await owner.query(`DROP ROLE ${quoted}`);
+    }
+  });
+});
+
+/** Control characters stand in a message as escapes, as PostgreSQL's own U&"…" has them. */
+function unprinted(statements: string): string {
+  return statements.replace(/\\u([0-9a-f]{4})/g, (_whole, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}
+
+function superuser() {
+  return { user: server.user, password: server.password };
+}

@@ -1,0 +1,230 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { detectCards, lookUpContainerAddress, preflight } from "../../preflight";
+import type { CommandResult, Run } from "../../preflight/command";
+import { architectureOf, parseContainer, parseEngineInfo } from "../../preflight/engine";
+import { parseSurvey, shellOn } from "../../preflight/host";
+import { parseNvidiaSmi } from "../../preflight/nvidia";
+import { parseProof, type Proof } from "../../proof/proof";
+import { compareSettings, parseCards, parseModels, parseQueues } from "../../proof/status";
+import { readSettings } from "../../settings/read";
+import type { Settings } from "../../settings";
+import { anyJson, anyText, clearFailure, expectClear, hostile, spoiled } from "../support/hostile";
+
+const info = {
+  ServerVersion: "27.5.1",
+  Architecture: "x86_64",
+  Runtimes: { nvidia: { path: "nvidia-container-runtime" }, runc: {} },
+  CDISpecDirs: ["/etc/cdi"],
+  DiscoveredDevices: [{ Source: "cdi", ID: "nvidia.com/gpu=0" }],
+  DockerRootDir: "/var/lib/docker",
+  OperatingSystem: "Debian GNU/Linux 12 (bookworm)",
+  ServerErrors: ["Cannot connect"],
+};
+
+const inspected = [
+  {
+    Id: "0123456789ab",
+    State: { Running: true },
+    Config: { Labels: { "com.docker.compose.service": "database" } },
+    NetworkSettings: {
+      Networks: { immich_default: { IPAddress: "172.18.0.3" } },
+      Ports: { "5432/tcp": [{ HostIp: "0.0.0.0", HostPort: "5432" }], "80/tcp": null },
+    },
+  },
+];
+
+const survey = [
+  "path /dev/dri",
+  "render /dev/dri/renderD128",
+  "toolkit nvidia-ctk",
+  "free 52428800",
+  "nvidia 0, GPU-8e5e22a2, NVIDIA GeForce GTX 750 Ti, 535.183.01, 1999, 5.0",
+  "nvidia-exit 0",
+];
+
+/** Lines with some of them, or parts of them, replaced by anything. */
+const spoiledLines = (lines: readonly string[]) =>
+  fc
+    .array(fc.tuple(fc.nat(lines.length - 1), fc.nat(5), anyText), { minLength: 1, maxLength: 4 })
+    .map((changes) => {
+      const copy = [...lines];
+      for (const [index, field, junk] of changes) {
+        const fields = copy[index]!.split(/(?<=, )|(?<= )/);
+        fields[field % fields.length] = junk;
+        copy[index] = fields.join("");
+      }
+      return copy.join("\n");
+    });
+
+const json = (value: unknown, junk = anyJson) =>
+  fc.oneof(
+    spoiled(value, junk).map((spoilt) => JSON.stringify(spoilt)),
+    fc.nat(200).map((length) => JSON.stringify(value).slice(0, length)),
+    anyText,
+  );
+
+describe("answers of engines and hosts", () => {
+  hostile("any answer of docker info is read or taken for none", json(info), (text) => {
+    const facts = parseEngineInfo(text);
+    if (!facts) return;
+    expect(typeof facts.version).toBe("string");
+    expect(typeof facts.architecture).toBe("string");
+    expect(typeof facts.root).toBe("string");
+    for (const name of [...facts.runtimes, ...facts.cdiDevices]) expect(typeof name).toBe("string");
+  });
+
+  hostile("any answer of docker inspect is read or taken for none", json(inspected), (text) => {
+    const facts = parseContainer(text);
+    if (!facts) return;
+    const endpoint = "ssh://box";
+    const network = "constructor";
+    const found = lookUpContainerAddress(facts, { port: 5432, network, endpoint });
+    const here = lookUpContainerAddress(facts, { port: 5432, network, endpoint: "unix:///s" });
+    for (const address of [found, here]) {
+      if (!address) continue;
+      expect(typeof address.host).toBe("string");
+      expect(Number.isSafeInteger(address.port)).toBe(true);
+    }
+    for (const label of Object.values(facts.labels)) expect(typeof label).toBe("string");
+  });
+
+  hostile(
+    "any output of nvidia-smi is read, or explained",
+    fc.tuple(
+      fc.oneof(spoiledLines(survey.slice(4, 5).map((line) => line.slice(7))), anyText),
+      fc.oneof(fc.constant(0), fc.integer(), fc.constant(NaN)),
+    ),
+    ([output, code]) => {
+      const answer = parseNvidiaSmi(output, code);
+      if (answer.kind === "failed") expectClear(answer.message);
+      if (answer.kind !== "cards") return;
+      for (const card of answer.cards) {
+        expect(Number.isSafeInteger(card.index) || card.index > 0).toBe(true);
+        if (card.computeCapability) expect(card.computeCapability).toMatch(/^\d+\.\d$/);
+      }
+    },
+  );
+
+  hostile(
+    "any output of the host's survey is read",
+    fc.oneof(spoiledLines(survey), anyText),
+    (text) => {
+      const facts = parseSurvey(text);
+      expect(facts.freeDisk === undefined || typeof facts.freeDisk === "number").toBe(true);
+      for (const path of facts.paths) expect(typeof path).toBe("string");
+    },
+  );
+
+  hostile("an engine's machine is called something, whatever it says", anyText, (machine) => {
+    expect(typeof architectureOf(machine)).toBe("string");
+  });
+
+  const settingsOf = (gpu: string): Settings =>
+    readSettings(
+      {
+        immich: { version: "v2.7.5", network: "immich_default", database: { container: "db" } },
+        preset: "legacy-2gb",
+        hosts: [{ name: "constructor", gpu }],
+      },
+      { project: "p", stack: "s", cards: {}, secrets: { databasePassword: "x" } },
+    ).settings!;
+
+  const answers = fc.record({
+    info: json(info),
+    inspect: json(inspected),
+    networks: anyText,
+    survey: fc.oneof(spoiledLines(survey), anyText),
+    code: fc.constantFrom(0, 0, 0, 1, 124, 127),
+    stderr: anyText,
+  });
+  hostile(
+    "a preflight over junk ends with one clear list, and never with a crash",
+    fc.tuple(answers, fc.constantFrom("auto", "GTX 750 Ti")),
+    async ([said, gpu]) => {
+      const runner: Run = (program, parameters): Promise<CommandResult> => {
+        const stdout =
+          program === "sh" ? said.survey : said[parameters[0] === "info" ? "info" : "networks"];
+        const inspect = parameters[0] === "container" ? said.inspect : stdout;
+        return Promise.resolve({ code: said.code, stdout: inspect, stderr: said.stderr });
+      };
+      await clearFailure(() => detectCards(settingsOf(gpu), runner));
+      const settings = { ...settingsOf("GTX 750 Ti"), models: undefined };
+      await clearFailure(() => preflight(settings, runner));
+    },
+    { share: 0.5 },
+  );
+
+  hostile(
+    "an endpoint that a stack file may have is reached by words that no shell reads again",
+    fc.oneof(
+      anyText.map((text) => `ssh://${text}`),
+      fc.tuple(anyText, anyText).map(([user, host]) => `ssh://${user}@${host}`),
+      fc
+        .tuple(
+          fc.constantFrom("me", "a%40b", "-x", "$(id)"),
+          fc.constantFrom("box", "-box", "[::1]", "b`id`"),
+        )
+        .map(([user, host]) => `ssh://${user}@${host}:22`),
+    ),
+    (dockerHost) => {
+      const host = { name: "attic", dockerHost, publish: { address: "127.0.0.1" } };
+      const { settings } = readSettings(
+        { immich: { version: "v2.7.5" }, hosts: [host] },
+        { project: "p", stack: "s", cards: {}, secrets: {} },
+      );
+      if (!settings) return;
+      const words = shellOn(settings.hosts[0]!.dockerHost)!;
+      const target = words[words.indexOf("--") + 1]!;
+      expect(target).toMatch(/^[\w[]/);
+      expect(target).not.toMatch(/[\s$`'";&|<>(){}]/);
+    },
+  );
+});
+
+describe("what containers and Immich say", () => {
+  const proof = {
+    ok: true,
+    provider: "CPUExecutionProvider",
+    devices: [{ device: "cpu", milliseconds: 1, operators: {}, elsewhere: [] }],
+  };
+  hostile(
+    "a proof is read whole or refused",
+    fc.tuple(anyText, json(proof)),
+    async ([above, line]) => {
+      let result: Proof | undefined;
+      await clearFailure(() => (result = parseProof(`${above}\n${line}`)));
+      if (!result) return;
+      if (result.ok) {
+        expect(typeof result.provider).toBe("string");
+        for (const { device } of result.devices) expect(device).toBeDefined();
+      } else expect(typeof result.error).toBe("string");
+    },
+  );
+
+  hostile(
+    "the status of any container is shown",
+    fc.oneof(anyText, spoiledLines(["a, 1, 2"])),
+    (text) => {
+      for (const card of parseCards(text)) expect(typeof card.name).toBe("string");
+      for (const model of parseModels(`12 clip/${text}/\n${text}`)) {
+        expect(model.name).toMatch(/^(clip|facial-recognition|ocr)/);
+      }
+    },
+  );
+
+  it("the list of a cache is read in bounded time", () => {
+    const started = performance.now();
+    parseModels(`1${" ".repeat(200_000)}\r`);
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+
+  hostile("any answer about queues and settings is shown", anyJson, (answer) => {
+    compareSettings([["machineLearning.clip.modelName", "ViT-B-32__openai"]], answer);
+    if (typeof answer !== "object" || answer === null) return;
+    for (const queue of parseQueues(answer as Record<string, object>)) {
+      expect(typeof queue.queue).toBe("string");
+    }
+  });
+});
