@@ -13,6 +13,7 @@ const mayLookInto = {
   preflight: ["catalogue", "immich", "settings"],
   components: ["catalogue", "immich", "proof"],
   image: ["catalogue"],
+  report: ["catalogue", "immich", "proof", "bench"],
   rehearsal: ["catalogue", "immich", "settings", "proof", "preflight", "components", "image"],
 };
 
