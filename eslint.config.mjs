@@ -40,7 +40,7 @@ const layers = Object.entries(mayLookInto).flatMap(([room, allowed]) => {
 });
 
 export default tseslint.config(
-  { ignores: ["node_modules/**", ".rehearsal/**", "**/*.mjs"] },
+  { ignores: ["node_modules/**", ".rehearsal/**", "**/*.{mjs,cjs}"] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { project: "./tsconfig.json" } },
