@@ -14,7 +14,7 @@ import {
   type ProbeFailure,
 } from "../immich/databaseProbe";
 import type { Card, Cards, HostSettings, Settings } from "../settings";
-import { run, type Run } from "./command";
+import { askedOnce, run, type Run } from "./command";
 import { type ContainerFacts, Engine } from "./engine";
 import { type HostFacts, surveyHost } from "./host";
 import {
@@ -45,7 +45,8 @@ export interface World {
  *
  * @throws pulumi.RunError that lists what is missing, unless `preflight` is `warn` or `off`
  */
-export async function preflight(settings: Settings, runner: Run = run): Promise<World> {
+export async function preflight(settings: Settings, anyRunner: Run = run): Promise<World> {
+  const runner = askedOnce(anyRunner);
   const [hosts, immich] = await Promise.all([
     settings.preflight === "off"
       ? []
