@@ -12,7 +12,11 @@ const margin = { top: 40, right: 14, bottom: 46, left: 44 };
 const recallAxis = { from: 50, to: 90, step: 10 };
 const mebibytes = 1024;
 
-/** Video memory against search quality: one mark a model, one line a card. */
+/**
+ * Video memory against search quality: one mark a model, one line a card.
+ *
+ * @param overview with at least one model whose figures are known
+ */
 export function modelChart(
   { models, chosen, best }: ModelOverview,
   hosts: readonly HostReport[],
@@ -123,7 +127,8 @@ export function modelChart(
 
 type Comparable = FittingModel & { readonly needs: number; readonly recall: number };
 
-function isComparable(model: FittingModel): model is Comparable {
+/** Whether both figures of a model are known. */
+export function isComparable(model: FittingModel): model is Comparable {
   return model.needs !== undefined && model.recall !== undefined;
 }
 

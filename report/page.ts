@@ -5,7 +5,7 @@ import type { BenchmarkResult, Figure } from "../bench/support/results";
 import { accelerators, isAcceleratorName } from "../catalogue/accelerators";
 import { presets, reservedVideoMemory } from "../catalogue/presets";
 import { html, Html, type Part } from "./html";
-import { gibibytes, modelChart } from "./modelChart";
+import { gibibytes, isComparable, modelChart } from "./modelChart";
 import { type FittingModel, type ModelOverview, overviewOf } from "./modelFit";
 import type { Card, HostReport, LastProof, Operation, ReportData } from "./reportData";
 
@@ -160,14 +160,7 @@ function modelSection(
     "Which CLIP models fit the card",
     html`<div class="panel">
       <p style="margin-top: 0">${verdict(overview, smallest)}</p>
-      <div class="wide">${modelChart(overview, all, { width: 860, height: 480 })}</div>
-      <div class="narrow">${modelChart(overview, all, { width: 340, height: 400 })}</div>
-      <ul class="legend">
-        <li>${key("fits", "circle")} fits, English</li>
-        <li>${key("fits", "diamond")} fits, many languages</li>
-        ${smallest !== undefined && html`<li>${key("too-large", "circle")} does not fit</li>`}
-        <li>${key("fits chosen", "circle")} chosen</li>
-      </ul>
+      ${models.some(isComparable) ? charts() : notKnown(`what ${besides.join(" and ")} needs`)}
       <p class="note">
         Counted in: ${counted}. Immich's published figures, measured on a processor: an order of
         magnitude, not a promise. Recall: how often the searched photo is found.
@@ -192,6 +185,17 @@ function modelSection(
       </details>
     </div>`,
   );
+
+  function charts(): Html {
+    return html`<div class="wide">${modelChart(overview, all, { width: 860, height: 480 })}</div>
+      <div class="narrow">${modelChart(overview, all, { width: 340, height: 400 })}</div>
+      <ul class="legend">
+        <li>${key("fits", "circle")} fits, English</li>
+        <li>${key("fits", "diamond")} fits, many languages</li>
+        ${smallest !== undefined && html`<li>${key("too-large", "circle")} does not fit</li>`}
+        <li>${key("fits chosen", "circle")} chosen</li>
+      </ul>`;
+  }
 
   function verdict({ models }: ModelOverview, memory: number | undefined): Part {
     const choice = chosen
