@@ -10,7 +10,7 @@ import { findEngine } from "../rehearsal/withEngine";
 import { standIns, testName } from "../test/support/docker";
 import { type EngineCommand, openEngineStack, startEngine } from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";
-import { type PeakMemory, watchMemory } from "./support/processTree";
+import { type PeakMemory, processorTimeOfChildren, watchMemory } from "./support/processTree";
 
 /**
  * A run that changes nothing: `pulumi up` of a stack like Pulumi.dev.yaml (image, cache, container,
@@ -39,17 +39,23 @@ async function measure(figures: Figures): Promise<void> {
     for (const program of programs) await succeeded(program.up());
 
     const times = { ours: [] as number[], floor: [] as number[] };
+    const processor = { ours: [] as number[], floor: [] as number[] };
     const memory = { ours: [] as PeakMemory[], floor: [] as PeakMemory[] };
     for (let round = 0; round < rounds; round += 1) {
       for (const [name, program] of [["ours", ours] as const, ["floor", floor] as const]) {
+        const before = processorTimeOfChildren();
         const { milliseconds, answer } = await timed(() => watched(program.up()));
         times[name].push(milliseconds / 1000);
+        processor[name].push(processorTimeOfChildren() - before);
         memory[name].push(answer);
       }
     }
     figures.add("noop.up", times.ours, "s");
     figures.add("noop.floor", times.floor, "s");
     figures.ratio("noop.ratio", times.ours, times.floor, { atMost: 1.1 });
+    figures.add("noop.processorTime.up", processor.ours, "s");
+    figures.add("noop.processorTime.floor", processor.floor, "s");
+    figures.ratio("noop.processorTime.ratio", processor.ours, processor.floor);
     for (const name of ["ours", "floor"] as const) {
       const of = (kind: keyof PeakMemory) => memory[name].map((peak) => peak[kind]);
       figures.add(`noop.memory.program[${name}]`, of("program"), "MB");

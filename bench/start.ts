@@ -18,7 +18,7 @@ import { benchmark, type Figures, timed } from "./support/benchmark";
  * same image's own health check says healthy. The image is there already; in turn, from nothing to
  * nothing. Compose proves nothing: its service may be healthy and compute on the wrong device.
  */
-const rounds = 5;
+const rounds = 3;
 const version = "v2.7.5";
 const upWithoutPreview = ["up", "--yes", "--skip-preview", "--config-file"];
 /** As components/machineLearning.ts declares it. */

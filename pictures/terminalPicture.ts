@@ -17,7 +17,7 @@ const colours = {
   13: "#d9a5ff",
 };
 
-/** A command and what it printed, as a picture of a terminal, twice as fine as a screen. */
+/** A command and what it printed, as a picture of a terminal. */
 export async function terminalPicture(
   command: string,
   screen: string,
@@ -49,7 +49,7 @@ ${new Html(convert.toHtml(screen))}</pre>`;
   try {
     const tab = await browser.newPage({
       viewport: { width: 1400, height: 400 },
-      deviceScaleFactor: 2,
+      deviceScaleFactor: 1.4,
     });
     await tab.setContent(page.text);
     return await tab.locator("pre").screenshot();
