@@ -14,6 +14,7 @@ const mayLookInto = {
   components: ["catalogue", "immich", "proof"],
   image: ["catalogue"],
   policy: [],
+  report: ["catalogue", "immich", "proof", "bench"],
   rehearsal: ["catalogue", "immich", "settings", "proof", "preflight", "components", "image"],
 };
 
@@ -40,7 +41,7 @@ const layers = Object.entries(mayLookInto).flatMap(([room, allowed]) => {
 });
 
 export default tseslint.config(
-  { ignores: ["node_modules/**", ".rehearsal/**", "**/*.mjs"] },
+  { ignores: ["node_modules/**", ".rehearsal/**", "**/*.{mjs,cjs}"] },
   ...tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: { parserOptions: { project: "./tsconfig.json" } },

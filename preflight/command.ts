@@ -40,6 +40,17 @@ export const run: Run = (program, parameters, options = {}) =>
     child.stdin?.end(options.stdin ?? "");
   });
 
+/** Gives the same answer to the same question, as for hosts that share an engine. */
+export function askedOnce(runner: Run): Run {
+  const answers = new Map<string, Promise<CommandResult>>();
+  return (...question) => {
+    const key = JSON.stringify(question);
+    const answer = answers.get(key) ?? runner(...question);
+    answers.set(key, answer);
+    return answer;
+  };
+}
+
 function codeOf(error: (Error & { code?: unknown; killed?: boolean }) | null): number {
   if (!error) return 0;
   if (error.killed) return 124;

@@ -15,7 +15,7 @@ import {
   type ProbeFailure,
 } from "../immich/databaseProbe";
 import type { Card, Cards, HostSettings, Settings } from "../settings";
-import { run, type Run } from "./command";
+import { askedOnce, run, type Run } from "./command";
 import { type ContainerFacts, Engine, type EngineFacts } from "./engine";
 import { type HostFacts, surveyHost } from "./host";
 import {
@@ -49,8 +49,8 @@ export interface World {
  *
  * @throws pulumi.RunError that lists what is missing, unless `preflight` is `warn` or `off`
  */
-export async function preflight(settings: Settings, everyTime: Run = run): Promise<World> {
-  const runner = oncePerQuestion(everyTime);
+export async function preflight(settings: Settings, anyRunner: Run = run): Promise<World> {
+  const runner = askedOnce(anyRunner);
   const [hosts, immich] = await Promise.all([
     settings.preflight === "off"
       ? []
@@ -68,17 +68,6 @@ export async function preflight(settings: Settings, everyTime: Run = run): Promi
     currentSettings: immich.facts?.settings,
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     hostsOff: new Set(hosts.filter((host) => host.isOff).map((host) => host.name)),
-  };
-}
-
-/** Hosts on one engine ask it the same questions: it is asked once. */
-function oncePerQuestion(runner: Run): Run {
-  const answers = new Map<string, ReturnType<Run>>();
-  return (...question) => {
-    const key = JSON.stringify(question);
-    const answer = answers.get(key) ?? runner(...question);
-    answers.set(key, answer);
-    return answer;
   };
 }
 

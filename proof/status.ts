@@ -75,12 +75,26 @@ async function main(): Promise<void> {
     console.log(usage);
     return;
   }
-  const deployment = await readDeployment(values.stack);
+  const status = await readStatus(values.stack);
+  console.log(values.json ? JSON.stringify(status, null, 2) : asText(status));
+}
+
+/** How the hosts of a stack are and what Immich uses, asked at the same time. */
+export interface StackStatus extends ImmichStatus {
+  readonly hosts: readonly HostStatus[];
+}
+
+/**
+ * @param stack its name; nothing for the selected one
+ * @throws when there is no Pulumi engine or no such stack, with what to do
+ */
+export async function readStatus(stack: string | undefined): Promise<StackStatus> {
+  const deployment = await readDeployment(stack);
   const [hosts, immich] = await Promise.all([
     Promise.all(deployment.hosts.map(statusesOf)).then((statuses) => statuses.flat()),
-    immichStatus(deployment, await readApi(values.stack)),
+    readApi(stack).then((api) => immichStatus(deployment, api)),
   ]);
-  console.log(values.json ? JSON.stringify({ hosts, ...immich }, null, 2) : asText(hosts, immich));
+  return { hosts, ...immich };
 }
 
 const dockerOf =
@@ -308,7 +322,7 @@ export function parseQueues(jobs: Readonly<Record<string, JobAnswer>>): QueueSta
   });
 }
 
-function asText(hosts: readonly HostStatus[], immich: ImmichStatus): string {
+function asText({ hosts, ...immich }: StackStatus): string {
   const parts = [
     asTable([
       [

@@ -115,20 +115,12 @@ export async function openEngineStack(options: {
     up: (more = {}) => recorded((on) => stack.up({ ...common, ...more, ...on })),
     outputs: () => stack.outputs(),
     destroy: () => recorded((on) => stack.destroy({ ...common, ...on })),
-    command: (...words) => {
-      const child = spawn(
+    command: (...words) =>
+      startEngine(
         found.engine.command,
-        [...words, "--stack", name, "--cwd", repository, "--non-interactive", "--color", "never"],
-        { detached: true, env: { ...process.env, ...environment }, stdio: "pipe" },
-      );
-      let text = "";
-      for (const stream of [child.stdout, child.stderr])
-        stream.on("data", (more: Buffer) => (text += more.toString()));
-      const ended = new Promise<{ code: number | null; text: string }>((resolve) =>
-        child.once("close", (code) => resolve({ code, text })),
-      );
-      return { child, ended };
-    },
+        [...words, "--stack", name, "--cwd", repository],
+        environment,
+      ),
     configFile,
     // The file itself: what the engine exports for a program is decrypted.
     readState: () =>
@@ -140,6 +132,26 @@ export async function openEngineStack(options: {
       await rm(path.join(repository, `Pulumi.${name}.yaml`), { force: true });
     },
   };
+}
+
+/** Starts an engine's command line as {@link EngineStack.command} does. */
+export function startEngine(
+  engine: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): EngineCommand {
+  const child = spawn(engine, [...words, "--non-interactive", "--color", "never"], {
+    detached: true,
+    env: { ...process.env, ...environment },
+    stdio: "pipe",
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (more: Buffer) => (text += more.toString()));
+  const ended = new Promise<{ code: number | null; text: string }>((resolve) =>
+    child.once("close", (code) => resolve({ code, text })),
+  );
+  return { child, ended };
 }
 
 async function folderWithProject(folder: string): Promise<string> {

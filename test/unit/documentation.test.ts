@@ -97,7 +97,8 @@ function linksOf(text: string): string[] {
 }
 
 const rooms = readdirSync(repository, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+  .filter(({ name }) => !name.startsWith(".") && name !== "node_modules")
+  .filter((entry) => entry.isDirectory())
   .map(({ name }) => name);
 
 /** Whatever lies in one of our folders, and every source file wherever it is said to lie. */

@@ -594,6 +594,25 @@ describe("preflight", () => {
     expect([...found.hostsOff]).toEqual(["cellar"]);
   });
 
+  it("asks an engine each question once, however many hosts share it", async () => {
+    const asked: string[] = [];
+    const answers = world({ [local]: { info: engineAnswers.debian12, survey: surveys.noDriver } });
+    const counting: Run = (program, parameters, options) => {
+      asked.push([program, ...parameters].join(" "));
+      return answers(program, parameters, options);
+    };
+    const many = Array.from({ length: 50 }, (_nothing, index) => ({
+      ...attic,
+      name: `host-${index}`,
+      containerName: `container-${index}`,
+      accelerator: "cpu" as const,
+    }));
+    await preflight(settings(many), counting);
+    const inspected = asked.filter((question) => question.startsWith("docker container inspect"));
+    expect(inspected).toHaveLength(1);
+    expect(asked).toHaveLength(4);
+  });
+
   it("refuses when every host is off", async () => {
     const dark = world({ [local]: { info: undefined }, "ssh://me@cellar": { info: undefined } });
     await expect(preflight(settings([attic, remote]), dark)).rejects.toThrow(

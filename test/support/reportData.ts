@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
+import { parseResults } from "../../bench/support/results";
+import type { ReportData } from "../../report/reportData";
+
+/** A stack of two hosts, one with a card of 2 GB and one that is off, with every part of a report. */
+export function exampleReport(): ReportData {
+  const results = path.join(__dirname, "..", "..", "bench", "RESULTS.md");
+  return {
+    stack: { answer: "dev" },
+    made: new Date("2026-11-24T19:05:00Z"),
+    immichVersion: "v2.7.5",
+    hosts: {
+      answer: [
+        {
+          host: "attic",
+          accelerator: "cuda",
+          health: "healthy",
+          restarts: 0,
+          image: "sha256:4f2c1a9b77d05e3368c0",
+          immichVersion: "v2.7.5",
+          provider: "CUDAExecutionProvider",
+          cards: [{ name: "NVIDIA GeForce GTX 750 Ti", used: 1130, free: 870 }],
+          models: [
+            { name: "clip/ViT-B-32__openai", size: 593 },
+            { name: "facial-recognition/buffalo_s", size: 19 },
+          ],
+          card: { name: "NVIDIA GeForce GTX 750 Ti", videoMemory: 2000, source: "driver" },
+          proof: {
+            at: new Date("2026-11-24T18:40:00Z"),
+            proof: {
+              ok: true,
+              provider: "CUDAExecutionProvider",
+              devices: [
+                {
+                  device: "0",
+                  card: "NVIDIA GeForce GTX 750 Ti",
+                  milliseconds: 3.1,
+                  operators: {},
+                  elsewhere: [],
+                  maximumDifference: 0.000004,
+                },
+              ],
+            },
+          },
+        },
+        {
+          host: "cellar",
+          accelerator: "cuda",
+          health: "unknown",
+          problem: "Docker at ssh://me@cellar does not answer",
+          card: { name: "GeForce GTX 970", videoMemory: 4096, source: "stack file" },
+        },
+      ],
+    },
+    settings: [
+      {
+        key: "machineLearning.clip.modelName",
+        declared: "ViT-B-32__openai",
+        actual: "RN50__openai",
+        agrees: false,
+      },
+      {
+        key: "machineLearning.facialRecognition.modelName",
+        declared: "buffalo_s",
+        actual: "buffalo_s",
+        agrees: true,
+      },
+      { key: "machineLearning.ocr.enabled", declared: false },
+    ],
+    queues: [{ queue: "smartSearch", waiting: 41, active: 1, failed: 2 }],
+    history: {
+      answer: [
+        {
+          kind: "update",
+          result: "succeeded",
+          message: "the smallest models for the small card",
+          began: new Date("2026-11-24T18:36:00Z"),
+          ended: new Date("2026-11-24T18:40:12Z"),
+          changes: { create: 2, update: 1, same: 14, delete: 0 },
+        },
+        {
+          kind: "update",
+          result: "failed",
+          message: "",
+          began: new Date("2026-11-23T10:00:00Z"),
+          ended: new Date("2026-11-23T10:02:00Z"),
+          changes: { create: 11 },
+        },
+      ],
+    },
+    benchmarks: parseResults(readFileSync(results, "utf8")),
+  };
+}

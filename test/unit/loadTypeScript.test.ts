@@ -1,0 +1,66 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+const execute = promisify(execFile);
+const repository = path.join(__dirname, "..", "..");
+
+describe("loadTypeScript.cjs", () => {
+  let folder: string;
+  const kept = () => path.join(folder, "node_modules", ".cache", "immich-ml");
+
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-loader-"));
+    await mkdir(path.join(folder, "node_modules"));
+    for (const file of ["loadTypeScript.cjs", "tsconfig.json"])
+      await cp(path.join(repository, file), path.join(folder, file));
+    const typescript = path.join("node_modules", "typescript");
+    await symlink(path.join(repository, typescript), path.join(folder, typescript));
+  });
+
+  afterEach(() => rm(folder, { recursive: true }));
+
+  const write = (text: string) => writeFile(path.join(folder, "program.ts"), text);
+  const program = async () => {
+    const parameters = ["--require", "./loadTypeScript.cjs", "-e", 'require("./program.ts")'];
+    return (await execute(process.execPath, parameters, { cwd: folder })).stdout.trim();
+  };
+
+  it("runs TypeScript, keeps what it compiled and uses that the next time", async () => {
+    await write('const words: string[] = ["first"]; console.log(words.join());');
+    expect(await program()).toBe("first");
+    const [file] = await readdir(kept());
+    const text = await readFile(path.join(kept(), file!), "utf8");
+    await writeFile(path.join(kept(), file!), text.replace("first", "from what was kept"));
+    expect(await program()).toBe("from what was kept");
+  });
+
+  it("compiles a file anew that has changed", async () => {
+    await write('console.log("first" satisfies string);');
+    expect(await program()).toBe("first");
+    await write('console.log("second" satisfies string);');
+    expect(await program()).toBe("second");
+  });
+
+  it("runs where nothing can be kept", async () => {
+    await writeFile(path.join(folder, "node_modules", ".cache"), "a file in the folder's place");
+    await write('console.log("all the same" satisfies string);');
+    expect(await program()).toBe("all the same");
+  });
+
+  it("imports a module itself and not a copy, or the engine would store its configuration", async () => {
+    await write(
+      `import * as path from "node:path"; import * as own from "./own";
+       console.log((own as { itself(): unknown }).itself() === own, typeof path.join);`,
+    );
+    await writeFile(
+      path.join(folder, "own.ts"),
+      "export function itself(): unknown { return module.exports; }",
+    );
+    expect(await program()).toBe("true function");
+  });
+});

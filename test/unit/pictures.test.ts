@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { homedir, hostname } from "node:os";
+import path from "node:path";
+
+import { describe, expect, it, test } from "vitest";
+
+import { finalScreen, withoutColours, withoutPlugins } from "../../pictures/screen";
+
+const repository = path.join(__dirname, "..", "..");
+const folder = path.join(repository, "pictures");
+const pictures = ["preview", "drift", "repair"];
+
+describe.each(pictures)("pictures/%s.png", (name) => {
+  const text = readFileSync(path.join(folder, `${name}.txt`), "utf8");
+
+  it("is small enough for a README", () => {
+    const { size } = statSync(path.join(folder, `${name}.png`));
+    expect(size).toBeGreaterThan(10_000);
+    expect(size).toBeLessThan(300_000);
+  });
+
+  it("shows a whole run and nothing of the machine it was taken on", () => {
+    expect(text).toMatch(/^\$ pulumi (preview|up)/);
+    expect(text).toMatch(/Resources:\n/);
+    const ofTheMachine = [hostname(), homedir(), repository].filter((word) => word.length > 3);
+    for (const word of ofTheMachine) expect(text).not.toContain(word);
+    const paths = text.match(/(?<![\w:/.])\/[a-z]+\/[\w./-]+/g) ?? [];
+    expect(paths).toEqual([]);
+    expect(text).not.toMatch(/password|pulumi-resource-/i);
+  });
+
+  test.each(["README.md", "README.zh-CN.md"])("stands in %s with words for it", (readme) => {
+    const document = readFileSync(path.join(repository, readme), "utf8");
+    const [, words = ""] =
+      new RegExp(`!\\[([^\\]]*)\\]\\(pictures/${name}\\.png\\)`).exec(document) ?? [];
+    expect(words.length).toBeGreaterThan(40);
+  });
+});
+
+it("every picture is one of these", () => {
+  const files = readdirSync(folder).filter((file) => file.endsWith(".png"));
+  expect(files.sort()).toEqual(pictures.map((name) => `${name}.png`).sort());
+});
+
+describe("what a terminal shows at the end", () => {
+  it("is the last of what was written over one another, with its colours", () => {
+    const output =
+      "\u001b]11;?\u001b\\\u001b[6nHead\r\n\u001b[?25l\ra \u001b[32mone\u001b[0m\u001b[K\r\n\rb\u001b[K\r\n\r\u001b[2Aa \u001b[32mtwo\u001b[0m\u001b[K\r\n\rb done\u001b[K\r\n\u001b[?25h";
+    expect(finalScreen(output)).toBe("Head\na \u001b[32mtwo\u001b[0m\nb done");
+    expect(withoutColours(finalScreen(output))).toBe("Head\na two\nb done");
+  });
+
+  it("without plugins is everything but what the engine says of those", () => {
+    const screen = [
+      "     pulumi:pulumi:Stack  immich-ml-dev  8 warnings",
+      " +   └─ docker:index:Volume  attic",
+      "",
+      "Diagnostics:",
+      "  pulumi:pulumi:Stack (immich-ml-dev):",
+      "    warning: using pulumi-resource-docker from $PATH at /somewhere/pulumi-resource-docker",
+      "",
+      "  immich-ml:index:ModelPreset (preset):",
+      "    warning: search finds nothing",
+    ];
+    expect(withoutPlugins(screen.join("\n")).split("\n")).toEqual([
+      "     pulumi:pulumi:Stack  immich-ml-dev",
+      " +   └─ docker:index:Volume  attic",
+      "",
+      "Diagnostics:",
+      "  immich-ml:index:ModelPreset (preset):",
+      "    warning: search finds nothing",
+    ]);
+  });
+});

@@ -1,0 +1,206 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { parseDeclared, parseHistory, parseProofs } from "../../report/gather";
+import { html } from "../../report/html";
+import { overviewOf } from "../../report/modelFit";
+import { page } from "../../report/page";
+import type { ReportData } from "../../report/reportData";
+import { exampleReport } from "../support/reportData";
+
+/** The tags of a document with the names of their attributes, without any text or value. */
+function skeleton(document: string): string {
+  return [...document.matchAll(/<(\/?[a-z!][^\s>]*)((?:[^"'>]|"[^"]*"|'[^']*')*)>/gi)]
+    .map(
+      ([, tag, attributes]) =>
+        `<${tag}${attributes!.replace(/"[^"]*"/g, '""').replace(/\s+/g, " ")}>`,
+    )
+    .join("\n");
+}
+
+/** The example with another text in the place of each one that comes from outside. */
+function withTexts(text: string): ReportData {
+  const replace = (value: unknown): unknown => {
+    if (typeof value === "string") return text;
+    if (value instanceof Date || typeof value !== "object" || value === null) return value;
+    if (Array.isArray(value)) return value.map(replace);
+    return Object.fromEntries(
+      Object.entries(value).map(([key, child]: [string, unknown]) => [
+        key,
+        // What decides about the page's shape stays as it is.
+        ["verdict", "source", "accelerator", "health", "result", "key"].includes(key)
+          ? child
+          : replace(child),
+      ]),
+    );
+  };
+  return replace(exampleReport()) as ReportData;
+}
+
+const hostile = [
+  `"><script>alert(1)</script>`,
+  `' onmouseover='alert(1)`,
+  "</style></title><img src=x onerror=alert(1)>",
+  "`${alert(1)}` --> <!-- ]]>",
+  "&lt;b&gt;&#0;",
+  "\u0000\u0007\u001b[31m\u202egnp.exe",
+  "javascript:alert(1)",
+];
+
+describe("a report", () => {
+  it(
+    "has the same elements and attributes whatever hosts, models and messages are called",
+    { timeout: 60_000 },
+    () => {
+      const plain = skeleton(page(withTexts("a")));
+      const text = fc.oneof(
+        fc.constantFrom(...hostile),
+        fc.string({ minLength: 1, unit: "grapheme" }),
+        fc.string({ minLength: 1, unit: "binary" }),
+        fc
+          .array(fc.constantFrom(..."<>\"'`=/& abc"), { minLength: 1 })
+          .map((parts) => parts.join("")),
+      );
+      fc.assert(
+        fc.property(text, (anything) => {
+          expect(skeleton(page(withTexts(anything)))).toBe(plain);
+        }),
+        { numRuns: 100, examples: hostile.map((one): [string] => [one]) },
+      );
+    },
+  );
+
+  it("gives every text back as it was, but for what no document may hold", () => {
+    expect(html`<p title="${`"'`}">${"<&>"}${["a", undefined, false, 1]}</p>`.text).toBe(
+      '<p title="&quot;&#39;">&lt;&amp;&gt;a1</p>',
+    );
+    expect(html`${"\u0000 \u009f\n"}`.text).toBe("\ufffd \ufffd\n");
+  });
+
+  it("loads nothing and runs no script", () => {
+    const text = page(exampleReport());
+    expect(text).not.toMatch(/<script|<iframe|<img|@import|url\(/i);
+    expect(text).not.toMatch(/(src|href)="(?!data:)/);
+    expect(text).toContain("default-src 'none'");
+  });
+
+  it("says of everything that is not known that it is not known", () => {
+    const nothing: ReportData = {
+      stack: { unknown: "no stack" },
+      made: new Date(0),
+      hosts: { unknown: "there is no pulumi on the PATH" },
+      settings: [],
+      queues: [],
+      history: { unknown: "there is no pulumi on the PATH" },
+      benchmarks: [],
+    };
+    const text = page(nothing);
+    expect(text.match(/Not known: there is no pulumi on the PATH/g)).toHaveLength(2);
+    expect(text).toContain("memory is known, so none is ruled out.");
+    expect(text).toContain("Not known: the stack declares nothing of Immich");
+    expect(text).toContain("Not known: bench/RESULTS.md is empty");
+    expect(text).not.toMatch(/undefined|NaN|Infinity|\[object/);
+  });
+
+  it("shows no password of an address", () => {
+    const data = exampleReport();
+    const settings = [{ key: "machineLearning.urls", declared: ["http://me:hunter2@attic:3003"] }];
+    expect(page({ ...data, settings })).not.toContain("hunter2");
+  });
+});
+
+describe("which models fit", () => {
+  const legacy = {
+    "machineLearning.clip.modelName": "immich-app/ViT-B-32__openai",
+    "machineLearning.facialRecognition.modelName": "buffalo_s",
+    "machineLearning.ocr.enabled": false,
+    "machineLearning.ocr.modelName": "PP-OCRv5_server",
+  };
+
+  it("counts in the other models that are switched on, and the driver", () => {
+    const { chosen, besides } = overviewOf(legacy, 2048, "v2.7.5");
+    expect(chosen?.needs).toBe(1004 + 200 + 512);
+    expect(besides).toEqual(["buffalo_s"]);
+  });
+
+  it("the best one fits the smallest card and is known to the release", () => {
+    const { best, models } = overviewOf(legacy, 2048, "v2.7.5");
+    expect(best?.name).toBe("ViT-B-16-SigLIP-384__webli");
+    expect(models.filter(({ fits }) => fits).every(({ needs }) => needs! <= 2048)).toBe(true);
+    expect(overviewOf(legacy, 2048, "v1.106.0").best?.name).toBe(
+      "ViT-B-16-plus-240__laion400m_e31",
+    );
+  });
+
+  it("without a card none is ruled out, without a preset none is chosen", () => {
+    const { models, chosen, best } = overviewOf({}, undefined, undefined);
+    expect(models.every(({ fits }) => fits === undefined)).toBe(true);
+    expect([chosen, best]).toEqual([undefined, undefined]);
+  });
+});
+
+describe("what the engine says", () => {
+  it("of a host's card is its name's memory, or the memory given", () => {
+    const hosts = [
+      { name: "attic", gpu: "gtx 750 ti" },
+      { name: "cellar", gpu: 5.2, videoMemory: 4096 },
+      { name: "shed", gpu: "auto" },
+      { name: "roof" },
+    ];
+    const config = {
+      "immich-ml:hosts": { objectValue: hosts, secret: false },
+      "immich-ml:immich": { value: '{"version":"v2.7.5"}', secret: false },
+      "immich-ml:databasePassword": { secret: true },
+    };
+    const { cards, immichVersion } = parseDeclared(JSON.stringify(config));
+    expect(immichVersion).toBe("v2.7.5");
+    expect(cards).toEqual({
+      attic: { name: "GeForce GTX 750 Ti", videoMemory: 2048, source: "stack file" },
+      cellar: { name: "5.2", videoMemory: 4096, source: "stack file" },
+      shed: undefined,
+      roof: undefined,
+    });
+  });
+
+  it("of a proof is its result and when it was stored; other commands are none", () => {
+    const proof = { ok: true, provider: "CUDAExecutionProvider", devices: [] };
+    const command = (name: string, stdout: unknown) => ({
+      urn: `urn:pulumi:dev::immich-ml::immich-ml:index:MachineLearning$command:local:Command::${name}`,
+      type: "command:local:Command",
+      modified: "2026-11-24T18:40:00Z",
+      outputs: { stdout },
+    });
+    const resources = [
+      command("attic-proof", `${JSON.stringify(proof)}\n`),
+      command("cellar-proof", "broken"),
+      command("preset-restart", JSON.stringify(proof)),
+    ];
+    expect(parseProofs(JSON.stringify({ deployment: { resources } }))).toEqual({
+      attic: { proof, at: new Date("2026-11-24T18:40:00Z") },
+    });
+    expect(parseProofs("{}")).toEqual({});
+  });
+
+  it("of the history takes over nothing of the stack file and its surroundings", () => {
+    const stored = {
+      kind: "update",
+      startTime: "2026-11-24T18:36:00Z",
+      endTime: "2026-11-24T18:40:00Z",
+      message: "smaller models",
+      environment: { "git.author.email": "me@example.org" },
+      config: { "immich-ml:databasePassword": { value: "in clear", secret: false } },
+      result: "succeeded",
+      resourceChanges: { create: 2 },
+    };
+    expect(parseHistory(JSON.stringify([stored]))).toEqual([
+      {
+        kind: "update",
+        result: "succeeded",
+        message: "smaller models",
+        began: new Date("2026-11-24T18:36:00Z"),
+        ended: new Date("2026-11-24T18:40:00Z"),
+        changes: { create: 2 },
+      },
+    ]);
+  });
+});
