@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AcceleratorName } from "../../catalogue/accelerators";
 import { MachineLearning, type MachineLearningArgs, ModelCache } from "../../components";
 import { findEngine } from "../../rehearsal/withEngine";
+import { readSettings } from "../../settings/read";
 import { standIns } from "../support/docker";
 import { type SshServer, startSshServer } from "../support/sshServer";
 import { missingEngine } from "../support/engineStack";
@@ -314,7 +315,15 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
       expect(await drift()).toEqual([]);
     });
 
-    it("names what computed, on a local engine and on one behind ssh", async () => {
+    it("names what computed, on a local engine and on two cards behind ssh", async () => {
+      const { settings } = readSettings(
+        {
+          immich: { version: "v2.7.5", network },
+          hosts: [{ name: "attic", gpu: "Tesla K80", gpus: { count: 2 } }],
+        },
+        { project: "immich-ml", stack: "machines", cards: {}, secrets: {} },
+      );
+      const cards = settings!.hosts[0]!;
       await up({ image: service, accelerator: "cuda", proof: "enforce" });
       expect((await stack.outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
       endpoint = server.endpoint;
@@ -323,8 +332,13 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
           image: service,
           accelerator: "cuda",
           proof: "enforce",
-          environment: { workers: 2, deviceIds: "0,1" },
+          gpus: cards.gpus,
+          environment: cards.environment,
         });
+        expect((await hostConfig()).DeviceRequests).toMatchObject([{ Count: 2 }]);
+        expect(await inside("env | grep -E 'WORKERS|DEVICE_IDS' | sort")).toBe(
+          "MACHINE_LEARNING_DEVICE_IDS=0,1\nMACHINE_LEARNING_WORKERS=2",
+        );
         expect((await stack.outputs())["proof"]?.value).toMatchObject({
           ok: true,
           devices: [{ device: "0" }, { device: "1" }],
