@@ -132,6 +132,7 @@ function composeFleet(
     volumes: [`${name}:/cache`],
     networks: { immich: { aliases: [name] } },
     cap_drop: ["ALL"],
+    pids_limit: 4096,
     security_opt: ["no-new-privileges:true"],
     logging: { driver: "json-file", options: { "max-size": "10m", "max-file": "3" } },
     healthcheck: {
@@ -150,7 +151,7 @@ function composeFleet(
     writeFile(
       file,
       stringify({
-        version: "3.8",
+        version: "2.4",
         services: Object.fromEntries(hosts.map((name) => [name, service(name, modelTtl)])),
         volumes: Object.fromEntries(hosts.map((name) => [name, { name: `${project}-${name}` }])),
         networks: { immich: { external: true, name: network } },

@@ -58,6 +58,8 @@ export interface Hardening {
   readOnlyRoot?: boolean | undefined;
   /** Limits the log to three files of 10 MB. @default true */
   limitLog?: boolean | undefined;
+  /** Limits processes and threads to 4096, far above what the server has. @default true */
+  limitProcesses?: boolean | undefined;
 }
 
 export interface MachineLearningArgs {
@@ -273,7 +275,8 @@ export class MachineLearning extends pulumi.ComponentResource {
       },
     );
 
-    const proof = proofOf(name, args, accelerator.executionProviders, container, this);
+    const limit = limitProcesses(name, args, container, this);
+    const proof = proofOf(name, args, accelerator.executionProviders, container, this, limit);
 
     this.containerId = container.id;
     this.containerName = container.name;
@@ -387,12 +390,38 @@ function addressOf(
     );
 }
 
+/** The Docker provider has no setting for it, so the docker client sets it after each creation. */
+function limitProcesses(
+  name: string,
+  args: MachineLearningArgs,
+  container: docker.Container,
+  parent: pulumi.Resource,
+): pulumi.Resource[] {
+  if (args.hardening?.limitProcesses === false) return [];
+  const { dockerHost, tls } = args;
+  const command = new local.Command(
+    `${name}-processes`,
+    {
+      create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
+      environment: {
+        CONTAINER: container.id,
+        ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
+      },
+      triggers: [container.id],
+      addPreviousOutputInEnv: false,
+    },
+    { parent },
+  );
+  return [command];
+}
+
 function proofOf(
   name: string,
   args: MachineLearningArgs,
   expected: readonly string[],
   container: docker.Container,
   parent: pulumi.Resource,
+  dependsOn: pulumi.Resource[],
 ): local.Command | undefined {
   const mode = args.proof ?? "enforce";
   if (mode === "off") return undefined;
@@ -421,6 +450,6 @@ function proofOf(
       logging: local.Logging.Stderr,
       addPreviousOutputInEnv: false,
     },
-    { parent },
+    { parent, dependsOn },
   );
 }

@@ -122,10 +122,16 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
       SecurityOpt: string[];
       Memory: number;
       NanoCpus: number;
+      PidsLimit: number | null;
     };
 
   it("is created hardened, adopts the compose file's volume, and a refreshed preview is empty", async () => {
-    expect((await up({})).sort()).toEqual(["create attic", "create attic-cache"]);
+    expect((await up({})).sort()).toEqual([
+      "create attic",
+      "create attic-cache",
+      "create attic-processes",
+    ]);
+    expect((await hostConfig()).PidsLimit).toBe(4096);
     expect(await inside("grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")).toBe(
       "NoNewPrivs:\t1\nCapEff:\t0000000000000000".split("\n").reverse().join("\n"),
     );
@@ -246,6 +252,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     ["capabilities given back", { hardening: { dropCapabilities: false } }],
     ["an unwritable root", { hardening: { readOnlyRoot: true } }],
     ["an unlimited log", { hardening: { limitLog: false } }],
+    ["unlimited processes", { hardening: { limitProcesses: false } }],
     ["another variable", { environment: { workers: 2 } }],
     ["nothing of all that", {}],
     ["a label", { labels: { "org.immich-ml.stack": "dev" } }],
