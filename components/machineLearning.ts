@@ -1,7 +1,9 @@
+import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalogue/accelerators";
+import { dockerClientEnvironment } from "../catalogue/dockerClient";
 import { servicePort } from "../catalogue/environment";
 import { type ModelProof, parseProof, type Proof, waitingScript } from "../proof/proof";
 import {
@@ -176,6 +178,7 @@ export class MachineLearning extends pulumi.ComponentResource {
       },
     );
 
+    const limited = limitProcesses(name, args, container, this);
     const proof =
       args.proof === "off"
         ? undefined
@@ -184,7 +187,7 @@ export class MachineLearning extends pulumi.ComponentResource {
             args,
             { IMMICH_ML_PROOF: waitingScript(), IMMICH_ML_CONTAINER: container.id },
             [container.id],
-            this,
+            { parent: this, dependsOn: limited },
           );
 
     this.containerId = container.id;
@@ -264,4 +267,29 @@ function addressOf(
     .apply(([address, published]) =>
       address.includes(":") ? `http://[${address}]:${published}` : `http://${address}:${published}`,
     );
+}
+
+/** The Docker provider has no setting for it, so the docker client sets it after each creation. */
+function limitProcesses(
+  name: string,
+  args: MachineLearningArgs,
+  container: docker.Container,
+  parent: pulumi.Resource,
+): pulumi.Resource[] {
+  if (args.hardening?.limitProcesses === false) return [];
+  const { dockerHost, tls } = args;
+  const command = new local.Command(
+    `${name}-processes`,
+    {
+      create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
+      environment: {
+        CONTAINER: container.id,
+        ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
+      },
+      triggers: [container.id],
+      addPreviousOutputInEnv: false,
+    },
+    { parent },
+  );
+  return [command];
 }

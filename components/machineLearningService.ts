@@ -191,7 +191,7 @@ export class MachineLearningService extends pulumi.ComponentResource {
       },
       // A service keeps its id when it is changed, so what was declared tells that it was.
       [service.id, pulumi.output(declared).apply((spec) => fingerprint(JSON.stringify(spec)))],
-      this,
+      { parent: this },
     );
 
     this.serviceName = service.name;

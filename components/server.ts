@@ -36,6 +36,12 @@ export interface Hardening {
   readOnlyRoot?: boolean | undefined;
   /** Limits the log to three files of 10 MB. @default true */
   limitLog?: boolean | undefined;
+  /**
+   * Limits processes and threads to 4096, far above what the server has; no service can be told so.
+   *
+   * @default true
+   */
+  limitProcesses?: boolean | undefined;
 }
 
 export interface ServerArgs {
@@ -181,7 +187,7 @@ export function proofOf(
   args: ServerArgs,
   subject: Record<string, pulumi.Input<string>>,
   triggers: pulumi.Input<unknown>[],
-  parent: pulumi.Resource,
+  opts: pulumi.CustomResourceOptions,
 ): local.Command {
   const models = modelsToProve(args.models, parseImmichVersion(args.immichVersion)!);
   return new local.Command(
@@ -207,7 +213,7 @@ export function proofOf(
       logging: local.Logging.Stderr,
       addPreviousOutputInEnv: false,
     },
-    { parent },
+    opts,
   );
 }
 

@@ -189,8 +189,12 @@ export const hostSchema = z
         dropCapabilities: yesOrNo.optional(),
         readOnlyRoot: yesOrNo.optional(),
         limitLog: yesOrNo.optional(),
+        limitProcesses: yesOrNo.optional(),
       })
-      .meta({ allowed: "an object: { noNewPrivileges, dropCapabilities, readOnlyRoot, limitLog }" })
+      .meta({
+        allowed:
+          "an object: { noNewPrivileges, dropCapabilities, readOnlyRoot, limitLog, limitProcesses }",
+      })
       .default({}),
     proof: oneOf("enforce", "warn", "off").default("enforce"),
     modelDownload: whole(0, 86_400, "seconds").default(120),

@@ -93,6 +93,12 @@ export function swarmProblems(
       "must be left out with placement: swarm: services cannot be told so; they have none of root's capabilities instead (dropCapabilities)",
     ],
     [
+      "hardening.limitProcesses",
+      true,
+      isTrue(host.hardening.limitProcesses),
+      "must be left out with placement: swarm: the number of a service's processes is limited by limits.memory only",
+    ],
+    [
       "publish.address",
       host.publish?.address,
       host.publish !== undefined && !["0.0.0.0", "::"].includes(host.publish.address),

@@ -109,13 +109,28 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
 
   it("up builds the image, runs a healthy container, proves it and sets the preset", async () => {
     const { outputs } = await stack.up();
-    const [service] = outputs["machineLearning"]!.value as Record<string, string>[];
+    const [service] = outputs["machineLearning"]!.value as Record<string, unknown>[];
     const running = await container();
     expect(running.State.Health?.Status).toBe("healthy");
     expect(await inContainer("cat", "/cache/model")).toBe("a model put there beforehand");
     expect(running.Id).toBe(service!["containerId"]);
     expect(running.Image).toBe(service!["image"]);
     expect(service!["executionProvider"]).toBe("CPUExecutionProvider");
+    const provider = "CPUExecutionProvider";
+    expect(service!["models"]).toMatchObject([
+      {
+        model: "clip/ViT-B-32__openai",
+        parts: [
+          { part: "visual", provider },
+          { part: "textual", provider },
+        ],
+      },
+      // The stand-in of Immich's server has no face model and nowhere to get one from.
+      {
+        model: "facial-recognition/buffalo_s",
+        notProven: expect.stringContaining("could not be downloaded") as string,
+      },
+    ]);
     expect((await settings()).machineLearning?.clip?.modelName ?? "ViT-B-32__openai").toBe(
       "ViT-B-32__openai",
     );
@@ -169,8 +184,12 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
       hosts: [{ ...host, environment: { workers: 1, requestThreads: 2, modelTtl: 10 } }],
     };
     await stack.configure(config);
-    const { steps } = await stack.up();
-    expect(steps).toEqual(["update preset-settings"]);
+    const { steps, outputs } = await stack.up();
+    // Its models are proven before Immich is told to use them.
+    expect(steps).toEqual(["update attic-proof", "update preset-settings"]);
+    expect(outputs["machineLearning"]!.value).toMatchObject([
+      { models: [{ model: "clip/ViT-B-16-SigLIP2__webli", parts: [{}, {}] }, {}, {}] },
+    ]);
     expect((await settings()).machineLearning?.clip?.modelName).toBe("ViT-B-16-SigLIP2__webli");
     expect((await container()).Id).toBe(id);
     await nothingToDo();

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AcceleratorName } from "../../catalogue/accelerators";
 import { MachineLearning, type MachineLearningArgs, ModelCache } from "../../components";
 import { findEngine } from "../../rehearsal/withEngine";
+import { readSettings } from "../../settings/read";
 import { standIns } from "../support/docker";
 import { type SshServer, startSshServer } from "../support/sshServer";
 import { missingEngine } from "../support/engineStack";
@@ -121,10 +122,16 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
       SecurityOpt: string[];
       Memory: number;
       NanoCpus: number;
+      PidsLimit: number | null;
     };
 
   it("is created hardened, adopts the compose file's volume, and a refreshed preview is empty", async () => {
-    expect((await up({})).sort()).toEqual(["create attic", "create attic-cache"]);
+    expect((await up({})).sort()).toEqual([
+      "create attic",
+      "create attic-cache",
+      "create attic-processes",
+    ]);
+    expect((await hostConfig()).PidsLimit).toBe(4096);
     expect(await inside("grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")).toBe(
       "NoNewPrivs:\t1\nCapEff:\t0000000000000000".split("\n").reverse().join("\n"),
     );
@@ -245,6 +252,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     ["capabilities given back", { hardening: { dropCapabilities: false } }],
     ["an unwritable root", { hardening: { readOnlyRoot: true } }],
     ["an unlimited log", { hardening: { limitLog: false } }],
+    ["unlimited processes", { hardening: { limitProcesses: false } }],
     ["another variable", { environment: { workers: 2 } }],
     ["nothing of all that", {}],
     ["a label", { labels: { "org.immich-ml.stack": "dev" } }],
@@ -314,7 +322,15 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
       expect(await drift()).toEqual([]);
     });
 
-    it("names what computed, on a local engine and on one behind ssh", async () => {
+    it("names what computed, on a local engine and on two cards behind ssh", async () => {
+      const { settings } = readSettings(
+        {
+          immich: { version: "v2.7.5", network },
+          hosts: [{ name: "attic", gpu: "Tesla K80", gpus: { count: 2 } }],
+        },
+        { project: "immich-ml", stack: "machines", cards: {}, secrets: {} },
+      );
+      const cards = settings!.hosts[0]!;
       await up({ image: service, accelerator: "cuda", proof: "enforce" });
       expect((await stack.outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
       endpoint = server.endpoint;
@@ -323,8 +339,13 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
           image: service,
           accelerator: "cuda",
           proof: "enforce",
-          environment: { workers: 2, deviceIds: "0,1" },
+          gpus: cards.gpus,
+          environment: cards.environment,
         });
+        expect((await hostConfig()).DeviceRequests).toMatchObject([{ Count: 2 }]);
+        expect(await inside("env | grep -E 'WORKERS|DEVICE_IDS' | sort")).toBe(
+          "MACHINE_LEARNING_DEVICE_IDS=0,1\nMACHINE_LEARNING_WORKERS=2",
+        );
         expect((await stack.outputs())["proof"]?.value).toMatchObject({
           ok: true,
           devices: [{ device: "0" }, { device: "1" }],

@@ -85,7 +85,7 @@ CMD ["sleep", "infinity"]
     await stack.configure(config(proxy.certificates));
     const { text } = await stack.up();
     expect(text).toContain("cellar: healthy after");
-    expect(text).toContain("the image lacks a Python package: No module named 'numpy'");
+    expect(await stack.readState()).toContain("lacks a Python package: No module named 'numpy'");
     await expectDeclaredToRun(stack, { docker });
   });
 

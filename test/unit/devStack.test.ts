@@ -69,6 +69,7 @@ describe("the dev stack", () => {
   it("registers these resources and no others", () => {
     expect(resources.map(({ type, name }) => `${type} ${name}`)).toMatchInlineSnapshot(`
       [
+        "command:local:Command attic-processes",
         "command:local:Command attic-proof",
         "command:local:Command preset-restart",
         "command:local:Command preset-restart-on-destroy",

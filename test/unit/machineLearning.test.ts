@@ -69,8 +69,8 @@ async function create(args: Partial<MachineLearningArgs> = {}, base = attic) {
     }),
   );
   const container = registered.find(({ type }) => type === "docker:index/container:Container")!;
-  const proof = registered.find(({ type }) => type === "command:local:Command");
-  return { outputs, container, proof };
+  const named = (name: string) => registered.find((resource) => resource.name === name);
+  return { outputs, container, proof: named("attic-proof"), limit: named("attic-processes") };
 }
 
 function settled<T>(output: pulumi.Output<T>): Promise<T> {
@@ -160,6 +160,46 @@ describe("MachineLearning", () => {
       logging: "stderr",
       addPreviousOutputInEnv: false,
     });
+  });
+
+  it("limits processes of every new container, unless that is turned off", async () => {
+    const address = { dockerHost: "tcp://box:2376", tls: "/certificates" };
+    const { limit, proof } = await create(address);
+    expect(limit?.inputs).toMatchObject({
+      create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
+      environment: {
+        CONTAINER: "attic-id",
+        DOCKER_HOST: "tcp://box:2376",
+        DOCKER_TLS_VERIFY: "1",
+        DOCKER_CERT_PATH: "/certificates",
+      },
+      triggers: ["attic-id"],
+    });
+    expect(proof?.inputs["environment"]).toMatchObject({ DOCKER_CERT_PATH: "/certificates" });
+    registered.length = 0;
+    const without = await create({ hardening: { limitProcesses: false } });
+    expect(without.limit).toBeUndefined();
+  });
+
+  it("proves the models Immich is told to use, and again when they change", async () => {
+    const models = {
+      clip: { modelName: "immich-app/ViT-B-32__openai" },
+      facialRecognition: { modelName: "buffalo_s" },
+      ocr: false,
+    } as const;
+    const { proof } = await create({ models, modelDownload: 30 });
+    expect(proof?.inputs["environment"]).toMatchObject({
+      IMMICH_ML_MODELS: "clip/ViT-B-32__openai,facial-recognition/buffalo_s",
+      IMMICH_ML_DOWNLOAD: "30",
+    });
+  });
+
+  it("proves no models of a release whose server is asked in another form", async () => {
+    const { proof } = await create(
+      { models: { clip: { modelName: "ViT-B-32__openai" } } },
+      { ...attic, immichVersion: "v1.105.1", environment: {} },
+    );
+    expect(proof?.inputs["environment"]).not.toHaveProperty("IMMICH_ML_MODELS");
   });
 
   it("registers no proof where it is off", async () => {

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 
-import { parseProof, proofCommand, waitingScript } from "../../proof/proof";
+import { parseImmichVersion } from "../../catalogue/immichVersion";
+import { modelsToProve, parseProof, proofCommand, waitingScript } from "../../proof/proof";
 
 const folders: string[] = [];
 afterEach(() => {
@@ -164,6 +165,30 @@ describe("the proof's script", () => {
     expect(parseProof(ended.stdout)).toMatchObject({
       error: "the proof ended with exit code 127 before it had a result: no python  here !",
     });
+  });
+});
+
+describe("the models to prove", () => {
+  const version = parseImmichVersion("v2.7.5")!;
+
+  it("are those the selection names, as they are called in the cache", () => {
+    expect(
+      modelsToProve(
+        {
+          clip: { modelName: "immich-app/ViT-B-32__openai" },
+          facialRecognition: { modelName: "buffalo_s", minScore: 0.7 },
+          ocr: { modelName: "PP-OCRv5_mobile" },
+        },
+        version,
+      ),
+    ).toEqual(["clip/ViT-B-32__openai", "facial-recognition/buffalo_s", "ocr/PP-OCRv5_mobile"]);
+  });
+
+  it("are none where a task is off, or only its scores are set, or nothing is selected", () => {
+    expect(
+      modelsToProve({ clip: false, facialRecognition: { minScore: 0.7 }, ocr: false }, version),
+    ).toEqual([]);
+    expect(modelsToProve(undefined, version)).toEqual([]);
   });
 });
 

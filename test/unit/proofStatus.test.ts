@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { namedContainer, parseDeployment } from "../../proof/deployment";
 import { compareSettings, parseCards, parseModels, parseQueues } from "../../proof/status";
-import { asTable } from "../../proof/table";
+import { asTable, modelCells } from "../../proof/table";
 
 describe("parseDeployment", () => {
   it("takes the hosts and what is declared of Immich from the stack's outputs", () => {
@@ -88,5 +88,33 @@ describe("asTable", () => {
     expect(asTable([["HOST", "OK"], ["a-long-name", "yes"], ["b"]])).toBe(
       "HOST         OK\na-long-name  yes\nb",
     );
+  });
+});
+
+describe("a model in a table", () => {
+  it("has what computed its files and how long they and the server took", () => {
+    const part = { device: "0", provider: "CUDAExecutionProvider", elsewhere: [] };
+    expect(
+      modelCells({
+        model: "clip/ViT-B-32__openai",
+        serverMilliseconds: 31.5,
+        parts: [
+          { ...part, part: "visual", milliseconds: 12.3 },
+          { ...part, part: "textual", milliseconds: 4.5 },
+        ],
+      }),
+    ).toEqual([
+      "clip/ViT-B-32__openai",
+      "CUDAExecutionProvider",
+      "visual 12.3, textual 4.5",
+      "31.5",
+    ]);
+  });
+
+  it("has the reason where it is not proven", () => {
+    expect(modelCells({ model: "ocr/x", parts: [], notProven: "is not in the cache" })).toEqual([
+      "ocr/x",
+      "not proven: is not in the cache",
+    ]);
   });
 });

@@ -27,6 +27,7 @@ it("every resource of the dev stack keeps the address it has in the state since 
     [
       "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::attic-image",
       "immich-ml:index:LegacyImage::attic-image",
+      "immich-ml:index:MachineLearning$command:local:Command::attic-processes",
       "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
       "immich-ml:index:MachineLearning$docker:index/container:Container::attic",
       "immich-ml:index:MachineLearning::attic",
