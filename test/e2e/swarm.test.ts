@@ -87,12 +87,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
 
   it("comes up with its network and its image by digest, each task proven, and a second preview is empty", async () => {
     const { steps, text, outputs } = await stack.up();
-    expect(steps.filter((step) => step.startsWith("create")).sort()).toEqual(
-      [
-        ...["docker-tmp", "rack", "rack-cache", "rack-distributed", "rack-distributed-push"],
-        ...["rack-image", "rack-network", "rack-proof"],
-      ].map((name) => expect.stringContaining(`create ${name}`) as string),
-    );
+    expect(steps.filter((step) => !step.startsWith("create"))).toEqual([]);
     expect(text.match(/rack: proven/g)).toHaveLength(2);
     expect(text).toContain(`rack: answers at ${address}`);
     expect(outputs["machineLearning"]!.value).toMatchObject([
