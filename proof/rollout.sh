@@ -34,7 +34,7 @@ count() { grep -c . || true; }
 tell_failure() {
   # shellcheck disable=SC2046 # ids without blanks
   newest=$(docker inspect --type task --format '{{.Status.Timestamp}} {{.ID}}' $(failed_tasks | cut -d '|' -f 1) 2>/dev/null </dev/null |
-    sort -r | head -n 1 | cut -d ' ' -f 2)
+    sort -r | head -n 1 | sed 's/.* //')
   failure=$(failed_tasks | grep "^${newest:-none}|" || true)
   if [ -z "$failure" ]; then
     say "$1"
@@ -88,7 +88,7 @@ wait_for_rollout() {
     else
       steady=0
     fi
-    nowhere=$(printf '%s\n' "$wanted" | grep '|no suitable node' | head -n 1 | cut -d '|' -f 6-)
+    nowhere=$(printf '%s\n' "$wanted" | grep '|"*no suitable node' | head -n 1 | cut -d '|' -f 6- | tr -d '"')
     if [ -n "$nowhere" ]; then unplaced=$((unplaced + 1)); else unplaced=0; fi
     if [ "$unplaced" -ge 20 ]; then
       say "a task finds no place: $nowhere"
