@@ -19,7 +19,7 @@ interface World {
   readonly wanted: readonly string[];
   /** Tasks that ended. */
   readonly ended?: readonly string[];
-  /** Ids of the containers on the engine reached. */
+  /** Containers on the engine reached, each behind its task. */
   readonly containers?: readonly string[];
   /** Exit code of the question whether the service's address answers. */
   readonly address?: number;
@@ -34,7 +34,7 @@ function rollOut(world: World, environment: Record<string, string> = {}) {
   file("updates", world.updates);
   file("wanted", world.wanted);
   file("ended", world.ended ?? []);
-  file("containers", world.containers ?? ["aaa", "bbb"]);
+  file("containers", world.containers ?? ["t1 aaa", "t2 bbb"]);
   writeFileSync(
     join(folder, "docker"),
     `#!/bin/sh
@@ -47,7 +47,6 @@ case "$*" in
   "inspect --type task"*) shift 5; for id; do echo "2026-11-24 23:16:\${id#f} $id"; done ;;
   "inspect"*) echo "running 0 0 false healthy" ;;
   "ps"*) cat "${folder}/containers" ;;
-  "info"*) echo here ;;
   "exec"*"/ping"*) [ ${world.address ?? 0} = 0 ] || { echo "timed out"; exit 1; } ;;
   "exec"*) cat >"${folder}/stdin"; echo '{"ok": true, "provider": "CPUExecutionProvider", "devices": []}' ;;
   "logs"*) ;;
@@ -140,7 +139,7 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
     const { code, stdout, stderr } = await rollOut({
       updates: ["none 3"],
       wanted: [running("t1", 1), running("t2", 2, "attic"), running("t3", 3, "cellar")],
-      containers: ["aaa"],
+      containers: ["t1 aaa", "t0 of-before"],
     });
     expect(code).toBe(0);
     expect(parseProofs(stdout)).toHaveLength(1);
