@@ -34,7 +34,7 @@ count() { grep -c . || true; }
 tell_failure() {
   # shellcheck disable=SC2046 # ids without blanks
   newest=$(docker inspect --type task --format '{{.Status.Timestamp}} {{.ID}}' $(failed_tasks | cut -d '|' -f 1) 2>/dev/null </dev/null |
-    sort -r | head -n 1 | cut -d ' ' -f 2)
+    sort -r | head -n 1 | sed 's/.* //')
   failure=$(failed_tasks | grep "^${newest:-none}|" || true)
   if [ -z "$failure" ]; then
     say "$1"
@@ -88,7 +88,7 @@ wait_for_rollout() {
     else
       steady=0
     fi
-    nowhere=$(printf '%s\n' "$wanted" | grep '|no suitable node' | head -n 1 | cut -d '|' -f 6-)
+    nowhere=$(printf '%s\n' "$wanted" | grep '|"*no suitable node' | head -n 1 | cut -d '|' -f 6- | tr -d '"')
     if [ -n "$nowhere" ]; then unplaced=$((unplaced + 1)); else unplaced=0; fi
     if [ "$unplaced" -ge 20 ]; then
       say "a task finds no place: $nowhere"
@@ -134,18 +134,30 @@ END
 say "waiting for the service's tasks to become healthy"
 wait_for_rollout
 
-containers=$(docker ps --no-trunc --quiet --filter status=running \
-  --filter "label=com.docker.swarm.service.name=$IMMICH_ML_SERVICE" </dev/null)
+# Tasks of before may still be ending here, so only the containers of those that shall run count.
+here=$(docker ps --no-trunc --filter status=running --filter "label=com.docker.swarm.service.name=$IMMICH_ML_SERVICE" \
+  --format '{{.Label "com.docker.swarm.task.id"}} {{.ID}}' </dev/null)
+wanted=$(tasks --filter desired-state=running)
+containers=
+elsewhere=
+while IFS='|' read -r task _name node _rest; do
+  container=$(printf '%s\n' "$here" | sed -n "s/^$task //p")
+  if [ -n "$container" ]; then
+    containers="$containers $container"
+  else
+    elsewhere="$elsewhere $node"
+  fi
+done <<END
+$wanted
+END
 for container in $containers; do
   check_address "$container"
   break
 done
 [ "$IMMICH_ML_MODE" != off ] || exit 0
 
-here=$(docker info --format '{{.Name}}' </dev/null)
-elsewhere=$(tasks --filter desired-state=running | cut -d '|' -f 3 | grep -v -x -F "$here" | sort -u | tr '\n' ' ' || true)
 [ -z "$elsewhere" ] ||
-  say "not proven: the tasks on ${elsewhere% }, whose engines are not reached from here (npm run prove with --docker-host does it)"
+  say "not proven: the tasks on$elsewhere, whose engines are not reached from here"
 
 code=0
 for container in $containers; do

@@ -49,8 +49,8 @@ export function swarmProblems(
   accelerator: AcceleratorName,
 ): Problem[] {
   if (host.placement === "container") {
-    const expected = "is for placement: swarm only";
-    return host.swarm ? [{ key: `${key}.swarm`, value: host.swarm, expected }] : [];
+    const expected = "must be swarm, since swarm is given; or leave that out";
+    return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
   const { devices } = accelerators[accelerator];
   const hasDevices = devices.length > 0;

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { parseProofs } from "../../proof/proof";
 import { missingEngine, type EngineStack, openEngineStack } from "../support/engineStack";
 import { type Load, startLoad } from "../support/load";
 import { missingPrivateEngine } from "../support/privateEngine";
@@ -73,11 +74,24 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
         service,
       ),
     ) as { Image: string; Env: string[] };
+  const untilTasks = async (count: number) => {
+    for (let attempt = 0; attempt < 90 && (await tasks()).length !== count; attempt += 1)
+      await seconds(1);
+    expect(await tasks()).toHaveLength(count);
+  };
+  /** What the proof of the last `up` answered, task by task. */
+  const proofs = async () => {
+    const state = JSON.parse(await stack.readState()) as {
+      checkpoint: { latest: { resources: { urn: string; outputs?: { stdout?: string } }[] } };
+    };
+    const { resources } = state.checkpoint.latest;
+    return parseProofs(resources.find(({ urn }) => urn.endsWith("::rack-proof"))!.outputs!.stdout!);
+  };
   const load = () =>
     startLoad(swarm.engine, { image: swarm.images.first, network: service, address });
   const expectNothingLost = (counted: Load) => {
     console.log(JSON.stringify(counted));
-    expect(counted.answered).toBeGreaterThan(100);
+    expect(counted.answered).toBeGreaterThan(20);
     expect(counted.lost).toBe(0);
   };
   const expectQuiet = async () => {
@@ -87,13 +101,8 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
 
   it("comes up with its network and its image by digest, each task proven, and a second preview is empty", async () => {
     const { steps, text, outputs } = await stack.up();
-    expect(steps.filter((step) => step.startsWith("create")).sort()).toEqual(
-      [
-        ...["docker-tmp", "rack", "rack-cache", "rack-distributed", "rack-distributed-push"],
-        ...["rack-image", "rack-network", "rack-proof"],
-      ].map((name) => expect.stringContaining(`create ${name}`) as string),
-    );
-    expect(text.match(/rack: proven/g)).toHaveLength(2);
+    expect(steps.filter((step) => !step.startsWith("create"))).toEqual([]);
+    expect((await proofs()).map(({ ok }) => ok)).toEqual([true, true]);
     expect(text).toContain(`rack: answers at ${address}`);
     expect(outputs["machineLearning"]!.value).toMatchObject([
       {
@@ -157,7 +166,9 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     const before = await tasks();
     await stack.configure(config({}, { replicas: 3 }));
     const { steps } = await stack.up();
-    expect([...steps].sort()).toEqual(["replace rack-proof", "update rack"].map(containing));
+    expect(steps).toContain("update rack");
+    expect(steps.filter((step) => !/ rack(-proof)?$/.test(step))).toEqual([]);
+    expect(await proofs()).toHaveLength(3);
     const more = await tasks();
     expect(more).toEqual(expect.arrayContaining(before));
     expect(more).toHaveLength(3);
@@ -207,9 +218,10 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     await seconds(4);
     const [victim] = (await docker("ps", "--quiet", "--filter", `name=${service}`)).split("\n");
     await docker("kill", victim!);
-    await seconds(25);
+    // Until the swarm has seen it.
+    await seconds(3);
+    await untilTasks(2);
     expectNothingLost(await requests.stop());
-    expect(await tasks()).toHaveLength(2);
     await expectQuiet();
   });
 
@@ -232,8 +244,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
       "mode.replicated.replicas",
     ]);
     await stack.up({ refresh: true });
-    await seconds(15);
-    expect(await tasks()).toHaveLength(2);
+    await untilTasks(2);
     await expectQuiet();
   });
 
@@ -277,5 +288,4 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
   });
 });
 
-const containing = (text: string) => expect.stringContaining(text) as string;
 const seconds = (count: number) => new Promise((resolve) => setTimeout(resolve, count * 1000));

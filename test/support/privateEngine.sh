@@ -51,6 +51,7 @@ containerd=$!
 dockerd --containerd "$folder/containerd/socket" --host "unix://$folder/docker.sock" \
   --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" \
   --bridge "${ENGINE_BRIDGE-none}" --iptables=false --ip-masq=false \
+  --insecure-registry 10.77.0.0/24 \
   --default-address-pool "base=${ENGINE_ADDRESSES:-10.213.0.0/16},size=24" &
 dockerd=$!
 # Ends when its standard input closes, which it does with whoever started it.

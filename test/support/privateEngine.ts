@@ -19,6 +19,8 @@ if (missingPrivateEngine) console.log(`SKIPPED: ${missingPrivateEngine}`);
 export interface PrivateEngine {
   /** The address, as in `DOCKER_HOST`. */
   readonly endpoint: string;
+  /** A process of this machine that has the engine's network, and keeps it until the engine is stopped. */
+  readonly process: number;
   /** The id of an image in it that sleeps. */
   readonly sleeper: string;
   /** The docker client's answer. */
@@ -88,7 +90,7 @@ export async function startPrivateEngine(
     const { python310 } = await standIns();
     await load(python310);
     const sleeper = await build(`FROM ${python310}\nCMD ["sleep", "infinity"]\n`);
-    return { endpoint, sleeper, docker, build, load, stop };
+    return { endpoint, process: child.pid!, sleeper, docker, build, load, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -11,10 +11,14 @@ export interface Swarm {
   stop(): Promise<void>;
 }
 
-export async function startSwarm(): Promise<Swarm> {
+/** @param join makes more of it before it is used, once the engine runs; answers with its own address */
+export async function startSwarm(
+  join: (engine: PrivateEngine) => Promise<string> = () => Promise.resolve("127.0.0.1"),
+): Promise<Swarm> {
   const engine = await startPrivateEngine({ bridge: true });
   try {
-    await engine.docker("swarm", "init", "--advertise-addr", "127.0.0.1");
+    const address = await join(engine);
+    await engine.docker("swarm", "init", "--advertise-addr", address);
     const registry = await buildRegistryImage(engine);
     await engine.docker("run", "--detach", "--network", "host", registry);
     const first = await buildServiceImage(engine);
@@ -25,7 +29,7 @@ export async function startSwarm(): Promise<Swarm> {
     return {
       engine,
       images: { first, second, registry },
-      registry: "127.0.0.1:5000/immich",
+      registry: `${address}:5000/immich`,
       stop: () => engine.stop(),
     };
   } catch (error) {

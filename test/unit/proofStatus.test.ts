@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 
 import { namedContainer, parseDeployment } from "../../proof/deployment";
-import { compareSettings, parseCards, parseModels, parseQueues } from "../../proof/status";
+import {
+  compareSettings,
+  parseCards,
+  parseModels,
+  parseQueues,
+  parseTasks,
+} from "../../proof/status";
 import { asTable, modelCells } from "../../proof/table";
 
 describe("parseDeployment", () => {
@@ -26,6 +32,21 @@ describe("namedContainer", () => {
     const options = { container: "x", dockerHost: "unix:///x" };
     expect(namedContainer({ ...options, accelerator: "rocm" }).accelerator).toBe("rocm");
     expect(() => namedContainer({ ...options, accelerator: "gpu" })).toThrow("--accelerator gpu");
+  });
+});
+
+describe("what a service's tasks are", () => {
+  it("is told by the manager, with the container of each that runs on the engine asked", () => {
+    const tasks = [
+      "t2|immich-ml-rack.2|attic|Running 3 hours ago|",
+      't10|immich-ml-rack.10||Pending 4 seconds ago|"no suitable node"',
+      "t1|immich-ml-rack.1|manager|Running 3 hours ago|",
+    ];
+    expect(parseTasks(`${tasks.join("\n")}\n`, "t1|abc\nt0|of-before\n")).toEqual([
+      { slot: "1", node: "manager", state: "running", error: "", container: "abc" },
+      { slot: "2", node: "attic", state: "running", error: "", container: undefined },
+      { slot: "10", node: "", state: "pending", error: '"no suitable node"', container: undefined },
+    ]);
   });
 });
 

@@ -51,3 +51,27 @@ it("every resource of the dev stack keeps the address it has in the state since 
     ]
   `);
 });
+
+it("every resource of a swarm's service keeps the address it has in the state since version 0.1.0", async () => {
+  const { urns } = await recordProgram("rack", {
+    "immich-ml:immich": { version: "v2.7.5" },
+    "immich-ml:hosts": [{ name: "rack", placement: "swarm", gpu: "5.2" }],
+  });
+  expect(urns.map((urn) => urn.replace("urn:pulumi:rack::immich-ml::", ""))).toMatchInlineSnapshot(`
+    [
+      "immich-ml:index:DistributedImage$command:local:Command::rack-distributed-push",
+      "immich-ml:index:DistributedImage$docker:index/service:Service::rack-distributed-registry",
+      "immich-ml:index:DistributedImage$docker:index/volume:Volume::rack-distributed-registry",
+      "immich-ml:index:DistributedImage::rack-distributed",
+      "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::rack-image",
+      "immich-ml:index:LegacyImage::rack-image",
+      "immich-ml:index:MachineLearningService$command:local:Command::rack-proof",
+      "immich-ml:index:MachineLearningService$docker:index/network:Network::rack-network",
+      "immich-ml:index:MachineLearningService$docker:index/service:Service::rack",
+      "immich-ml:index:MachineLearningService::rack",
+      "immich-ml:index:ModelCache$docker:index/volume:Volume::rack-cache",
+      "immich-ml:index:ModelCache::rack-cache",
+      "pulumi:providers:docker::docker-local",
+    ]
+  `);
+});

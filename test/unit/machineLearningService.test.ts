@@ -1,0 +1,278 @@
+import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import {
+  DistributedImage,
+  MachineLearningService,
+  type MachineLearningServiceArgs,
+} from "../../components";
+
+interface Registered {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+}
+
+const registered: Registered[] = [];
+const proven = '{"ok": true, "provider": "CUDAExecutionProvider", "devices": []}\n';
+let stdout = proven;
+
+beforeEach(() => {
+  registered.length = 0;
+  stdout = proven + proven;
+});
+
+beforeAll(async () => {
+  await pulumi.runtime.setMocks({
+    newResource: ({ type, name, inputs }) => {
+      registered.push({ type, name, inputs: inputs as Record<string, unknown> });
+      const said = name.endsWith("-push")
+        ? "The push refers to …\nregistry.lan:5000/immich/rack@sha256:abc\n"
+        : stdout;
+      return { id: `${name}-id`, state: { ...(inputs as object), stdout: said } };
+    },
+    call: () => ({}),
+  });
+});
+
+const rack: MachineLearningServiceArgs = {
+  image: "registry.lan:5000/immich/rack@sha256:abc",
+  immichVersion: "v2.7.5",
+  accelerator: "cuda",
+  serviceName: "immich-ml-rack",
+  cacheVolume: "immich-ml-rack-cache",
+  environment: { workers: 1 },
+};
+
+function settled<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve) => output.apply(resolve));
+}
+
+async function create(args: Partial<MachineLearningServiceArgs> = {}) {
+  const component = new MachineLearningService("rack", { ...rack, ...args });
+  const outputs = await settled(
+    pulumi.output({
+      url: component.url,
+      serviceName: component.serviceName,
+      executionProvider: component.executionProvider,
+    }),
+  );
+  const inputsOf = (type: string) => registered.find((one) => one.type === type)?.inputs;
+  return {
+    outputs,
+    service: inputsOf("docker:index/service:Service") as {
+      taskSpec: Record<string, unknown> & { containerSpec: Record<string, unknown> };
+      [key: string]: unknown;
+    },
+    network: inputsOf("docker:index/network:Network"),
+    proof: inputsOf("command:local:Command") as {
+      environment: Record<string, string>;
+      triggers: unknown[];
+    },
+  };
+}
+
+describe("MachineLearningService", () => {
+  it("registers a service that never has fewer healthy tasks and goes back by itself, field by field", async () => {
+    const { service } = await create({
+      replicas: 3,
+      nodeLabels: { zone: "attic", gpu: "maxwell" },
+      genericResources: { "NVIDIA-GPU": 1 },
+      limits: { memory: 4096, cpus: 1.5 },
+      reservations: { memory: 2048 },
+      labels: { "org.immich-ml.stack": "dev" },
+    });
+    expect(service).toEqual({
+      name: "immich-ml-rack",
+      labels: [{ label: "org.immich-ml.stack", value: "dev" }],
+      mode: { replicated: { replicas: 3 } },
+      taskSpec: {
+        containerSpec: {
+          image: "registry.lan:5000/immich/rack@sha256:abc",
+          env: { MACHINE_LEARNING_WORKERS: "1" },
+          labels: [{ label: "org.immich-ml.stack", value: "dev" }],
+          mounts: [{ type: "volume", source: "immich-ml-rack-cache", target: "/cache" }],
+          capDrops: ["ALL"],
+          healthcheck: {
+            tests: ["CMD", "python3", "healthcheck.py"],
+            interval: "10s",
+            timeout: "10s",
+            retries: 3,
+            startPeriod: "2m",
+          },
+          stopGracePeriod: "30s",
+        },
+        networksAdvanceds: [{ id: "rack-network-id", aliases: ["immich-machine-learning"] }],
+        placement: {
+          constraints: ["node.labels.gpu==maxwell", "node.labels.zone==attic"],
+          maxReplicas: 0,
+        },
+        resources: {
+          limits: { memoryBytes: 4096 * 1024 * 1024, nanoCpus: 1.5e9 },
+          reservation: {
+            memoryBytes: 2048 * 1024 * 1024,
+            nanoCpus: 0,
+            genericResources: { discreteResourcesSpecs: ["NVIDIA-GPU=1"] },
+          },
+        },
+        restartPolicy: { condition: "any", delay: "5s", maxAttempts: 0, window: "0s" },
+        logDriver: { name: "json-file", options: { "max-size": "10m", "max-file": "3" } },
+      },
+      updateConfig: {
+        parallelism: 1,
+        order: "start-first",
+        failureAction: "rollback",
+        monitor: "10s",
+      },
+      rollbackConfig: {
+        parallelism: 1,
+        order: "start-first",
+        failureAction: "pause",
+        monitor: "5s",
+      },
+      endpointSpec: { mode: "vip" },
+    });
+  });
+
+  it("makes a network that Immich's server can join, unless it is given one", async () => {
+    expect((await create()).network).toEqual({
+      name: "immich-ml-rack",
+      driver: "overlay",
+      attachable: true,
+      labels: [],
+    });
+    registered.length = 0;
+    const { network, service } = await create({ networkId: "abc", networkAlias: "ml" });
+    expect(network).toBeUndefined();
+    expect(service.taskSpec["networksAdvanceds"]).toEqual([{ id: "abc", aliases: ["ml"] }]);
+  });
+
+  it("says every absent limit as nothing, so that taking one away is seen", async () => {
+    const { service } = await create();
+    expect(service.taskSpec["resources"]).toEqual({
+      limits: { memoryBytes: 0, nanoCpus: 0 },
+      reservation: { memoryBytes: 0, nanoCpus: 0 },
+    });
+  });
+
+  it.each([
+    ["no", "none"],
+    ["on-failure", "on-failure"],
+    ["always", "any"],
+  ] as const)("replaces a task that ended as restart: %s says", async (restart, condition) => {
+    const { service } = await create({ restart });
+    expect(service.taskSpec["restartPolicy"]).toMatchObject({ condition });
+  });
+
+  it("gives back what is withheld by name, and keeps /tmp in memory under a read-only root", async () => {
+    const { service } = await create({
+      hardening: { dropCapabilities: false, readOnlyRoot: true, limitLog: false },
+    });
+    expect(service.taskSpec.containerSpec).not.toHaveProperty("capDrops");
+    expect(service.taskSpec).not.toHaveProperty("logDriver");
+    expect(service.taskSpec.containerSpec).toMatchObject({
+      readOnly: true,
+      mounts: [{ target: "/cache" }, { type: "tmpfs", target: "/tmp" }],
+    });
+  });
+
+  it("proves the tasks anew when anything that was declared changes, and only then", async () => {
+    const triggersOf = async (args: Partial<MachineLearningServiceArgs>) => {
+      registered.length = 0;
+      return (await create(args)).proof.triggers;
+    };
+    const first = await triggersOf({});
+    expect(await triggersOf({})).toEqual(first);
+    expect(await triggersOf({ replicas: 3 })).not.toEqual(first);
+    expect(await triggersOf({ environment: { workers: 2 } })).not.toEqual(first);
+    expect(await triggersOf({ healthTimeout: 20 })).toEqual(first);
+  });
+
+  it("waits for the rollout also where nothing is to be proven", async () => {
+    stdout = "";
+    const { proof, outputs } = await create({ proof: "off", dockerHost: "ssh://me@manager" });
+    expect(proof.environment).toMatchObject({
+      IMMICH_ML_MODE: "off",
+      IMMICH_ML_SERVICE: "immich-ml-rack",
+      IMMICH_ML_ADDRESS: "http://immich-machine-learning:3003",
+      DOCKER_HOST: "ssh://me@manager",
+    });
+    expect(outputs.executionProvider).toBeUndefined();
+  });
+
+  it("names the provider that computed in every task, and none when they differ", async () => {
+    expect((await create()).outputs).toEqual({
+      url: "http://immich-machine-learning:3003",
+      serviceName: "immich-ml-rack",
+      executionProvider: "CUDAExecutionProvider",
+    });
+    stdout = proven + '{"ok": false, "error": "fell back", "details": [], "hint": null}\n';
+    expect((await create()).outputs.executionProvider).toBeUndefined();
+  });
+
+  it("refuses what no service can be given, all at once", () => {
+    expect(
+      () =>
+        new MachineLearningService("rack", {
+          ...rack,
+          accelerator: "openvino",
+          publishedPort: 3003,
+          endpointMode: "dnsrr",
+          environment: { workers: "many" },
+        }),
+    ).toThrow(
+      /^rack: \[environment\].*; \[accelerator\] openvino needs .*\/dev\/dri.*; \[endpointMode\]/,
+    );
+  });
+});
+
+describe("DistributedImage", () => {
+  const distribute = async (args: object = {}) => {
+    const component = new DistributedImage("rack-distributed", {
+      image: "sha256:0123456789abcdef0123",
+      repository: "registry.lan:5000/immich/rack",
+      ...args,
+    });
+    return settled(component.reference);
+  };
+
+  it("answers with the digest that the registry gave, and pushes under a tag of the image's own", async () => {
+    expect(await distribute()).toBe("registry.lan:5000/immich/rack@sha256:abc");
+    expect(registered.find(({ name }) => name === "rack-distributed-push")!.inputs).toMatchObject({
+      environment: {
+        IMAGE: "sha256:0123456789abcdef0123",
+        REPOSITORY: "registry.lan:5000/immich/rack",
+        TAG: "0123456789ab",
+      },
+      triggers: ["sha256:0123456789abcdef0123", "registry.lan:5000/immich/rack"],
+    });
+    expect(registered.map(({ type }) => type)).not.toContain("docker:index/service:Service");
+  });
+
+  it("runs a registry on a manager, its port open on every node, where one is asked for", async () => {
+    const ownRegistry = {
+      name: "immich-ml-rack-registry",
+      port: 5000,
+      image: "registry@sha256:def",
+    };
+    await distribute({ repository: "127.0.0.1:5000/immich-ml-rack", ownRegistry });
+    expect(registered.find(({ type }) => type === "docker:index/service:Service")!.inputs).toEqual({
+      name: "immich-ml-rack-registry",
+      taskSpec: {
+        containerSpec: {
+          image: "registry@sha256:def",
+          mounts: [
+            { type: "volume", source: "immich-ml-rack-registry", target: "/var/lib/registry" },
+          ],
+          stopGracePeriod: "10s",
+        },
+        placement: { constraints: ["node.role==manager"], maxReplicas: 0 },
+        restartPolicy: { condition: "any", delay: "5s", maxAttempts: 0, window: "0s" },
+      },
+      endpointSpec: {
+        mode: "vip",
+        ports: [{ targetPort: 5000, publishedPort: 5000, publishMode: "ingress" }],
+      },
+    });
+  });
+});

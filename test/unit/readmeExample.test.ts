@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+
+import { readSettings } from "../../settings/read";
+
+const repository = path.join(__dirname, "..", "..");
+
+/** The stack file in a README that begins with a comment of its name. */
+function example(document: string, name: string): string {
+  const text = readFileSync(path.join(repository, document), "utf8");
+  const [, found] = new RegExp("```yaml\\n# " + name + "\\n([^]*?)```").exec(text) ?? [];
+  if (found === undefined) throw new Error(`${document} has no example ${name}`);
+  return found;
+}
+
+describe.each(["README.md", "README.zh-CN.md"])("the example of a swarm in %s", (document) => {
+  it("is a stack file without a mistake that means what is written beside it", () => {
+    const { config } = parse(example(document, "Pulumi.rack.yaml")) as { config: object };
+    const values = Object.fromEntries(
+      Object.entries(config).map(([key, value]) => [
+        key.replace("immich-ml:", ""),
+        value as unknown,
+      ]),
+    );
+    const { settings, problems } = readSettings(values, {
+      project: "immich-ml",
+      stack: "rack",
+      cards: {},
+      secrets: {},
+    });
+    expect(problems).toEqual([]);
+    expect(settings!.hosts).toMatchObject([
+      {
+        accelerator: "cuda",
+        image: { kind: "legacy", generation: "maxwell" },
+        url: "http://immich-machine-learning:3003",
+        containerName: "immich-ml-rack",
+        swarm: {
+          replicas: 3,
+          genericResources: { "NVIDIA-GPU": 1 },
+          updateOrder: "stop-first",
+          registry: "registry.lan:5000/immich",
+        },
+      },
+    ]);
+  });
+});

@@ -1,0 +1,169 @@
+import { execFile } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, describe, expect, it } from "vitest";
+
+import { parseProofs, proofCommand, rolloutScript, waitingScript } from "../../proof/proof";
+
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+interface World {
+  /** What `docker service inspect` says in turn, such as `updating 2`; the last one stays. */
+  readonly updates: readonly string[];
+  /** Tasks that shall run, as `docker service ps` prints them. */
+  readonly wanted: readonly string[];
+  /** Tasks that ended. */
+  readonly ended?: readonly string[];
+  /** Containers on the engine reached, each behind its task. */
+  readonly containers?: readonly string[];
+  /** Exit code of the question whether the service's address answers. */
+  readonly address?: number;
+}
+
+/** Runs the script with a `docker` of our own on the PATH. */
+function rollOut(world: World, environment: Record<string, string> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-rollout-"));
+  folders.push(folder);
+  const file = (name: string, lines: readonly string[]) =>
+    writeFileSync(join(folder, name), lines.map((line) => `${line}\n`).join(""));
+  file("updates", world.updates);
+  file("wanted", world.wanted);
+  file("ended", world.ended ?? []);
+  file("containers", world.containers ?? ["t1 aaa", "t2 bbb"]);
+  writeFileSync(
+    join(folder, "docker"),
+    `#!/bin/sh
+case "$*" in
+  "service inspect"*) head -n 1 "${folder}/updates"
+    [ "$(wc -l <"${folder}/updates")" -le 1 ] || sed -i 1d "${folder}/updates" ;;
+  "service ps"*desired-state=running*) cat "${folder}/wanted" ;;
+  "service ps"*) cat "${folder}/wanted" "${folder}/ended" ;;
+  "service logs"*) echo "ValueError: of $(echo "$*" | sed 's/.* //')" ;;
+  "inspect --type task"*) shift 5; for id; do echo "2026-11-24 23:16:\${id#f} $id"; done ;;
+  "inspect"*) echo "running 0 0 false healthy" ;;
+  "ps"*) cat "${folder}/containers" ;;
+  "exec"*"/ping"*) [ ${world.address ?? 0} = 0 ] || { echo "timed out"; exit 1; } ;;
+  "exec"*) cat >"${folder}/stdin"; echo '{"ok": true, "provider": "CPUExecutionProvider", "devices": []}' ;;
+  "logs"*) ;;
+  *) exit 64 ;;
+esac
+`,
+  );
+  chmodSync(join(folder, "docker"), 0o755);
+  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+    const child = execFile(
+      "sh",
+      ["-c", proofCommand],
+      {
+        env: {
+          PATH: `${folder}:${process.env["PATH"]}`,
+          IMMICH_ML_PROOF: rolloutScript(),
+          IMMICH_ML_CONTAINER_PROOF: waitingScript(),
+          IMMICH_ML_HOST: "rack",
+          IMMICH_ML_SERVICE: "immich-ml-rack",
+          IMMICH_ML_ADDRESS: "http://ml:3003",
+          IMMICH_ML_EXPECTED: "CPUExecutionProvider",
+          IMMICH_ML_MODE: "enforce",
+          IMMICH_ML_TIMEOUT: "5",
+          ...environment,
+        },
+      },
+      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    );
+    child.stdin?.end("the program");
+  });
+}
+
+const running = (id: string, slot: number, node = "here") =>
+  `${id}|immich-ml-rack.${slot}|${node}|Running|Running 4 seconds ago|`;
+const failed = (id: string, slot: number) =>
+  `${id}|immich-ml-rack.${slot}|here|Shutdown|Failed 5 seconds ago|"task: non-zero exit (1)"`;
+const steady = [running("t1", 1), running("t2", 2)];
+
+describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () => {
+  it("is waited for, and then each task here is proven and its result printed", async () => {
+    const { code, stdout, stderr } = await rollOut({
+      updates: ["updating 2", "completed 2"],
+      wanted: steady,
+    });
+    expect(code).toBe(0);
+    expect(parseProofs(stdout).map(({ ok }) => ok)).toEqual([true, true]);
+    expect(stderr).toContain("rack: answers at http://ml:3003");
+    expect(stderr).not.toContain("not proven");
+  });
+
+  it("is not over while a task more or less runs than was asked for", async () => {
+    const { code, stdout } = await rollOut({ updates: ["none 3"], wanted: steady });
+    expect(code).toBe(1);
+    expect(stdout).toContain("only 2 of 3 tasks are healthy after 5 s");
+  });
+
+  it("that was rolled back fails with the newest task's error and log", async () => {
+    const { code, stdout, stderr } = await rollOut({
+      updates: ["updating 2", "rollback_started 2", "rollback_completed 2"],
+      wanted: steady,
+      ended: [failed("f10", 1), failed("f22", 2), failed("f15", 1)],
+    });
+    expect(code).toBe(1);
+    expect(stderr).toContain("| ValueError: of f22");
+    expect(stderr).toContain("The tasks from before go on answering");
+    expect(parseProofs(stdout)).toEqual([
+      {
+        ok: false,
+        error:
+          "the rollout failed and was rolled back (immich-ml-rack.2 on node here: task: non-zero exit (1))",
+        details: [],
+        hint: null,
+      },
+    ]);
+  });
+
+  it("that was rolled back fails also where proofs only warn", async () => {
+    const world = { updates: ["rollback_completed 2"], wanted: steady };
+    expect((await rollOut(world, { IMMICH_ML_MODE: "warn" })).code).toBe(1);
+    expect((await rollOut(world, { IMMICH_ML_MODE: "off" })).code).toBe(1);
+  });
+
+  it("computes nothing where the proof is off", async () => {
+    const world = { updates: ["none 2"], wanted: steady };
+    const { code, stdout } = await rollOut(world, { IMMICH_ML_MODE: "off" });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+  });
+
+  it("names the nodes whose tasks are not reached", async () => {
+    const { code, stdout, stderr } = await rollOut({
+      updates: ["none 3"],
+      wanted: [running("t1", 1), running("t2", 2, "attic"), running("t3", 3, "cellar")],
+      containers: ["t1 aaa", "t0 of-before"],
+    });
+    expect(code).toBe(0);
+    expect(parseProofs(stdout)).toHaveLength(1);
+    expect(stderr).toContain("not proven: the tasks on attic cellar,");
+  });
+
+  it("fails when the address does not answer, though the tasks are healthy", async () => {
+    const world = { updates: ["none 2"], wanted: steady, address: 1 };
+    const { code, stdout, stderr } = await rollOut(world);
+    expect(code).toBe(1);
+    expect(stdout).toContain("does not answer at http://ml:3003");
+    expect(stdout).toContain("timed out");
+    expect(stderr).toContain("swarm.endpointMode: dnsrr");
+    expect((await rollOut(world, { IMMICH_ML_MODE: "warn" })).code).toBe(0);
+  });
+
+  it("says why a task finds no place", async () => {
+    const nowhere =
+      't3|immich-ml-rack.3||Running|Pending 9 seconds ago|"no suitable node (insufficient resources on 1 node)"';
+    const { code, stdout } = await rollOut(
+      { updates: ["updating 3"], wanted: [...steady, nowhere] },
+      { IMMICH_ML_TIMEOUT: "40" },
+    );
+    expect(code).toBe(1);
+    expect(stdout).toContain("a task finds no place: no suitable node (insufficient resources");
+  });
+});
