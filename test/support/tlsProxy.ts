@@ -31,9 +31,11 @@ export async function startTlsProxy(socket: string): Promise<TlsProxy> {
       key: await readFile(path.join(own, "server-key.pem")),
       requestCert: true,
       rejectUnauthorized: true,
+      // A client that has said everything still listens, for instance `docker exec --interactive`.
+      allowHalfOpen: true,
     },
     (client) => {
-      const engine = connect(socket);
+      const engine = connect({ path: socket, allowHalfOpen: true });
       connections.add(client);
       client.once("close", () => connections.delete(client));
       for (const side of [client, engine]) side.on("error", () => side.destroy());
