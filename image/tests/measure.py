@@ -201,7 +201,7 @@ def predict(address: str, name: str, photo: bytes) -> float:
     return seconds
 
 
-REQUESTS = 15
+REQUESTS = 8
 
 
 def measure_requests(width: int, rounds: int, cache: Path) -> dict[str, Any]:
