@@ -93,7 +93,7 @@ def _bridge_sessions(module: ModuleType) -> None:
             original(self, path, *args, **keywords)
         except Exception as error:
             raise OpsetBridgeError(
-                f"{model}: converted for the ONNX Runtime installed, which still refuses it: "
+                f"{model}: its form converted for this ONNX Runtime was not opened: "
                 + " ".join(str(error).split())
             ) from error
 

@@ -74,7 +74,7 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "memory": peak() - bef
 
 
 # On a processor ONNX Runtime copies each matrix into an order of its own when it opens a model, in
-# whatever file it lies; its CUDA provider does not.
+# whatever file it lies: work that no form of the file saves.
 WITHOUT_PACKING = "session.disable_prepacking=1"
 
 
@@ -201,7 +201,7 @@ def predict(address: str, name: str, photo: bytes) -> float:
     return seconds
 
 
-REQUESTS = 15
+REQUESTS = 8
 
 
 def measure_requests(width: int, rounds: int, cache: Path) -> dict[str, Any]:

@@ -112,6 +112,33 @@ describe("what a stack file means", () => {
     });
   });
 
+  it("gives a GTX 1060 an image of ours, unasked, from the first Immich whose lock is not known", () => {
+    const imageUnder = (version: string) =>
+      settingsOf({
+        ...good,
+        immich: { ...good.immich, version },
+        hosts: [{ ...attic, gpu: "GeForce GTX 1060" }],
+      }).hosts[0]!.image;
+    expect(imageUnder("v3.1.0")).toMatchObject({ kind: "official" });
+    expect(imageUnder("v3.2.0")).toEqual({ kind: "legacy", generation: "pascal-volta" });
+  });
+
+  it.each([
+    ["GeForce GT 430", "2.1"],
+    ["GeForce GTX 680", "3.0"],
+    ["GeForce GT 710", "3.5"],
+    ["Tesla K40", "3.5"],
+  ])("refuses %s, for which no wheel has code, with the reason", (gpu, capability) => {
+    const { lines } = read({ ...good, preset: "none", hosts: [{ ...attic, gpu }] });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain("hosts[0].gpu");
+    expect(lines[0]).toContain(gpu);
+    expect(lines[0]).toContain(
+      `no ONNX Runtime wheel has machine code for compute capability ${capability}`,
+    );
+    expect(lines[0]).toContain("use accelerator cpu");
+  });
+
   it("runs on the processor when no card is named", () => {
     const [host] = settingsOf({ ...good, hosts: [{ name: "plain" }] }).hosts;
     expect(host).toMatchObject({
