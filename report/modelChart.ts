@@ -113,7 +113,10 @@ export function modelChart(
           >${label}</text
         >`;
     })}
-    ${[...known].reverse().map((model) => mark(model, model === best, x(model.needs), y(model.recall)))}
+    ${[...known]
+      // The chosen one above its neighbours.
+      .sort((left, right) => Number(left.isChosen) - Number(right.isChosen))
+      .map((model) => mark(model, model === best, x(model.needs), y(model.recall)))}
     ${named.map(({ model, below }) => {
       const at = x(model.needs);
       const isLeft = at > width * 0.55;
