@@ -40,7 +40,10 @@ export function modelChart(
   );
   const named = [
     ...(chosen && isComparable(chosen) ? [{ model: chosen, below: true }] : []),
-    ...(best && best !== chosen && isComparable(best) ? [{ model: best, below: false }] : []),
+    // On a phone its name would cover its neighbours; the sentence above the chart has it.
+    ...(best && best !== chosen && isComparable(best) && width >= 600
+      ? [{ model: best, below: false }]
+      : []),
   ];
 
   return html`<svg
@@ -110,7 +113,10 @@ export function modelChart(
           >${label}</text
         >`;
     })}
-    ${[...known].reverse().map((model) => mark(model, x(model.needs), y(model.recall)))}
+    ${[...known]
+      // The chosen one above its neighbours.
+      .sort((left, right) => Number(left.isChosen) - Number(right.isChosen))
+      .map((model) => mark(model, model === best, x(model.needs), y(model.recall)))}
     ${named.map(({ model, below }) => {
       const at = x(model.needs);
       const isLeft = at > width * 0.55;
@@ -132,12 +138,13 @@ export function isComparable(model: FittingModel): model is Comparable {
   return model.needs !== undefined && model.recall !== undefined;
 }
 
-function mark(model: Comparable, x: number, y: number): Html {
+function mark(model: Comparable, isBest: boolean, x: number, y: number): Html {
   const kind = model.fits === false ? "too-large" : model.fits ? "fits" : "open";
   const radius = model.isChosen ? 7 : 5;
   const title = html`<title>${sentence(model)}</title>`;
-  return html`<g class="model ${kind}${model.isChosen ? " chosen" : ""}">
-    ${model.isChosen && html`<circle class="ring" cx="${round(x)}" cy="${round(y)}" r="12"></circle>`}
+  const isRinged = model.isChosen || isBest;
+  return html`<g class="model ${kind}${model.isChosen ? " chosen" : isBest ? " best" : ""}">
+    ${isRinged && html`<circle class="ring" cx="${round(x)}" cy="${round(y)}" r="12"></circle>`}
     ${
       model.multilingual
         ? html`<rect

@@ -193,7 +193,8 @@ function modelSection(
         <li>${key("fits", "circle")} fits, English</li>
         <li>${key("fits", "diamond")} fits, many languages</li>
         ${smallest !== undefined && html`<li>${key("too-large", "circle")} does not fit</li>`}
-        <li>${key("fits chosen", "circle")} chosen</li>
+        ${chosen && html`<li>${key("fits chosen", "circle")} chosen</li>`}
+        ${best && best !== chosen && html`<li>${key("fits best", best.multilingual ? "diamond" : "circle")} best that fits</li>`}
       </ul>`;
   }
 
@@ -235,7 +236,7 @@ function modelRow(model: FittingModel, immichVersion: string | undefined): Html 
 function key(kind: string, shape: "circle" | "diamond"): Html {
   return html`<svg width="26" height="26" viewBox="-13 -13 26 26" aria-hidden="true">
     <g class="model ${kind}">
-      ${kind.includes("chosen") && html`<circle class="ring" r="11"></circle>`}
+      ${/chosen|best/.test(kind) && html`<circle class="ring" r="11"></circle>`}
       ${
         shape === "circle"
           ? html`<circle r="6"></circle>`

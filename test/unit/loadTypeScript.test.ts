@@ -9,7 +9,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 const execute = promisify(execFile);
 const repository = path.join(__dirname, "..", "..");
 
-describe("loadTypeScript.cjs", () => {
+// Each test starts Node.js anew, which takes its time on a busy machine.
+describe("loadTypeScript.cjs", { timeout: 60_000 }, () => {
   let folder: string;
   const kept = () => path.join(folder, "node_modules", ".cache", "immich-ml");
 
