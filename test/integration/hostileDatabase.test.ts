@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { probeDatabase } from "../../immich/databaseProbe";
 import { applySettings, giveBackSettings, readSettings, type Memory } from "../../immich/reconcile";
+import { immichVersionOf, mistakeIn, settingOf } from "../../immich/settings";
 import type { DatabaseStoreArgs } from "../../immich/store";
 import { systemConfigKeys } from "../../catalogue/systemConfigKeys";
 import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
@@ -108,7 +109,14 @@ describe("what stands in Immich's database", () => {
         const { notes } = await giveBackSettings(declared, memory);
         for (const note of notes) expectClear(note);
       }
-      expect(await immich.configurationText()).toBe(before);
+      const after = await immich.configurationText();
+      // What no Immich can have run with is not written back: it would not start again.
+      const isSound = Object.keys(declared.settings).every((key) => {
+        const value = settingOf(document, key);
+        return value === undefined || mistakeIn(key, value, immichVersionOf(version)) === undefined;
+      });
+      if (isSound) expect(after).toBe(before);
+      else expect(ofOthers(JSON.parse(after!))).toEqual(ofOthers(JSON.parse(before!)));
       await expectCanaryAlive();
     },
     { share: 0.3 },
