@@ -45,12 +45,7 @@ export async function startImageRegistry(engine: PrivateEngine): Promise<ImageRe
   const offer = async (reference: string) => {
     const name = `image-${manifests.size}`;
     const unpacked = path.join(folder, name);
-    await run("sh", [
-      "-c",
-      'mkdir "$1" && docker save "$0" | tar -x -C "$1"',
-      reference,
-      unpacked,
-    ]);
+    await run("sh", ["-c", 'mkdir "$1" && docker save "$0" | tar -x -C "$1"', reference, unpacked]);
     const [saved] = JSON.parse(await readFile(path.join(unpacked, "manifest.json"), "utf8")) as {
       Config: string;
       Layers: string[];

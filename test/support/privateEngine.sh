@@ -48,22 +48,18 @@ mount -t overlay overlay \
 printf '#!/bin/sh\nexit 0\n' >"$folder/bin/nvidia-container-runtime-hook"
 chmod +x "$folder/bin/nvidia-container-runtime-hook"
 
-within_root=
 if [ -n "$root" ]; then
   mkdir -p "$folder/changes" "$folder/work" "$folder/root"
   mount -t overlay overlay \
     -o "lowerdir=$root,upperdir=$folder/changes,workdir=$folder/work" "$folder/root"
-  for place in /proc /sys /dev "$folder/data" "$folder"; do mkdir -p "$folder/root$place"; done
-  for place in /proc /sys /dev; do mount --rbind "$place" "$folder/root$place"; done
-  mount --rbind "$folder" "$folder/root$folder"
+  for place in /proc /sys /dev /old "$folder"; do mkdir -p "$folder/root$place"; done
+  for place in /proc /sys /dev "$folder"; do mount --rbind "$place" "$folder/root$place"; done
   mount -t tmpfs tmpfs "$folder/root/run"
-  within_root="chroot $folder/root"
 fi
 
 # What lies under /run on a machine is gone when it starts.
 rm -rf "$folder/exec" "$folder/containerd/state" "$folder/dockerd.pid"
 
-# Its own containerd, because a shared one would not see this namespace's files.
 PATH="$folder/bin:$PATH"
 export PATH
 mkdir -p "$folder/containerd"
@@ -75,15 +71,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 [grpc]
   address = "$folder/containerd/socket"
 END
-$within_root containerd --config "$folder/containerd/config.toml" --log-level warn &
-# It comes back by itself, as a service of systemd's does.
-while :; do
-  $within_root dockerd --config-file "$folder/daemon.json" \
-    --containerd "$folder/containerd/socket" --host "unix://$folder/docker.sock" \
-    --data-root "$folder/data/docker" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" \
-    --iptables=false --ip-masq=false \
-    --default-address-pool "base=${ENGINE_ADDRESSES:-10.213.0.0/16},size=24" || true
-  sleep 2
-done &
+unshare --mount --propagation private \
+  sh "${0%/*}/privateEngineDaemons.sh" "$folder" "${root:+$folder/root}" &
 # Ends when its standard input closes, which it does with whoever started it.
 cat >/dev/null
