@@ -96,6 +96,20 @@ describe.skipIf(missing)("the life of a stack", () => {
       await expectDeclaredToRun(opened, { docker });
     });
 
+    step("a container changed by hand, or renamed, is put right", async (opened) => {
+      const container = docker.getContainer(containerName);
+      const memory = 512 * 1024 * 1024;
+      const limited = { Memory: memory, MemorySwap: memory, RestartPolicy: { Name: "no" } };
+      await container.update(limited);
+      const { steps } = await opened.preview({ refresh: true });
+      expect(steps.join()).toMatch(/(update|replace) attic/);
+      await opened.up({ refresh: true });
+      expect((await container.inspect()).HostConfig).toMatchObject({ Memory: 0 });
+      await container.rename({ name: `${containerName}-renamed` });
+      await opened.up({ refresh: true });
+      await expectDeclaredToRun(opened, { docker });
+    });
+
     step("a container and an image removed by hand come back", async (opened) => {
       await docker.getContainer(containerName).remove({ force: true });
       await docker.getImage(await imageReference(opened)).remove({ force: true });

@@ -80,8 +80,9 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
       () => "up did not fail",
       (error: Error) => error.message,
     );
-    const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
-    while ((await holder.query(waiting)).rowCount === 0) await pause(50);
+    // By another connection: a transaction sees the activity of its own beginning.
+    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while ((await database.query(waiting)).length === 0) await pause(50);
     const status = await readFile(`/proc/${rows[0]!.pid}/status`, "utf8");
     process.kill(Number(/^PPid:\s*(\d+)$/m.exec(status)![1]), "SIGKILL");
     const message = await failed;
