@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -84,7 +85,9 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
     const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     while ((await database.query(waiting)).length === 0) await pause(50);
     const status = await readFile(`/proc/${rows[0]!.pid}/status`, "utf8");
-    process.kill(Number(/^PPid:\s*(\d+)$/m.exec(status)![1]), "SIGKILL");
+    const server = Number(/^PPid:\s*(\d+)$/m.exec(status)![1]);
+    process.kill(server, "SIGKILL");
+    while (existsSync(`/proc/${server}`)) await pause(50);
     const message = await failed;
     await holder.end().catch(() => undefined);
     postgres = await startPostgres({ folder: postgres.folder });
