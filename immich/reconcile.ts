@@ -77,7 +77,7 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
     dropEmptyRow: before?.rowWasAbsent ?? false,
   });
   const changed = effectiveChanges(changes, result, version);
-  const now = new Date().toISOString();
+  const now = laterThan(before?.changedAt);
   return {
     memory: {
       former: remember(declared.settings, result, before),
@@ -89,6 +89,16 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
     },
     notes: notesOn(changes, result),
   };
+}
+
+/**
+ * The time now, or where a clock was turned back, a moment after what was remembered: what waits for a
+ * change, a restart or a job, must see that there was another one.
+ */
+function laterThan(remembered: string | undefined): string {
+  const now = Date.now();
+  const last = remembered ? Date.parse(remembered) : 0;
+  return new Date(now > last ? now : last + 1).toISOString();
 }
 
 /** What stands under the declared keys now; an absent key counts as the default of that release. */

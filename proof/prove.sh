@@ -41,13 +41,30 @@ state() {
     "$IMMICH_ML_CONTAINER" </dev/null
 }
 
+# When Docker is restarted, its containers are down for a moment longer than it is itself.
+seconds_away=60
+seconds_to_settle=15
+
 wait_for_health() {
   waited=0
+  away=0
+  settled_at=0
   first_restarts=
   last_code=0
   reason_above="The reason should stand in the lines above."
   while :; do
-    if ! current=$(state); then
+    if ! current=$(state 2>&1); then
+      case $current in
+        *"annot connect to the Docker daemon"* | *"error during connect"* | *EOF*)
+          if [ "$away" -lt "$seconds_away" ]; then
+            [ "$away" -ne 0 ] || say "Docker does not answer; waiting until it is back"
+            sleep 1
+            away=$((away + 1)) waited=$((waited + 1)) settled_at=$((waited + seconds_to_settle))
+            continue
+          fi
+          ;;
+      esac
+      say "$current"
       finish_without_result "the container $IMMICH_ML_CONTAINER cannot be inspected"
     fi
     # shellcheck disable=SC2086 # five words without blanks, made by the format above
@@ -68,7 +85,7 @@ wait_for_health() {
       never_healthy "the container ran out of memory" \
         "Raise its memory limit, or choose smaller models."
     fi
-    if [ "$status" = exited ] || [ "$status" = dead ]; then
+    if { [ "$status" = exited ] || [ "$status" = dead ]; } && [ "$waited" -ge "$settled_at" ]; then
       never_healthy "the container ended with exit code $exit_code" \
         "It is not restarted by itself. $reason_above"
     fi
@@ -99,25 +116,39 @@ wait_for_health() {
   done
 }
 
+program=$(cat)
+
 compute_network() {
-  docker exec -i -e IMMICH_ML_EXPECTED -e IMMICH_ML_MODELS -e IMMICH_ML_DOWNLOAD \
+  printf '%s\n' "$program" | docker exec -i -e IMMICH_ML_EXPECTED -e IMMICH_ML_MODELS -e IMMICH_ML_DOWNLOAD \
     "$IMMICH_ML_CONTAINER" \
     sh -c 'for python in /opt/venv/bin/python python3 python; do command -v "$python" >/dev/null && exec "$python" -; done; echo "no Python in this image" >&2; exit 127'
 }
 
-say "waiting for the container to become healthy"
-wait_for_health
-say "computing on $IMMICH_ML_EXPECTED"
-code=0
-output=$(compute_network) || code=$?
-result=$(printf '%s\n' "$output" | tail -n 1)
-case $result in
-  '{"ok": '*) ;;
-  *)
-    [ "$code" -ne 139 ] || say "ONNX Runtime crashed: this image does not run on this card or its driver"
-    finish_without_result "the proof ended with exit code $code before it had a result: $result"
-    ;;
-esac
+started_at() {
+  docker inspect --format '{{.State.StartedAt}}' "$IMMICH_ML_CONTAINER" 2>/dev/null </dev/null || echo unknown
+}
+
+attempt() {
+  say "waiting for the container to become healthy"
+  wait_for_health
+  started=$(started_at)
+  say "computing on $IMMICH_ML_EXPECTED"
+  code=0
+  output=$(compute_network) || code=$?
+  result=$(printf '%s\n' "$output" | tail -n 1)
+}
+
+has_result() { case $result in '{"ok": '*) ;; *) return 1 ;; esac }
+
+attempt
+if ! has_result && [ "$(started_at)" != "$started" ]; then
+  say "the container was restarted meanwhile"
+  attempt
+fi
+if ! has_result; then
+  [ "$code" -ne 139 ] || say "ONNX Runtime crashed: this image does not run on this card or its driver"
+  finish_without_result "the proof ended with exit code $code before it had a result: $result"
+fi
 if [ "$code" -ne 0 ]; then
   case $result in *"Immich's server"*) show_log "the" ;; esac
   say "NOT PROVEN"

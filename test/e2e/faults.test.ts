@@ -79,7 +79,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     await expectDeclaredToRun(stack, { docker, database });
   });
 
-  it("fault: the engine is killed while it creates the container; its lock, the container and the pending operation are cleared by three commands", async () => {
+  it("fault: Pulumi is killed while it creates the container; its lock, the container and the pending operation are cleared by three commands", async () => {
     await stack.destroy();
     const { child, ended } = up();
     await containerIsThere();

@@ -10,7 +10,7 @@ import {
   type PrivateEngine,
   startPrivateEngine,
 } from "../support/privateEngine";
-import { runningTasks, startSwarm, type Swarm } from "../support/swarm";
+import { runningTasks, startSwarm, type Swarm, swarmDaemon } from "../support/swarm";
 
 const execute = promisify(execFile);
 const missing = missingEngine ?? missingPrivateEngine;
@@ -23,7 +23,7 @@ describe.skipIf(missing)("machine learning on a swarm of two nodes", () => {
   let stack: EngineStack;
 
   beforeAll(async () => {
-    other = await startPrivateEngine({ bridge: true });
+    other = await startPrivateEngine({ daemon: swarmDaemon });
     swarm = await startSwarm(async (engine) => {
       await cable(engine, other);
       return "10.77.0.1";
@@ -106,9 +106,6 @@ async function cable(one: PrivateEngine, two: PrivateEngine): Promise<void> {
     ...["peer", "name", "cable-two", "netns", String(two.process)],
   ]);
   for (const { engine, device, address } of ends) {
-    const inside = (...words: string[]) =>
-      execute("nsenter", ["--target", String(engine.process), "--net", "ip", ...words]);
-    await inside("address", "add", address, "dev", device);
-    await inside("link", "set", device, "up");
+    await engine.inside(`ip address add ${address} dev ${device} && ip link set ${device} up`);
   }
 }

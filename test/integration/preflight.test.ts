@@ -96,7 +96,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
         /^ {2}attic: the container name immich-ml-test-compose is taken by docker compose's service immich-machine-learning\. To hand it over: in \/srv\/immich run docker compose rm --stop --force immich-machine-learning/,
       ),
       expect.stringMatching(
-        /^ {2}cellar: the network immich-ml-test-nowhere does not exist; there are immich-ml-test-preflight\./,
+        /^ {2}cellar: the network immich-ml-test-nowhere does not exist; there are bridge, immich-ml-test-preflight\./,
       ),
       expect.stringMatching(
         /^ {2}shed: Docker at unix:\/\/\/run\/immich-ml-test-nowhere\.sock does not answer/,

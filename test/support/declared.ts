@@ -32,7 +32,7 @@ interface StoredResource {
  * what is declared: by Docker's own words and by Immich's row, not by the engine's state of them.
  */
 export async function expectDeclaredToRun(
-  stack: EngineStack,
+  stack: Pick<EngineStack, "name" | "preview" | "readState">,
   world: { readonly docker: Docker; readonly database?: ImmichDatabase },
 ): Promise<void> {
   expect((await stack.preview()).steps).toEqual([]);

@@ -5,7 +5,12 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { type EngineEvent, LocalWorkspace, type OutputMap } from "@pulumi/pulumi/automation";
+import {
+  type EngineEvent,
+  LocalWorkspace,
+  type OutputMap,
+  type PulumiFn,
+} from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 
 import { findEngine } from "../../rehearsal/withEngine";
@@ -68,7 +73,9 @@ export function isOnPath(command: string): boolean {
 
 export async function openEngineStack(options: {
   readonly name: string;
-  readonly config: Readonly<Record<string, unknown>>;
+  /** @default index.ts */
+  readonly program?: PulumiFn;
+  readonly config?: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }): Promise<EngineStack> {
   // What an interrupted run left on the machine's engine carries another stack's name.
@@ -100,12 +107,15 @@ export async function openEngineStack(options: {
       configFile,
       stringify({ ...encrypted, config: { ...encrypted.config, ...namespaced(config) } }),
     );
-  await configure(options.config);
+  await configure(options.config ?? {});
 
-  const stack = await LocalWorkspace.selectStack(
-    { stackName: name, workDir: repository },
-    settings,
-  );
+  const { program } = options;
+  const stack = program
+    ? await LocalWorkspace.selectStack(
+        { stackName: name, projectName: "immich-ml", program },
+        { ...settings, workDir: project },
+      )
+    : await LocalWorkspace.selectStack({ stackName: name, workDir: repository }, settings);
   const common = { configFile, color: "never", suppressProgress: true } as const;
   return {
     name,

@@ -1,14 +1,20 @@
 # Starts a Docker engine of its own that sees devices this machine does not have.
 #
-# Usage: unshare --mount --net --propagation private sh privateEngine.sh FOLDER
-# It has a network of its own too: an engine without a bridge deletes the docker0 it finds.
-# Only inside this mount namespace, /dev has stand-ins for the device nodes of every accelerator and
-# /usr/lib the files of their drivers. An nvidia-container-runtime-hook that does nothing makes the
-# engine accept requests for NVIDIA GPUs.
+# Usage: unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private \
+#          sh privateEngine.sh FOLDER [ROOT]
+# FOLDER keeps everything, FOLDER/daemon.json configures the engine. ROOT is a file system with another
+# release of Docker's programs, instead of the machine's. DISK is the size of the engine's own disk in
+# MiB; none when it is empty.
+#
+# It is a machine of its own but for the kernel: its end is a power cut to everything in it, and started
+# again in the same FOLDER it finds what was on its disk. Only inside its mount namespace, /dev has
+# stand-ins for the device nodes of every accelerator and /usr/lib the files of their drivers. An
+# nvidia-container-runtime-hook that does nothing makes the engine accept requests for NVIDIA GPUs.
 set -eu
 folder=$1
+root=${2:-}
 ip link set lo up
-mkdir -p "$folder/dev" "$folder/lib" "$folder/bin"
+mkdir -p "$folder/dev" "$folder/lib" "$folder/bin" "$folder/data"
 
 mount -t tmpfs tmpfs "$folder/dev"
 for node in null zero full random urandom tty fd stdin stdout stderr ptmx; do
@@ -22,6 +28,14 @@ for node in mali0 kfd dxg; do mknod "$folder/dev/$node" c 1 3; done
 mknod "$folder/dev/dri/card0" c 226 0
 mknod "$folder/dev/dri/renderD128" c 226 128
 mknod "$folder/dev/bus/usb/001/001" c 189 0
+
+if [ -n "${DISK:-}" ]; then
+  if [ ! -e "$folder/disk" ]; then
+    truncate --size "${DISK}M" "$folder/disk"
+    mkfs.ext4 -q -m 0 "$folder/disk"
+  fi
+  mount -o loop "$folder/disk" "$folder/data"
+fi
 mount --rbind "$folder/dev" /dev
 
 mount -t tmpfs tmpfs "$folder/lib"
@@ -34,29 +48,30 @@ mount -t overlay overlay \
 printf '#!/bin/sh\nexit 0\n' >"$folder/bin/nvidia-container-runtime-hook"
 chmod +x "$folder/bin/nvidia-container-runtime-hook"
 
-# Its own containerd, because a shared one would not see this namespace's files.
+if [ -n "$root" ]; then
+  mkdir -p "$folder/changes" "$folder/work" "$folder/root"
+  mount -t overlay overlay \
+    -o "lowerdir=$root,upperdir=$folder/changes,workdir=$folder/work" "$folder/root"
+  for place in /proc /sys /dev /old "$folder"; do mkdir -p "$folder/root$place"; done
+  for place in /proc /sys /dev "$folder"; do mount --rbind "$place" "$folder/root$place"; done
+  mount -t tmpfs tmpfs "$folder/root/run"
+fi
+
+# What lies under /run on a machine is gone when it starts.
+rm -rf "$folder/exec" "$folder/containerd/state" "$folder/dockerd.pid"
+
 PATH="$folder/bin:$PATH"
 export PATH
 mkdir -p "$folder/containerd"
 cat >"$folder/containerd/config.toml" <<END
 version = 2
-root = "$folder/containerd/root"
+root = "$folder/data/containerd"
 state = "$folder/containerd/state"
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
 [grpc]
   address = "$folder/containerd/socket"
 END
-containerd --config "$folder/containerd/config.toml" --log-level warn &
-containerd=$!
-dockerd --containerd "$folder/containerd/socket" --host "unix://$folder/docker.sock" \
-  --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/dockerd.pid" \
-  --bridge "${ENGINE_BRIDGE-none}" --iptables=false --ip-masq=false \
-  --insecure-registry 10.77.0.0/24 \
-  --default-address-pool "base=${ENGINE_ADDRESSES:-10.213.0.0/16},size=24" &
-dockerd=$!
+unshare --mount --propagation private \
+  sh "${0%/*}/privateEngineDaemons.sh" "$folder" "${root:+$folder/root}" &
 # Ends when its standard input closes, which it does with whoever started it.
 cat >/dev/null
-kill "$dockerd"
-wait "$dockerd" || true
-kill "$containerd"
-wait "$containerd" || true

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 
+import { dockerRelease } from "./dockerRelease";
 import { standIns, testName } from "./docker";
 
 const execute = promisify(execFile);
@@ -15,11 +16,29 @@ export const missingPrivateEngine =
     : "a Docker engine with stand-in devices needs root on Linux";
 if (missingPrivateEngine) console.log(`SKIPPED: ${missingPrivateEngine}`);
 
+/** `unshare` with everything of the kernel's that makes a machine of its own. */
+const ownMachine = [
+  ...["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"],
+  ...["--propagation", "private"],
+];
+
+/** What a test asks of its engine. */
+export interface PrivateEngineOptions {
+  /** A release of Debian, whose Docker it is to be. @default the machine's own Docker */
+  readonly release?: string;
+  /** Docker's own configuration file. @default empty */
+  readonly daemon?: Readonly<Record<string, unknown>>;
+  /** Size of a disk of its own, in MiB. @default it shares the machine's */
+  readonly disk?: number;
+}
+
 /** A Docker engine of a test's own, with stand-ins for every accelerator's devices. */
 export interface PrivateEngine {
   /** The address, as in `DOCKER_HOST`. */
   readonly endpoint: string;
-  /** A process of this machine that has the engine's network, and keeps it until the engine is stopped. */
+  /** What it keeps lies below this folder, its images and containers in `data`. */
+  readonly folder: string;
+  /** A process of this machine that has the engine's network, and keeps it until its power is cut. */
   readonly process: number;
   /** The id of an image in it that sleeps. */
   readonly sleeper: string;
@@ -29,28 +48,35 @@ export interface PrivateEngine {
   build(dockerfile: string, files?: Readonly<Record<string, string>>): Promise<string>;
   /** Copies an image of the machine's engine into it. */
   load(reference: string): Promise<void>;
+  /** Runs a shell command on the engine's machine: in its network, seeing its processes and disk. */
+  inside(command: string): Promise<string>;
+  /** Starts a program there that lives until it is killed or the machine ends. */
+  spawnInside(program: string, ...parameters: string[]): Promise<ChildProcess>;
+  /** Cuts the power of that machine and switches it on again. */
+  restartMachine(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** @param options `bridge`: whether containers have a network where none is asked for */
 export async function startPrivateEngine(
-  options: { readonly bridge?: boolean } = {},
+  options: PrivateEngineOptions = {},
 ): Promise<PrivateEngine> {
+  const root = options.release && (await dockerRelease(options.release));
   // A socket's path may have at most some hundred characters.
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-engine-"));
-  const script = path.join(__dirname, "privateEngine.sh");
-  const child = spawn(
-    "unshare",
-    [...["--mount", "--net", "--propagation", "private"], ...["sh", script, folder]],
-    {
-      stdio: ["pipe", "pipe", "pipe"],
-      env: { ...process.env, ...(options.bridge && { ENGINE_BRIDGE: "" }) },
-    },
-  );
+  await writeFile(path.join(folder, "daemon.json"), JSON.stringify(options.daemon ?? {}));
   let log = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (text: Buffer) => (log = (log + text.toString()).slice(-20_000)));
-  }
+  const switchOn = () => {
+    const started = spawn(
+      "unshare",
+      [...ownMachine, "sh", path.join(__dirname, "privateEngine.sh"), folder, root ?? ""],
+      { stdio: "pipe", env: { ...process.env, DISK: String(options.disk ?? "") } },
+    );
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.on("data", (text: Buffer) => (log = (log + text.toString()).slice(-20_000)));
+    }
+    return started;
+  };
+  let child = switchOn();
   const endpoint = `unix://${folder}/docker.sock`;
   const machine = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
   const docker = async (...parameters: string[]) => {
@@ -66,6 +92,18 @@ export async function startPrivateEngine(
       env: { ...process.env, MACHINE: machine, ENGINE: endpoint, IMAGE: reference },
     });
   };
+  const nsenter = async () => {
+    // Of its two processes the inner one is the first of its machine.
+    const children = `/proc/${child.pid}/task/${child.pid}/children`;
+    const first = (await readFile(children, "utf8")).trim();
+    return ["--target", first, "--mount", "--net", "--pid"];
+  };
+  const inside = async (command: string) => {
+    const { stdout } = await execute("nsenter", [...(await nsenter()), "sh", "-c", command]);
+    return stdout.trim();
+  };
+  const spawnInside = async (program: string, ...parameters: string[]) =>
+    spawn("nsenter", [...(await nsenter()), program, ...parameters], { stdio: "pipe" });
   // By the machine's own engine: this one is cut off from every network.
   const build: PrivateEngine["build"] = async (dockerfile, files = {}) => {
     const context = await mkdtemp(path.join(tmpdir(), "immich-ml-test-context-"));
@@ -80,17 +118,28 @@ export async function startPrivateEngine(
     await rm(context, { recursive: true });
     return docker("image", "inspect", "--format", "{{.Id}}", tag);
   };
+  const restartMachine = async () => {
+    await powerCut(child);
+    child = switchOn();
+    await answers(docker, child, () => log);
+  };
   const stop = async () => {
-    await stopContainers(docker).catch(() => undefined);
-    await ended(child);
-    await rm(folder, { recursive: true, force: true });
+    await removeContainers(docker).catch(() => undefined);
+    await powerCut(child);
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
     await answers(docker, child, () => log);
     const { python310 } = await standIns();
     await load(python310);
     const sleeper = await build(`FROM ${python310}\nCMD ["sleep", "infinity"]\n`);
-    return { endpoint, process: child.pid!, sleeper, docker, build, load, stop };
+    return {
+      ...{ endpoint, folder, sleeper, docker, build, load },
+      ...{ inside, spawnInside, restartMachine, stop },
+      get process() {
+        return child.pid!;
+      },
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -114,15 +163,16 @@ async function answers(
   throw new Error(`the test's own Docker engine does not answer:\n${log()}`);
 }
 
-/** Containers outlive their engine, and would keep its folder mounted. */
-async function stopContainers(docker: PrivateEngine["docker"]): Promise<void> {
+/** Otherwise what the kernel keeps of them, their control groups, would stay. */
+async function removeContainers(docker: PrivateEngine["docker"]): Promise<void> {
   const ids = (await docker("ps", "--all", "--quiet")).split("\n").filter(Boolean);
   if (ids.length > 0) await docker("rm", "--force", ...ids);
 }
 
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const over = new Promise((resolve) => child.once("exit", resolve));
-  child.stdin?.end();
+/** The machine's first process ends with its standard input, and the kernel ends all others with it. */
+async function powerCut(machine: ChildProcess): Promise<void> {
+  if (machine.exitCode !== null) return;
+  const over = new Promise((resolve) => machine.once("exit", resolve));
+  machine.stdin?.end();
   await over;
 }

@@ -27,7 +27,6 @@ export default class Summary implements Reporter {
     const tried = { faults: 0, inputs: 0, steps: 0 };
     for (const module of modules) {
       if (module.state() === "failed" && module.errors().length > 0) counts.failed += 1;
-      const isFault = /^faults.*\.test\.ts$/.test(module.moduleId.split("/").at(-1)!);
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === "pending") continue;
@@ -36,7 +35,7 @@ export default class Summary implements Reporter {
           this.keepReason(test);
           continue;
         }
-        if (isFault) tried.faults += 1;
+        if (test.name.startsWith("fault: ")) tried.faults += 1;
         else if (module.project.name === "e2e") tried.steps += 1;
         tried.inputs += test.meta().hostileInputs ?? 0;
       }

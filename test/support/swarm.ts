@@ -2,6 +2,9 @@ import { testName } from "./docker";
 import { type PrivateEngine, startPrivateEngine } from "./privateEngine";
 import { buildRegistryImage, buildServiceImage } from "./serviceImage";
 
+/** Lets an engine pull from the registry of a swarm of several, which has no TLS. */
+export const swarmDaemon = { "insecure-registries": ["10.77.0.0/24"] };
+
 /** A swarm of one node on an engine of a test's own, with a registry on its loopback. */
 export interface Swarm {
   readonly engine: PrivateEngine;
@@ -15,7 +18,7 @@ export interface Swarm {
 export async function startSwarm(
   join: (engine: PrivateEngine) => Promise<string> = () => Promise.resolve("127.0.0.1"),
 ): Promise<Swarm> {
-  const engine = await startPrivateEngine({ bridge: true });
+  const engine = await startPrivateEngine({ daemon: swarmDaemon });
   try {
     const address = await join(engine);
     await engine.docker("swarm", "init", "--advertise-addr", address);

@@ -77,6 +77,30 @@ describe.each(languages)("%s", (document) => {
   });
 });
 
+/** The tests that inject a fault, by file: `fault: what befalls; what becomes of it`. */
+const faults = readdirSync(path.join(repository, "test", "e2e"))
+  .filter((name) => name.startsWith("faults"))
+  .flatMap((name) => {
+    const file = `test/e2e/${name}`;
+    const tests = [...read(file).matchAll(/"fault: ([^;"]+);/g)];
+    return tests.map(([, fault]) => ({ file, fault: fault! }));
+  });
+
+describe.each(languages)("%s", (document) => {
+  test("has a row for every fault that is tested, and no other", () => {
+    const rows = rowsOf(read(document))
+      .map(({ row }) => row.split("|").map((cell) => cell.trim()))
+      .filter(([, , , , test]) => test?.startsWith("`test/e2e/faults"))
+      .map(([, fault, , , test]) => ({ file: test!.replaceAll("`", ""), fault: fault! }));
+    const inOrder = (file: string) => rows.filter((row) => row.file === file);
+    for (const file of new Set([...faults, ...rows].map((entry) => entry.file))) {
+      const tested = faults.filter((entry) => entry.file === file);
+      expect(inOrder(file), file).toHaveLength(tested.length);
+      if (document === "README.md") expect(inOrder(file)).toEqual(tested);
+    }
+  });
+});
+
 describe.each(documents)("%s", (document) => {
   test("names only npm scripts that exist", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };

@@ -35,8 +35,10 @@ function prove(
   writeFileSync(join(folder, "inference"), inference);
   const docker = `#!/bin/sh
 case $1 in
-  inspect) head -n 1 "${folder}/states"
-    [ "$(wc -l <"${folder}/states")" -le 1 ] || sed -i 1d "${folder}/states" ;;
+  inspect) state=$(head -n 1 "${folder}/states")
+    [ "$(wc -l <"${folder}/states")" -le 1 ] || sed -i 1d "${folder}/states"
+    case $state in error:*) echo "\${state#error: }" >&2; exit 1 ;; esac
+    echo "$state" ;;
   logs) echo "first line"; echo "RuntimeError: boom" >&2 ;;
   exec) cat >"${folder}/stdin"; exec sh "${folder}/inference" ;;
   *) exit 64 ;;
@@ -127,6 +129,33 @@ describe("the proof's script", () => {
     expect((await prove(["running 41 0 false starting", "running 41 0 false healthy"])).code).toBe(
       0,
     );
+  });
+
+  it("waits while Docker is restarted, and for its containers after it", async () => {
+    const away = "error: Cannot connect to the Docker daemon at unix:///x. Is it running?";
+    const ended = await prove([away, "exited 0 137 false none", healthy]);
+    expect(ended.stderr).toContain("attic: Docker does not answer; waiting until it is back");
+    expect(ended.code).toBe(0);
+  });
+
+  it("does not wait for a container that is not there", async () => {
+    const ended = await prove(["error: Error: No such object: 1a2b", healthy]);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain("attic: Error: No such object: 1a2b");
+    expect(parseProof(ended.stdout)).toMatchObject({
+      error: "the container 1a2b cannot be inspected",
+    });
+  });
+
+  it("computes once more when the container was restarted meanwhile", async () => {
+    const restarted = "running 1 0 false healthy";
+    const ended = await prove(
+      [healthy, healthy, restarted],
+      `if [ -e "$0.again" ]; then cat "$(dirname "$0")/stdin" >&2; echo '{"ok": true}'; else : >"$0.again"; exit 137; fi`,
+    );
+    expect(ended.stderr).toContain("attic: the container was restarted meanwhile");
+    expect(ended.stderr).toContain("print('network')");
+    expect(ended.code).toBe(0);
   });
 
   it("fails on a proof that failed, and hands its result on", async () => {

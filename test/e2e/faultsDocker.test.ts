@@ -1,0 +1,175 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+import Docker from "dockerode";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
+import { type PostgresServer, startPostgres } from "../../rehearsal/postgres";
+import { expectDeclaredToRun } from "../support/declared";
+import { testName } from "../support/docker";
+import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
+import { type ImageRegistry, startImageRegistry } from "../support/imageRegistry";
+import { startTestPostgres } from "../support/postgres";
+import {
+  missingPrivateEngine,
+  type PrivateEngine,
+  startPrivateEngine,
+} from "../support/privateEngine";
+import { buildSmallService, buildTestImage, type TestImage } from "../support/smallService";
+
+/** What befalls a host's Docker engine, its network and its images. Each step follows on the last. */
+describe.skipIf(missingEngine ?? missingPrivateEngine)("a host", () => {
+  const containerName = testName("faults");
+  const images: TestImage[] = [];
+  let engine: PrivateEngine;
+  let registry: ImageRegistry;
+  let docker: Docker;
+  let postgres: PostgresServer & { folder: string };
+  let database: ImmichDatabase;
+  let stack: EngineStack;
+  let config: (host: object, more?: object) => Record<string, unknown>;
+  let good: string;
+  let newer: string;
+  let lying: string;
+
+  beforeAll(async () => {
+    // With its standard of five attempts a dead line takes Docker a minute to give up.
+    engine = await startPrivateEngine({ daemon: { "max-download-attempts": 1 } });
+    docker = new Docker({ socketPath: engine.endpoint.replace("unix://", "") });
+    registry = await startImageRegistry(engine);
+    const service = await buildSmallService();
+    const another = await buildTestImage({
+      Dockerfile: `FROM ${service.reference}\nRUN head -c 3000000 /dev/urandom >/models\n`,
+    });
+    const standIn = path.join(__dirname, "..", "integration", "proofStandIn", "sitecustomize.py");
+    const withoutCode = await buildTestImage({
+      "sitecustomize.py": await readFile(standIn, "utf8"),
+      Dockerfile: `FROM ${service.reference}
+COPY sitecustomize.py /stand-in/
+ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider STAND_IN_FAULT=kernel
+`,
+    });
+    images.push(withoutCode, another, service);
+    good = await registry.offer(service.reference);
+    newer = await registry.offer(another.reference);
+    lying = await registry.offer(withoutCode.reference);
+    postgres = await startTestPostgres();
+    database = await createImmichDatabase(postgres);
+    const { host, port, name, user } = database;
+    config = (fields, more) => ({
+      immich: { version: "v2.7.5", database: { host, port, name, user } },
+      preset: "legacy-2gb",
+      hosts: [
+        {
+          name: "attic",
+          dockerHost: engine.endpoint,
+          accelerator: "cpu",
+          containerName,
+          cacheVolume: `${containerName}-cache`,
+          keepCache: false,
+          publish: { address: "127.0.0.1" },
+          ...fields,
+        },
+      ],
+      ...more,
+    });
+    stack = await openEngineStack({
+      name: "faults-docker",
+      config: config({ image: good }),
+      secrets: { databasePassword: database.password },
+    });
+  });
+
+  beforeEach(() => {
+    registry.line = "good";
+  });
+  afterAll(async () => {
+    await stack?.dispose();
+    await registry?.stop();
+    await engine?.stop();
+    for (const image of images) await image.remove();
+    await postgres?.remove();
+  });
+
+  const container = () => docker.getContainer(containerName).inspect();
+  const asDeclared = () => expectDeclaredToRun(stack, { docker, database });
+  const killDocker = () => engine.inside(`kill -9 "$(cat ${engine.folder}/dockerd.pid)"`);
+  const answers = async () => {
+    for (let tenth = 0; tenth < 300; tenth += 1) {
+      if ((await docker.ping().catch(() => undefined)) !== undefined) return;
+      await pause(100);
+    }
+    throw new Error("Docker does not come back");
+  };
+
+  it("fault: Docker is restarted while up pulls an image; the next up finishes it", async () => {
+    registry.line = "silent";
+    const halfway = registry.disturbed();
+    const failed = expect(stack.up()).rejects.toThrow(/attic-image/);
+    await halfway;
+    await killDocker();
+    await failed;
+    registry.line = "good";
+    await answers();
+    await stack.up();
+    await asDeclared();
+  });
+
+  it("fault: Docker is restarted while up waits for the service; up goes on by itself", async () => {
+    await stack.configure(config({ image: good, environment: { modelTtl: 10 } }));
+    const former = (await container()).Id;
+    const going = stack.up();
+    const isReplaced = async () => {
+      const found = await container().catch(() => undefined);
+      return found !== undefined && found.Id !== former && found.State.Running;
+    };
+    while (!(await isReplaced())) await pause(50);
+    // The proof has begun to look.
+    await pause(2000);
+    await killDocker();
+    const { text } = await going;
+    expect(text).toContain("Docker does not answer");
+    expect((await container()).Config.Env).toContain("MACHINE_LEARNING_MODEL_TTL=10");
+    await asDeclared();
+  });
+
+  it("fault: the network is cut while an image is pulled; the former container goes on, the next up finishes it", async () => {
+    await stack.configure(config({ image: newer }));
+    const former = (await container()).Id;
+    registry.line = "cut";
+    await expect(stack.up()).rejects.toThrow(/attic-image[^]*unable to find or pull image/);
+    expect(await container()).toMatchObject({ Id: former, State: { Running: true } });
+    registry.line = "good";
+    await stack.up();
+    expect((await container()).Id).not.toBe(former);
+    await asDeclared();
+  });
+
+  it("fault: a health check that lies; the proof fails up with the reason, another image puts it right", async () => {
+    const nvidia = { accelerator: "cuda", image: lying };
+    // There is no card to be found here.
+    await stack.configure(config(nvidia, { preflight: "warn" }));
+    const before = await database.configurationText();
+    await expect(stack.up()).rejects.toThrow(
+      /healthy after[^]*cudaErrorNoKernelImageForDevice[^]*What to do:/,
+    );
+    expect((await container()).State.Health?.Status).toBe("healthy");
+    expect(await database.configurationText()).toBe(before);
+    await stack.configure(config({ image: newer }));
+    await stack.up();
+    await asDeclared();
+  });
+
+  it("fault: the machine loses power; container and preset are there again, and nothing is to be done", async () => {
+    const { Id } = await container();
+    await postgres.stop();
+    await engine.restartMachine();
+    postgres = await startPostgres({ folder: postgres.folder });
+    expect(await container()).toMatchObject({ Id, State: { Running: true } });
+    await asDeclared();
+    const { steps } = await stack.up({ refresh: true });
+    expect(steps).toEqual([]);
+  });
+});
