@@ -180,7 +180,7 @@ def server(cache: Path) -> Iterator[str]:
             try:
                 requests.get(f"{address}/ping", timeout=2).raise_for_status()
                 break
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.1)
         yield address
     finally:
