@@ -14,7 +14,7 @@ import { benchmark, type Figures } from "./support/benchmark";
  * `/predict` (the stand-in of Immich's, on the image's ONNX Runtime): the first request of a server that
  * has just started, and later ones.
  */
-const rounds = 5;
+const rounds = 9;
 // ViT-B-32's two encoders, and a visual one of twice the weights.
 const models = ["visual:768", "textual:512", "visual:1088"];
 

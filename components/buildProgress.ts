@@ -24,20 +24,20 @@ const steps: readonly { readonly name: string; readonly words: string }[] = [
   { name: "checks", words: "/checks/check.py immich" },
 ];
 
-/** One line for the person who waits. */
+/**
+ * One line for the person who waits: what was made so far. A step that an earlier build made is not
+ * among it, since the engine does not say that it was passed by.
+ */
 export function describeProgress(records: readonly BuildRecord[], seconds: number): string {
-  const done = steps.flatMap(({ name, words }) => {
-    const made = records.find(
+  const made = steps.flatMap(({ name, words }) => {
+    const record = records.find(
       ({ Description, InUse }) =>
         InUse === "true" && Description.startsWith("mount / ") && Description.includes(words),
     );
-    return made ? [{ name, text: made.Size === "0B" ? name : `${name} (${made.Size})` }] : [];
+    return record ? [record.Size === "0B" ? name : `${name} (${record.Size})`] : [];
   });
-  const left = steps.filter(({ name }) => !done.some((step) => step.name === name));
   const time = `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
-  const [toDo, made] = [left.map(({ name }) => name), done.map(({ text }) => text)];
-  // What is left comes first: a terminal cuts the line at its edge.
-  return `${time}, to do: ${toDo.join(", ") || "last touches"}; done: ${made.join(", ") || "nothing yet"}`;
+  return `${time}, made so far: ${made.reverse().join(", ") || "nothing new"}`;
 }
 
 /** @returns nothing where the engine or its client does not answer */

@@ -159,6 +159,14 @@ def measure(model: str, rounds: int, folder: Path) -> dict[str, Any]:
     return result
 
 
+# The service asks for CUDA wherever ONNX Runtime was built with it, and without a driver that fails.
+SERVE = """
+import onnxruntime, runpy
+onnxruntime.get_available_providers = lambda: ["CPUExecutionProvider"]
+runpy.run_module("immich_ml", run_name="__main__")
+"""
+
+
 @contextmanager
 def server(cache: Path) -> Iterator[str]:
     """Immich's service, or what stands in for it, in a process of its own; gives its address."""
@@ -172,7 +180,7 @@ def server(cache: Path) -> Iterator[str]:
         "MACHINE_LEARNING_CACHE_FOLDER": str(cache),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "immich_ml"], env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", SERVE], env=environment, stderr=subprocess.DEVNULL
     )
     try:
         address = f"http://127.0.0.1:{port}"
@@ -180,7 +188,7 @@ def server(cache: Path) -> Iterator[str]:
             try:
                 requests.get(f"{address}/ping", timeout=2).raise_for_status()
                 break
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.1)
         yield address
     finally:

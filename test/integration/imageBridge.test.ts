@@ -61,7 +61,7 @@ const onCard = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "on_ca
 
 it("computes on the processor what npm run prove:models computes on a card", async () => {
   // On a card all of them; here it is enough that the tests themselves are right.
-  const some = [...onCard, "-k", "21-10 or textual"];
+  const some = [...onCard, "-k", "21-10 or (encoder and textual)"];
   const output = await run("env", "IMMICH_ML_PROVIDER=CPUExecutionProvider", ...some);
   expect(output).toMatch(/^textual: [\d.]+ ms, cosine similarity 1\.0/m);
   expect(output).toMatch(/^7 passed, 85 deselected/m);
