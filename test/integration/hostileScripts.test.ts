@@ -127,7 +127,7 @@ describe("shell scripts", () => {
       expect(ended.code).toBe(1);
       expect(parseProof(ended.stdout).ok).toBe(false);
     },
-    { share: 0.2 },
+    { share: 0.1 },
   );
 
   hostile(
@@ -148,7 +148,7 @@ describe("shell scripts", () => {
       });
       expect([0, 1]).toContain(ended.code);
     },
-    { share: 0.2 },
+    { share: 0.1 },
   );
 
   hostile(
@@ -160,7 +160,7 @@ describe("shell scripts", () => {
       expect(ended.code).toBe(0);
       parseSurvey(ended.stdout);
     },
-    { share: 0.2 },
+    { share: 0.1 },
   );
 
   hostile(

@@ -31,17 +31,16 @@ export function hostile<Input>(
   { share = 1 }: { readonly share?: number } = {},
 ): void {
   const numRuns = Math.max(10, Math.ceil(runs * share));
-  it(name, { timeout: 60_000 + numRuns * 200 }, async ({ task }) => {
+  it(name, { timeout: 60_000 + numRuns * 2_000 }, async ({ task }) => {
     let tried = 0;
     const property = fc.asyncProperty(inputs, async (input) => {
-      tried += 1;
+      task.meta.hostileInputs = tried += 1;
       const started = performance.now();
       await holds(input);
       expect(performance.now() - started).toBeLessThan(patience);
       expectUnpolluted();
     });
     await fc.assert(property, { seed, numRuns });
-    task.meta.hostileInputs = tried;
   });
 }
 
