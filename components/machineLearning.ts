@@ -275,8 +275,8 @@ export class MachineLearning extends pulumi.ComponentResource {
       },
     );
 
-    const limit = limitProcesses(name, args, container, this);
-    const proof = proofOf(name, args, accelerator.executionProviders, container, this, limit);
+    const proof = proofOf(name, args, accelerator.executionProviders, container, this);
+    limitProcesses(name, args, container, this, proof);
 
     this.containerId = container.id;
     this.containerName = container.name;
@@ -390,19 +390,24 @@ function addressOf(
     );
 }
 
-/** The Docker provider has no setting for it, so the docker client sets it after each creation. */
+/**
+ * The Docker provider has no setting for it, so the docker client sets it after each creation. Only
+ * after the proof: a container that restarts again and again cannot be changed, and that tells why.
+ */
 function limitProcesses(
   name: string,
   args: MachineLearningArgs,
   container: docker.Container,
   parent: pulumi.Resource,
-): pulumi.Resource[] {
-  if (args.hardening?.limitProcesses === false) return [];
+  proof: local.Command | undefined,
+): void {
+  if (args.hardening?.limitProcesses === false) return;
   const { dockerHost, tls } = args;
-  const command = new local.Command(
+  new local.Command(
     `${name}-processes`,
     {
       create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
+      delete: 'docker update --pids-limit -1 "$CONTAINER" >/dev/null 2>&1 || true',
       environment: {
         CONTAINER: container.id,
         ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
@@ -410,9 +415,8 @@ function limitProcesses(
       triggers: [container.id],
       addPreviousOutputInEnv: false,
     },
-    { parent },
+    { parent, dependsOn: proof ? [proof] : [] },
   );
-  return [command];
 }
 
 function proofOf(
@@ -421,7 +425,6 @@ function proofOf(
   expected: readonly string[],
   container: docker.Container,
   parent: pulumi.Resource,
-  dependsOn: pulumi.Resource[],
 ): local.Command | undefined {
   const mode = args.proof ?? "enforce";
   if (mode === "off") return undefined;
@@ -450,6 +453,6 @@ function proofOf(
       logging: local.Logging.Stderr,
       addPreviousOutputInEnv: false,
     },
-    { parent, dependsOn },
+    { parent },
   );
 }
