@@ -178,7 +178,6 @@ export class MachineLearning extends pulumi.ComponentResource {
       },
     );
 
-    const limited = limitProcesses(name, args, container, this);
     const proof =
       args.proof === "off"
         ? undefined
@@ -187,8 +186,9 @@ export class MachineLearning extends pulumi.ComponentResource {
             args,
             { IMMICH_ML_PROOF: waitingScript(), IMMICH_ML_CONTAINER: container.id },
             [container.id],
-            { parent: this, dependsOn: limited },
+            { parent: this },
           );
+    limitProcesses(name, args, container, this, proof);
 
     this.containerId = container.id;
     this.containerName = container.name;
@@ -269,19 +269,24 @@ function addressOf(
     );
 }
 
-/** The Docker provider has no setting for it, so the docker client sets it after each creation. */
+/**
+ * The Docker provider has no setting for it, so the docker client sets it after each creation. Only
+ * after the proof: a container that restarts again and again cannot be changed, and that tells why.
+ */
 function limitProcesses(
   name: string,
   args: MachineLearningArgs,
   container: docker.Container,
   parent: pulumi.Resource,
-): pulumi.Resource[] {
-  if (args.hardening?.limitProcesses === false) return [];
+  proof: local.Command | undefined,
+): void {
+  if (args.hardening?.limitProcesses === false) return;
   const { dockerHost, tls } = args;
-  const command = new local.Command(
+  new local.Command(
     `${name}-processes`,
     {
       create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
+      delete: 'docker update --pids-limit -1 "$CONTAINER" >/dev/null 2>&1 || true',
       environment: {
         CONTAINER: container.id,
         ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
@@ -289,7 +294,6 @@ function limitProcesses(
       triggers: [container.id],
       addPreviousOutputInEnv: false,
     },
-    { parent },
+    { parent, dependsOn: proof ? [proof] : [] },
   );
-  return [command];
 }
