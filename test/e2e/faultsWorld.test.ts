@@ -70,6 +70,11 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
 
   afterAll(async () => {
     await stack?.dispose();
+    // Without its database, a stack is not destroyed.
+    await docker
+      ?.getContainer(containerName)
+      .remove({ force: true })
+      .catch(() => undefined);
     await postgres?.remove();
   });
 
