@@ -121,7 +121,10 @@ it("so do those of several hosts, with models placed beforehand, by the API with
       "docker:index/remoteImage:RemoteImage::den-image",
       "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::cellar-image",
       "immich-ml:index:LegacyImage::cellar-image",
+      "immich-ml:index:MachineLearning$command:local:Command::attic-processes",
       "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
+      "immich-ml:index:MachineLearning$command:local:Command::cellar-processes",
+      "immich-ml:index:MachineLearning$command:local:Command::den-processes",
       "immich-ml:index:MachineLearning$command:local:Command::den-proof",
       "immich-ml:index:MachineLearning$docker:index/container:Container::attic",
       "immich-ml:index:MachineLearning$docker:index/container:Container::cellar",
@@ -154,6 +157,7 @@ it("so do those of a stack that leaves Immich's configuration alone", async () =
   expect(urns).toMatchInlineSnapshot(`
     [
       "docker:index/remoteImage:RemoteImage::attic-image",
+      "immich-ml:index:MachineLearning$command:local:Command::attic-processes",
       "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
       "immich-ml:index:MachineLearning$docker:index/container:Container::attic",
       "immich-ml:index:MachineLearning::attic",

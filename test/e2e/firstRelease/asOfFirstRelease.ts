@@ -13,6 +13,8 @@ interface Resource {
   readonly urn: string;
   readonly inputs?: unknown;
   readonly outputs?: unknown;
+  /** Addresses of resources it was made after. */
+  readonly dependencies?: readonly string[];
 }
 
 export interface Deployment {
@@ -38,6 +40,9 @@ export function asOfFirstRelease(deployment: Deployment): Deployment {
       return [
         {
           ...resource,
+          dependencies: (resource.dependencies ?? []).filter(
+            (urn) => formers[addressOf({ urn })] !== undefined,
+          ),
           ...(former.inputs !== undefined && { inputs: filled(former.inputs, resource.inputs) }),
           ...(former.outputs !== undefined && {
             outputs: filled(former.outputs, resource.outputs),
