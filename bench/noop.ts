@@ -5,9 +5,10 @@ import path from "node:path";
 import { LocalWorkspace } from "@pulumi/pulumi/automation";
 
 import { createImmichDatabase, type ImmichDatabase } from "../rehearsal/immichDatabase";
-import { freePort, startPostgres } from "../rehearsal/postgres";
+import { startPostgres } from "../rehearsal/postgres";
 import { findEngine } from "../rehearsal/withEngine";
-import { standIns, testName } from "../test/support/docker";
+import { testName } from "../test/support/docker";
+import { standInStack } from "../test/support/standInStack";
 import { type EngineCommand, openEngineStack, startEngine } from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 import { type PeakMemory, processorTimeOfChildren, watchMemory } from "./support/processTree";
@@ -79,29 +80,12 @@ async function succeeded({ ended }: EngineCommand): Promise<void> {
 }
 
 async function openOurs(database: ImmichDatabase): Promise<Program> {
-  const images = await standIns();
-  const containerName = testName("bench-noop");
-  const { host, port, name, user, password } = database;
   const stack = await openEngineStack({
     name: "bench-noop",
-    secrets: { databasePassword: password },
-    config: {
-      immich: { version: "v2.7.5", database: { host, port, name, user } },
-      build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
-      preset: "legacy-2gb",
-      hosts: [
-        {
-          name: "attic",
-          accelerator: "cpu",
-          runtime: "kepler-maxwell",
-          containerName,
-          cacheVolume: `${containerName}-cache`,
-          keepCache: false,
-          publish: { address: "127.0.0.1", port: await freePort() },
-          environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
-        },
-      ],
-    },
+    secrets: { databasePassword: database.password },
+    config: await standInStack(database, testName("bench-noop"), {
+      environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
+    }),
   });
   return {
     up: () => stack.command(...upWithoutPreview, "--config-file", stack.configFile),

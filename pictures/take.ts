@@ -6,10 +6,11 @@ import { stringify } from "yaml";
 
 import { repositoryFolder } from "../rehearsal/folders";
 import { createImmichDatabase } from "../rehearsal/immichDatabase";
-import { freePort, startPostgres } from "../rehearsal/postgres";
+import { startPostgres } from "../rehearsal/postgres";
 import { run } from "../rehearsal/shell";
 import { findEngine } from "../rehearsal/withEngine";
-import { standIns, startedDocker } from "../test/support/docker";
+import { startedDocker } from "../test/support/docker";
+import { standInStack } from "../test/support/standInStack";
 import { finalScreen, withoutColours, withoutPlugins } from "./screen";
 import { terminalPicture } from "./terminalPicture";
 
@@ -22,7 +23,6 @@ const containerName = "immich-ml-pictures";
 
 async function main(): Promise<void> {
   const docker = await startedDocker();
-  const images = await standIns();
   const found = await findEngine(console.log);
   if ("missing" in found) throw new Error(found.missing);
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-pictures-"));
@@ -30,26 +30,11 @@ async function main(): Promise<void> {
   const pulumi = await terminal(found.engine.command, folder);
   try {
     const database = await createImmichDatabase(server);
-    const { host, port, name, user, password } = database;
-    const config = {
-      immich: { version: "v2.7.5", database: { host, port, name, user } },
-      build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
-      preset: "legacy-2gb",
-      hosts: [
-        {
-          name: "attic",
-          accelerator: "cpu",
-          runtime: "kepler-maxwell",
-          containerName,
-          cacheVolume: `${containerName}-cache`,
-          keepCache: false,
-          publish: { address: "127.0.0.1", port: await freePort() },
-          url: "http://attic:3003",
-          environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
-        },
-      ],
-    };
-    await pulumi.prepare(config, password);
+    const config = await standInStack(database, containerName, {
+      url: "http://attic:3003",
+      environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
+    });
+    await pulumi.prepare(config, database.password);
 
     // The outputs are long and are explained by `npm run status`.
     const shown = (name: string, ...words: string[]) =>

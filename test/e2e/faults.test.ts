@@ -4,11 +4,12 @@ import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import { freePort, type PostgresServer } from "../../rehearsal/postgres";
+import { type PostgresServer } from "../../rehearsal/postgres";
 import { expectDeclaredToRun } from "../support/declared";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
+import { standInStack } from "../support/standInStack";
 
 /** What befalls a run of the engine itself. Each step follows on the last. */
 describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => {
@@ -21,29 +22,12 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
 
   beforeAll(async () => {
     docker = await startedDocker();
-    const images = await standIns();
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     before = await database.configurationText();
-    const { host, port, name, user } = database;
     stack = await openEngineStack({
       name: "faults",
-      config: {
-        immich: { version: "v2.7.5", database: { host, port, name, user } },
-        build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
-        preset: "legacy-2gb",
-        hosts: [
-          {
-            name: "attic",
-            accelerator: "cpu",
-            runtime: "kepler-maxwell",
-            containerName,
-            cacheVolume: `${containerName}-cache`,
-            keepCache: false,
-            publish: { address: "127.0.0.1", port: await freePort() },
-          },
-        ],
-      },
+      config: await standInStack(database, containerName),
       secrets: { databasePassword: database.password },
     });
   });

@@ -10,9 +10,10 @@ import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immic
 import { freePort, type PostgresServer, startPostgres } from "../../rehearsal/postgres";
 import { installDebianPackages, isRoot, run } from "../../rehearsal/shell";
 import { expectDeclaredToRun } from "../support/declared";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
+import { standInStack } from "../support/standInStack";
 
 const fakeClock = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 const missingClock =
@@ -33,34 +34,12 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
 
   beforeAll(async () => {
     docker = await startedDocker();
-    const images = await standIns();
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     port = await freePort();
-    config = {
-      immich: {
-        version: "v2.7.5",
-        database: {
-          host: database.host,
-          port: database.port,
-          name: database.name,
-          user: database.user,
-        },
-      },
-      build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
-      preset: "legacy-2gb",
-      hosts: [
-        {
-          name: "attic",
-          accelerator: "cpu",
-          runtime: "kepler-maxwell",
-          containerName,
-          cacheVolume: `${containerName}-cache`,
-          keepCache: false,
-          publish: { address: "127.0.0.1", port },
-        },
-      ],
-    };
+    config = await standInStack(database, containerName, {
+      publish: { address: "127.0.0.1", port },
+    });
     stack = await openEngineStack({
       name: "world",
       config,

@@ -8,9 +8,9 @@ import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import { freePort, type PostgresServer } from "../../rehearsal/postgres";
+import { type PostgresServer } from "../../rehearsal/postgres";
 import { expectDeclaredToRun } from "../support/declared";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { startedDocker, testName } from "../support/docker";
 import {
   imageReference,
   missingEngine,
@@ -18,6 +18,7 @@ import {
   type EngineStack,
 } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
+import { type StackConfig, standInStack } from "../support/standInStack";
 
 const execute = promisify(execFile);
 
@@ -30,42 +31,24 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
   let database: ImmichDatabase;
   let before: string | undefined;
   let stack: EngineStack;
-  let config: Record<string, unknown>;
-  let host: Record<string, unknown>;
+  let config: StackConfig;
+  let host: Record<string, unknown> | undefined;
 
   beforeAll(async () => {
     docker = await startedDocker();
-    const images = await standIns();
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     before = await database.configurationText();
     const cacheModels = await mkdtemp(path.join(tmpdir(), "immich-ml-test-models-"));
     await writeFile(path.join(cacheModels, "model"), "a model put there beforehand");
     await execute("sh", ["-c", "sha256sum model > SHA256SUMS"], { cwd: cacheModels });
-    host = {
-      name: "attic",
+    config = await standInStack(database, containerName, {
       cacheModels,
-      accelerator: "cpu",
-      runtime: "kepler-maxwell",
-      containerName,
       cacheVolume,
-      publish: { address: "127.0.0.1", port: await freePort() },
+      keepCache: true,
       environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
-    };
-    config = {
-      immich: {
-        version: "v2.7.5",
-        database: {
-          host: database.host,
-          port: database.port,
-          name: database.name,
-          user: database.user,
-        },
-      },
-      build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
-      preset: "legacy-2gb",
-      hosts: [host],
-    };
+    });
+    [host] = config.hosts;
     stack = await openEngineStack({
       name: "life",
       config,
@@ -149,7 +132,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     const formerReference = await imageReference(stack);
     await stack.configure({
       ...config,
-      immich: { ...(config["immich"] as object), version: "v2.8.0" },
+      immich: { ...config.immich, version: "v2.8.0" },
     });
     await stack.up();
     expect((await container()).Image).not.toBe(former.Image);
