@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { stringify } from "yaml";
 
@@ -70,9 +71,22 @@ async function measure(figures: Figures): Promise<void> {
     }
     figures.add("scale.noOp.perAddedHost", (fifty! - one!) / 49, "ms", { atMost: 60 });
   } finally {
-    await run("docker", ["network", "rm", network]);
+    await removeNetwork(network);
     await run("docker", ["rmi", image]);
     await rm(folder, { recursive: true });
+  }
+}
+
+/** Docker 20.10 counts the ends of removed containers for some seconds more. */
+async function removeNetwork(name: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await run("docker", ["network", "rm", name]);
+      return;
+    } catch (error) {
+      if (attempt === 10) throw error;
+      await pause(2000);
+    }
   }
 }
 
