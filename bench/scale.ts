@@ -78,7 +78,9 @@ async function measure(figures: Figures): Promise<void> {
 
 /** Docker 20.10 may count the end of a removed container for ever; the figures are none the worse. */
 async function removeNetwork(name: string): Promise<void> {
-  await run("docker", ["network", "rm", name]).catch((error: Error) => console.error(error.message));
+  await run("docker", ["network", "rm", name]).catch((error: Error) =>
+    console.error(error.message),
+  );
 }
 
 const noTimes = (): Times => ({ create: [], noOp: [], change: [], destroy: [] });
