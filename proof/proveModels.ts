@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
+import { dockerClientEnvironment, type EngineAddress } from "../catalogue/dockerClient";
 import { type Ended, readDeployment, run } from "./deployment";
 
 const usage = `Computes models of every family that Immich uses on the card of a container's host, in that
@@ -18,7 +19,7 @@ const cuda = "CUDAExecutionProvider";
 interface Subject {
   readonly name: string;
   readonly image: string;
-  readonly dockerHost: string;
+  readonly engine: EngineAddress;
 }
 
 async function main(): Promise<number> {
@@ -37,7 +38,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const subjects = values.image
-    ? [{ name: values.image, image: values.image, dockerHost: values["docker-host"] }]
+    ? [{ name: values.image, image: values.image, engine: { dockerHost: values["docker-host"] } }]
     : await deployed(values.stack, positionals);
   const codes: number[] = [];
   for (const subject of subjects) codes.push(await prove(subject, values.provider));
@@ -54,42 +55,42 @@ async function deployed(stack: string | undefined, names: readonly string[]): Pr
     throw new Error(`no host ${unknown.join(", ")} with accelerator cuda; this stack has ${known}`);
   }
   return Promise.all(
-    chosen.map(async ({ host, containerName, dockerHost }) => {
+    chosen.map(async ({ host, containerName, ...engine }) => {
       if (!containerName) throw new Error(`${host} is a service of a swarm: give its --image`);
       const inspect = ["inspect", "--format", "{{.Image}}", containerName];
-      const image = succeeded(await docker(dockerHost, inspect), "docker inspect");
-      return { name: host, image: image.trim(), dockerHost };
+      const image = succeeded(await docker(engine, inspect), "docker inspect");
+      return { name: host, image: image.trim(), engine };
     }),
   );
 }
 
-async function prove({ name, image, dockerHost }: Subject, provider: string): Promise<number> {
+async function prove({ name, image, engine }: Subject, provider: string): Promise<number> {
   const gpus = provider === cuda ? ["--gpus", "all"] : [];
   const started = ["run", "--rm", "--network", "none", ...gpus];
-  const card = provider === cuda ? await cardOf(image, dockerHost, started) : "no card";
+  const card = provider === cuda ? await cardOf(image, engine, started) : "no card";
   if (card === undefined) return 3;
 
   console.error(`${name}: adding the tests to ${image}`);
   const tests = `immich-ml-prove-models:${process.pid}`;
   const context = join(__dirname, "..", "image", "tests");
   const build = ["build", "--tag", tests, "--build-arg", `IMAGE=${image}`, context];
-  succeeded(await docker(dockerHost, build), "docker build");
+  succeeded(await docker(engine, build), "docker build");
   try {
     const command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "on_card.py"];
     const environment = ["--env", `IMMICH_ML_PROVIDER=${provider}`];
-    const ended = await docker(dockerHost, [...started, ...environment, tests, ...command], true);
+    const ended = await docker(engine, [...started, ...environment, tests, ...command], true);
     process.stdout.write(ended.stdout);
     if (ended.code === 0) console.log(row(card, provider, ended.stdout));
     return ended.code === 0 || ended.code === 3 ? ended.code : 1;
   } finally {
-    await docker(dockerHost, ["image", "rm", tests]);
+    await docker(engine, ["image", "rm", tests]);
   }
 }
 
 /** The card's name and driver as a container sees them; undefined, with a message, without one. */
-async function cardOf(image: string, dockerHost: string, started: readonly string[]) {
+async function cardOf(image: string, engine: EngineAddress, started: readonly string[]) {
   const query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"];
-  const ended = await docker(dockerHost, [
+  const ended = await docker(engine, [
     ...started,
     "--entrypoint",
     query[0]!,
@@ -99,7 +100,7 @@ async function cardOf(image: string, dockerHost: string, started: readonly strin
   if (ended.code === 0) return ended.stdout.trim().split("\n").join("; ");
   const said = (ended.stderr.trim() || ended.stdout.trim()).split("\n")[0]!;
   console.error(
-    `NO CARD: no container at ${dockerHost} gets an NVIDIA card (${said}). Check nvidia-smi on that host,` +
+    `NO CARD: no container at ${engine.dockerHost} gets an NVIDIA card (${said}). Check nvidia-smi on that host,` +
       " and that the NVIDIA Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker).",
   );
   return undefined;
@@ -115,9 +116,13 @@ function row(card: string, provider: string, output: string): string {
   return `| ${card} | ${provider} | ${day} | ${passed} models agree; ViT-B-32's size: ${times.join(", ")} |`;
 }
 
-function docker(dockerHost: string, parameters: readonly string[], show = false): Promise<Ended> {
+function docker(
+  engine: EngineAddress,
+  parameters: readonly string[],
+  show = false,
+): Promise<Ended> {
   return run("docker", parameters, {
-    environment: { DOCKER_HOST: dockerHost },
+    environment: dockerClientEnvironment(engine),
     ...(show && { onError: (text: string) => process.stderr.write(text) }),
   });
 }
