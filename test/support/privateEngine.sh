@@ -49,12 +49,12 @@ printf '#!/bin/sh\nexit 0\n' >"$folder/bin/nvidia-container-runtime-hook"
 chmod +x "$folder/bin/nvidia-container-runtime-hook"
 
 if [ -n "$root" ]; then
-  mkdir -p "$folder/changes" "$folder/work" "$folder/root"
+  mkdir -p "$folder/changes" "$folder/work" "$folder/system"
   mount -t overlay overlay \
-    -o "lowerdir=$root,upperdir=$folder/changes,workdir=$folder/work" "$folder/root"
-  for place in /proc /sys /dev /old "$folder"; do mkdir -p "$folder/root$place"; done
-  for place in /proc /sys /dev "$folder"; do mount --rbind "$place" "$folder/root$place"; done
-  mount -t tmpfs tmpfs "$folder/root/run"
+    -o "lowerdir=$root,upperdir=$folder/changes,workdir=$folder/work" "$folder/system"
+  for place in /proc /sys /dev /old "$folder"; do mkdir -p "$folder/system$place"; done
+  for place in /proc /sys /dev "$folder"; do mount --rbind "$place" "$folder/system$place"; done
+  mount -t tmpfs tmpfs "$folder/system/run"
 fi
 
 # What lies under /run on a machine is gone when it starts.
@@ -72,6 +72,6 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
   address = "$folder/containerd/socket"
 END
 unshare --mount --propagation private \
-  sh "${0%/*}/privateEngineDaemons.sh" "$folder" "${root:+$folder/root}" &
+  sh "${0%/*}/privateEngineDaemons.sh" "$folder" "${root:+$folder/system}" &
 # Ends when its standard input closes, which it does with whoever started it.
 cat >/dev/null
