@@ -1,6 +1,6 @@
 import { ModelCache, ModelPreset } from "./components";
-import { detectCards, preflight } from "./preflight";
-import { loadSettings } from "./settings";
+import { detectGpus, preflight } from "./preflight";
+import { loadSettings } from "./config/load";
 import {
   availabilityChecks,
   configurationStore,
@@ -10,14 +10,14 @@ import {
   machineLearning,
   machineLearningImage,
   namesOf,
-  preplacedModels,
+  seededModels,
   reindexing,
   runtimeOf,
-} from "./wiring";
+} from "./components/wiring";
 
 /** Everything is read and checked before the first resource is registered. */
 export = async function immichMachineLearning() {
-  const settings = loadSettings(await detectCards(loadSettings()));
+  const settings = loadSettings(await detectGpus(loadSettings()));
   const world = await preflight(settings);
 
   const { immich } = settings;
@@ -28,14 +28,14 @@ export = async function immichMachineLearning() {
   };
 
   const hosts = settings.hosts.map((host) => {
-    const opts = hostOptions(host, docker, world.hostsOff);
+    const opts = hostOptions(host, docker, world.unreachableHosts);
     const image = machineLearningImage(host, settings, opts);
     const cache = new ModelCache(
       `${host.name}-cache`,
       {
         volumeName: host.cacheVolume,
         retain: host.keepCache,
-        models: preplacedModels(host, image),
+        models: seededModels(host, image),
         labels,
       },
       opts,
@@ -77,7 +77,7 @@ export = async function immichMachineLearning() {
       },
       {
         providers: world.database ? [databaseProvider(settings, world.database)] : [],
-        // Immich is told to use a service only after that has proven itself.
+        // Immich is told to use a service only after that has verified itself.
         dependsOn: hosts.map(({ service }) => service),
       },
     );

@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts"],
-          // They share one Docker engine, and timing faults into each other's work proves nothing.
+          // They share one Docker engine, and timing faults into each other's work shows nothing.
           fileParallelism: false,
           testTimeout: 10 * minutes,
           hookTimeout: 15 * minutes,

@@ -2,16 +2,16 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 
-import { repositoryFolder } from "../rehearsal/folders";
-import { buildImage, standInBuildArgs } from "../test/support/builtImage";
-import { standIns, startedDocker, testName } from "../test/support/docker";
+import { repositoryFolder } from "../demo/folders";
+import { buildImage, fakeBuildArgs } from "../test/support/builtImage";
+import { fakes, startedDocker, testName } from "../test/support/docker";
 import { benchmark, type Figures } from "./support/benchmark";
 
 /**
  * What the opset bridge costs and gains, in the kepler-maxwell image on the CPU: the same encoder once
  * at opset 18 with its weights inside the file, once at opset 19, converted by the bridge. Both are
  * opened in turn, each time in a process of its own, from a warm page cache. Then the same through the server's
- * `/predict` (the stand-in of Immich's, on the image's ONNX Runtime): the first request of a server that
+ * `/predict` (the fake of Immich's, on the image's ONNX Runtime): the first request of a server that
  * has just started, and later ones.
  */
 const rounds = 9;
@@ -21,8 +21,8 @@ const models = ["visual:768", "textual:512", "visual:1088"];
 interface Opened {
   /** Seconds. */
   open: number;
-  /** Seconds of the processor while the model was opened. */
-  processor: number;
+  /** Seconds of the CPU while the model was opened. */
+  CPU: number;
   run: number;
 }
 
@@ -48,7 +48,7 @@ async function measure(figures: Figures): Promise<void> {
   const docker = await startedDocker();
   const image = `${testName("bench-bridge")}:latest`;
   const tools = `${testName("bench-tools")}:latest`;
-  const buildArgs = standInBuildArgs("kepler-maxwell", "v2.7.5", await standIns());
+  const buildArgs = fakeBuildArgs("kepler-maxwell", "v2.7.5", await fakes());
   await buildImage(docker, { tag: image, buildArgs });
   const context = path.join(repositoryFolder, "image", "tests");
   await buildImage(docker, { tag: tools, context, buildArgs: { IMAGE: image } });
@@ -71,7 +71,7 @@ function showModel(measured: Measured, figures: Figures): void {
   const seconds = conversion.map((one) => one.seconds);
   const memory = conversion.map((one) => one.memory / bytes);
   const open = (opened: Opened[]) => opened.map((one) => one.open);
-  const processor = (opened: Opened[]) => opened.map((one) => one.processor);
+  const CPU = (opened: Opened[]) => opened.map((one) => one.CPU);
   const ran = (opened: Opened[]) => opened.map((one) => one.run);
   const milliseconds = decision.map((one) => one * 1e3);
 
@@ -80,8 +80,8 @@ function showModel(measured: Measured, figures: Figures): void {
   figures.add(name("open.native"), open(native), "s");
   figures.add(name("open.converted"), open(converted), "s");
   figures.ratio(name("open.ratio"), open(converted), open(native), { atMost: 0.6 });
-  figures.ratio(name("open.ratio.processorTime"), processor(converted), processor(native));
-  // What of it is not ONNX Runtime's own packing of matrices, the same work for both on a processor.
+  figures.ratio(name("open.ratio.cpuTime"), CPU(converted), CPU(native));
+  // What of it is not ONNX Runtime's own packing of matrices, the same work for both on a CPU.
   const { nativeUnpacked, convertedUnpacked } = measured;
   figures.ratio(name("open.ratio.withoutPacking"), open(convertedUnpacked), open(nativeUnpacked));
   figures.add(name("run.native"), ran(native), "s");

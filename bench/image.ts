@@ -4,9 +4,9 @@ import path from "node:path";
 
 import type Docker from "dockerode";
 
-import { repositoryFolder } from "../rehearsal/folders";
-import { buildImage, standInBuildArgs, type BuildRequest } from "../test/support/builtImage";
-import { standIns, startedDocker, testName } from "../test/support/docker";
+import { repositoryFolder } from "../demo/folders";
+import { buildImage, fakeBuildArgs, type BuildRequest } from "../test/support/builtImage";
+import { fakes, startedDocker, testName } from "../test/support/docker";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 
 /**
@@ -16,7 +16,7 @@ import { benchmark, type Figures, timed } from "./support/benchmark";
  */
 async function measure(figures: Figures): Promise<void> {
   const docker = await startedDocker();
-  const images = await standIns();
+  const images = await fakes();
   const names: string[] = [];
   const folder = mkdtempSync(path.join(tmpdir(), "immich-ml-bench-"));
 
@@ -29,8 +29,8 @@ async function measure(figures: Figures): Promise<void> {
 
   try {
     const context = path.join(repositoryFolder, "image");
-    const buildArgs = standInBuildArgs("kepler-maxwell", "v2.7.5", images);
-    const newer = standInBuildArgs("kepler-maxwell", "v2.7.4", images);
+    const buildArgs = fakeBuildArgs("kepler-maxwell", "v2.7.5", images);
+    const newer = fakeBuildArgs("kepler-maxwell", "v2.7.4", images);
     const changed = path.join(folder, "image");
     cpSync(context, changed, { recursive: true });
     appendFileSync(path.join(changed, "opset_bridge/limits.py"), `# ${Date.now()}\n`);
@@ -85,7 +85,7 @@ async function layers(docker: Docker, tag: string): Promise<Layer[]> {
   const image = docker.getImage(tag);
   const { RootFS } = await image.inspect();
   const history = (await image.history()) as { Size: number; CreatedBy: string }[];
-  // Entries for ENV and the like are no layers. The base's come first and are named by its maker.
+  // Entries for ENV and the like are no layers. The base's come first and are named by its fakeProvider.
   const made = history
     .reverse()
     .filter(({ CreatedBy, Size }) => Size > 0 || /^(RUN|COPY|WORKDIR)/.test(CreatedBy));

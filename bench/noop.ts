@@ -4,18 +4,18 @@ import path from "node:path";
 
 import { LocalWorkspace } from "@pulumi/pulumi/automation";
 
-import { createImmichDatabase, type ImmichDatabase } from "../rehearsal/immichDatabase";
-import { startPostgres } from "../rehearsal/postgres";
-import { findEngine } from "../rehearsal/withEngine";
+import { createImmichDatabase, type ImmichDatabase } from "../demo/immichDatabase";
+import { startPostgres } from "../demo/postgres";
+import { findEngine } from "../demo/withEngine";
 import { testName } from "../test/support/docker";
-import { standInStack } from "../test/support/standInStack";
+import { fakeStack } from "../test/support/fakeStack";
 import { type EngineCommand, openEngineStack, startEngine } from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";
-import { type PeakMemory, processorTimeOfChildren, watchMemory } from "./support/processTree";
+import { type PeakMemory, cpuTimeOfChildren, watchMemory } from "./support/processTree";
 
 /**
  * A run that changes nothing: `pulumi up` of a stack like Pulumi.dev.yaml (image, cache, container,
- * proof, preset), with the check before any change, against the floor: a program of one resource of
+ * check, preset), with the check before any change, against the floor: a program of one resource of
  * each of the same providers that reads and checks nothing (bench/floor). In turn; both without the
  * preview that goes before.
  */
@@ -40,23 +40,23 @@ async function measure(figures: Figures): Promise<void> {
     for (const program of programs) await succeeded(program.up());
 
     const times = { ours: [] as number[], floor: [] as number[] };
-    const processor = { ours: [] as number[], floor: [] as number[] };
+    const CPU = { ours: [] as number[], floor: [] as number[] };
     const memory = { ours: [] as PeakMemory[], floor: [] as PeakMemory[] };
     for (let round = 0; round < rounds; round += 1) {
       for (const [name, program] of [["ours", ours] as const, ["floor", floor] as const]) {
-        const before = processorTimeOfChildren();
+        const before = cpuTimeOfChildren();
         const { milliseconds, answer } = await timed(() => watched(program.up()));
         times[name].push(milliseconds / 1000);
-        processor[name].push(processorTimeOfChildren() - before);
+        CPU[name].push(cpuTimeOfChildren() - before);
         memory[name].push(answer);
       }
     }
     figures.add("noop.up", times.ours, "s");
     figures.add("noop.floor", times.floor, "s");
     figures.ratio("noop.ratio", times.ours, times.floor, { atMost: 1.1 });
-    figures.add("noop.processorTime.up", processor.ours, "s");
-    figures.add("noop.processorTime.floor", processor.floor, "s");
-    figures.ratio("noop.processorTime.ratio", processor.ours, processor.floor);
+    figures.add("noop.cpuTime.up", CPU.ours, "s");
+    figures.add("noop.cpuTime.floor", CPU.floor, "s");
+    figures.ratio("noop.cpuTime.ratio", CPU.ours, CPU.floor);
     for (const name of ["ours", "floor"] as const) {
       const of = (kind: keyof PeakMemory) => memory[name].map((peak) => peak[kind]);
       figures.add(`noop.memory.program[${name}]`, of("program"), "MB");
@@ -83,7 +83,7 @@ async function openOurs(database: ImmichDatabase): Promise<Program> {
   const stack = await openEngineStack({
     name: "bench-noop",
     secrets: { databasePassword: database.password },
-    config: await standInStack(database, testName("bench-noop"), {
+    config: await fakeStack(database, testName("bench-noop"), {
       environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
     }),
   });

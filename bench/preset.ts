@@ -6,8 +6,8 @@ import { connectToDatabase } from "../immich/databaseConnection";
 import { applySettings, readSettings, type Declared } from "../immich/reconcile";
 import type { Settings } from "../immich/settings";
 import type { DatabaseStoreArgs } from "../immich/store";
-import { createImmichDatabase } from "../rehearsal/immichDatabase";
-import { startPostgres } from "../rehearsal/postgres";
+import { createImmichDatabase } from "../demo/immichDatabase";
+import { startPostgres } from "../demo/postgres";
 import { createFunctions } from "../test/support/databaseFunctions";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 

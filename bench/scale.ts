@@ -4,15 +4,15 @@ import path from "node:path";
 
 import { stringify } from "yaml";
 
-import { installDebianPackages, isInstalled, run } from "../rehearsal/shell";
-import { standIns, testName } from "../test/support/docker";
+import { installDebianPackages, isInstalled, run } from "../demo/shell";
+import { fakes, testName } from "../test/support/docker";
 import { openEngineStack } from "../test/support/engineStack";
 import { benchmark, type Figures, median, timed } from "./support/benchmark";
 
 /**
  * How long creating, running again and changing 1, 10 and 50 hosts on one engine takes, beside docker
  * compose with the same containers, in turn. The image sleeps and says it is healthy; neither side
- * waits for that, and nothing is proven (`proof: off`). A local file holds the state.
+ * waits for that, and nothing is verified (`check: off`). A local file holds the state.
  */
 const sizes = [1, 10, 50];
 /** Another number may stand behind the benchmark's name. */
@@ -106,7 +106,7 @@ async function ourFleet(hosts: readonly string[], image: string, network: string
       cacheVolume: `${prefix}-${name}`,
       keepCache: false,
       environment: { modelTtl },
-      proof: "off",
+      check: "off",
     })),
   });
   const stack = await openEngineStack({ name: "scale", config: config(300) });
@@ -182,7 +182,7 @@ function composeFleet(
 
 /** An image that sleeps, and whose health check is as cheap as one can be. */
 async function sleeper(folder: string): Promise<string> {
-  const { python310 } = await standIns();
+  const { python310 } = await fakes();
   const image = `${testName("bench-sleeper")}:1`;
   await writeFile(
     path.join(folder, "Dockerfile"),

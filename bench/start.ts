@@ -6,17 +6,17 @@ import { setTimeout } from "node:timers/promises";
 import type Docker from "dockerode";
 import { stringify } from "yaml";
 
-import { freePort } from "../rehearsal/postgres";
-import { installDebianPackages, isInstalled, run } from "../rehearsal/shell";
-import { buildImage, standInBuildArgs } from "../test/support/builtImage";
-import { standIns, startedDocker, testName } from "../test/support/docker";
+import { freePort } from "../demo/postgres";
+import { installDebianPackages, isInstalled, run } from "../demo/shell";
+import { buildImage, fakeBuildArgs } from "../test/support/builtImage";
+import { fakes, startedDocker, testName } from "../test/support/docker";
 import { type EngineCommand, openEngineStack } from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 
 /**
- * From `pulumi up` to a service that is proven, against `docker compose up` and waiting until the
+ * From `pulumi up` to a service that is verified, against `docker compose up` and waiting until the
  * same image's own health check says healthy. The image is there already; in turn, from nothing to
- * nothing. Compose proves nothing: its service may be healthy and compute on the wrong device.
+ * nothing. Compose shows nothing: its service may be healthy and compute on the wrong device.
  */
 const rounds = 3;
 const version = "v2.7.5";
@@ -32,7 +32,7 @@ const healthcheck = {
 async function measure(figures: Figures): Promise<void> {
   const docker = await startedDocker();
   const image = `${testName("bench-start")}:latest`;
-  const buildArgs = standInBuildArgs("kepler-maxwell", version, await standIns());
+  const buildArgs = fakeBuildArgs("kepler-maxwell", version, await fakes());
   await buildImage(docker, { tag: image, buildArgs });
   const compose = await findCompose();
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-bench-start-"));
@@ -75,7 +75,7 @@ async function measure(figures: Figures): Promise<void> {
       times.compose.push(theirs.milliseconds / 1000);
       await composed("down", "--volumes");
     }
-    figures.add("start.upToProven", times.ours, "s");
+    figures.add("start.upToVerified", times.ours, "s");
     figures.add("start.composeUpToHealthy", times.compose, "s");
     figures.ratio("start.ratio", times.ours, times.compose);
   } finally {
@@ -111,7 +111,7 @@ async function untilHealthy(docker: Docker, id: string): Promise<void> {
   while (Date.now() < end) {
     const { State } = await docker.getContainer(id).inspect();
     if (State.Health?.Status === "healthy") return;
-    // As often as the proof of ours looks.
+    // As often as the check of ours looks.
     await setTimeout(1000);
   }
   throw new Error("compose's container did not become healthy within two minutes");

@@ -6,7 +6,7 @@ import { benchmark, type Figures } from "./support/benchmark";
 /**
  * What a service on a swarm answers a second with one, two and four tasks, and what is lost of it while
  * its image is changed: a service as the component declares it, on an engine of the benchmark's own, with
- * the stand-in server's small model. Replicas are tried in turn, so that a busy machine slows them alike.
+ * the fake server's small model. Replicas are tried in turn, so that a busy machine slows them alike.
  */
 const service = "immich-ml-bench";
 const network = "immich-ml-bench";

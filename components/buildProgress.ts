@@ -60,7 +60,7 @@ export function readBuildRecords(dockerHost: string): Promise<readonly BuildReco
 }
 
 /** What is built in less time is not talked about. */
-const patience = 5_000;
+const timeout = 5_000;
 const interval = 10_000;
 
 /**
@@ -97,7 +97,7 @@ export function tellProgress(
       watch.timer.unref();
     };
     if (watch.over) return;
-    after(patience, () => {
+    after(timeout, () => {
       void pulumi.log.info("builds: some minutes and 2 GB of downloads the first time", resource);
       return look();
     });

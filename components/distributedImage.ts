@@ -5,7 +5,7 @@ import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
-import { dockerClientEnvironment } from "../catalogue/dockerClient";
+import { dockerClientEnvironment } from "../util/dockerClient";
 
 export interface DistributedImageArgs {
   /** Id of the image (`sha256:…`) on the provider's engine. */

@@ -2,18 +2,14 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import {
-  type GenerationName,
-  gpuGenerations,
-  immichVersionProblem,
-} from "../catalogue/gpuGenerations";
-import { type ImageMirror, mirrored } from "../catalogue/imageMirror";
-import { officialImage } from "../catalogue/immichReleases";
-import { formatImmichVersion, parseImmichVersion } from "../catalogue/immichVersion";
+import { type GpuFamilyName, gpuFamilies, immichVersionProblem } from "../catalog/gpuFamilies";
+import { type ImageMirror, mirrored } from "../catalog/imageMirror";
+import { officialImage } from "../catalog/immichReleases";
+import { formatImmichVersion, parseImmichVersion } from "../catalog/immichVersion";
 
 /** What an image is built from. Everything in it is plain; nothing is read but the build context. */
 export interface ImageBuildRequest {
-  readonly generation: GenerationName;
+  readonly gpuFamily: GpuFamilyName;
   readonly immichVersion: string;
   readonly contextPath: string;
   /**
@@ -45,10 +41,10 @@ export interface ImageBuild {
  * @throws an error that names the setting, its value and what is allowed
  */
 export function imageBuild(request: ImageBuildRequest): ImageBuild {
-  const generation = gpuGenerations[request.generation];
-  if (!generation) {
+  const gpuFamily = gpuFamilies[request.gpuFamily];
+  if (!gpuFamily) {
     throw new Error(
-      `generation "${String(request.generation)}" is unknown; allowed: ${Object.keys(gpuGenerations).join(", ")}`,
+      `gpuFamily "${String(request.gpuFamily)}" is unknown; allowed: ${Object.keys(gpuFamilies).join(", ")}`,
     );
   }
   const version = parseImmichVersion(request.immichVersion);
@@ -66,16 +62,16 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
   requireCertificate(request.caCertificate);
 
   const locks = {
-    cuda: `requirements/locks/cuda-${generation.cuda}.txt`,
-    python: `requirements/locks/${generation.name}-v${version.major}.txt`,
+    cuda: `requirements/locks/cuda-${gpuFamily.cuda}.txt`,
+    python: `requirements/locks/${gpuFamily.name}-v${version.major}.txt`,
   };
   const buildArgs: Record<string, string> = {
-    PYTHON_IMAGE: request.pythonImage ?? mirrored(generation.pythonImage, request.imageMirror),
+    PYTHON_IMAGE: request.pythonImage ?? mirrored(gpuFamily.pythonImage, request.imageMirror),
     IMMICH_IMAGE: request.immichImage ?? mirrored(officialImage(version), request.imageMirror),
-    GENERATION: generation.name,
+    GPU_FAMILY: gpuFamily.name,
     IMMICH_VERSION: formatImmichVersion(version),
-    ONNXRUNTIME_VERSION: generation.onnxRuntime,
-    CUDNN_VERSION: generation.cudnn,
+    ONNXRUNTIME_VERSION: gpuFamily.onnxRuntime,
+    CUDNN_VERSION: gpuFamily.cudnn,
     LOCK: locks.python,
     CUDA_LOCK: locks.cuda,
     ...optional("PACKAGE_INDEX", request.packageIndex),
@@ -92,8 +88,8 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
     buildArgs,
     request.owner ?? "",
   );
-  const tag = `${formatImmichVersion(version)}-onnxruntime${generation.onnxRuntime}-${contentHash}`;
-  return { reference: `${generation.imageName}:${tag}`, contentHash, buildArgs };
+  const tag = `${formatImmichVersion(version)}-onnxruntime${gpuFamily.onnxRuntime}-${contentHash}`;
+  return { reference: `${gpuFamily.imageName}:${tag}`, contentHash, buildArgs };
 }
 
 function optional(name: string, value: string | undefined): Record<string, string> {
@@ -107,22 +103,22 @@ function requireUrl(name: string, value: string | undefined): void {
 }
 
 // Linux takes no single argument or environment variable longer than this.
-const longestArgument = 128 * 1024;
+const maxArgumentLength = 128 * 1024;
 
 function requireCertificate(pem: string | undefined): void {
   if (pem === undefined) return;
   if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
     throw new Error("caCertificate is not PEM text: it has no line BEGIN CERTIFICATE");
   }
-  if (pem.length >= longestArgument) {
+  if (pem.length >= maxArgumentLength) {
     throw new Error(
-      `caCertificate has ${pem.length} characters, at most ${longestArgument} are possible: ` +
+      `caCertificate has ${pem.length} characters, at most ${maxArgumentLength} are possible: ` +
         "give the one certificate that is missing, not the whole bundle",
     );
   }
 }
 
-// Everything the Dockerfile copies or mounts, but for the locks of other generations and versions.
+// Everything the Dockerfile copies or mounts, but for the locks of other GPU families and versions.
 const contextEntries = ["Dockerfile", ".dockerignore", "checks", "opset_bridge", "setup"];
 const contextFile = /(^|\/)(Dockerfile|\.dockerignore|[^/]+\.(py|pth|sh))$/;
 

@@ -1,14 +1,14 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { GenerationName } from "../catalogue/gpuGenerations";
+import type { GpuFamilyName } from "../catalog/gpuFamilies";
 import { tellProgress } from "./buildProgress";
 import { type ImageBuild, type ImageBuildRequest, imageBuild } from "./imageBuild";
 
 /** The inputs of {@link LegacyImage}. */
 export interface LegacyImageArgs {
   /** The family of cards: `kepler-maxwell`, `maxwell` or `pascal-volta`. */
-  generation: pulumi.Input<GenerationName>;
+  gpuFamily: pulumi.Input<GpuFamilyName>;
   /** The Immich server's version, e.g. `v2.7.5`; v2.2.0 or newer, no moving tag. */
   immichVersion: pulumi.Input<string>;
   /** Base image with Python 3.10 (kepler-maxwell) or 3.11. Default: Docker Hub's, by digest. */
@@ -46,7 +46,7 @@ export interface LegacyImageArgs {
 }
 
 /**
- * Immich's machine-learning server on the newest ONNX Runtime that a generation of old NVIDIA cards
+ * Immich's machine-learning server on the newest ONNX Runtime that a GPU family of old NVIDIA cards
  * can run, built on the Docker host of the provider.
  *
  * It is rebuilt when a file of the build context or an argument changes, and only then. The image's
@@ -55,7 +55,7 @@ export interface LegacyImageArgs {
  *
  * @example
  * const image = new LegacyImage("attic-image", {
- *   generation: "kepler-maxwell",
+ *   GPU family: "kepler-maxwell",
  *   immichVersion: "v2.7.5",
  * });
  */

@@ -2,17 +2,22 @@ import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
-import { accelerators, type AcceleratorName } from "../catalogue/accelerators";
-import { dockerClientEnvironment } from "../catalogue/dockerClient";
-import { servicePort } from "../catalogue/environment";
-import { type ModelProof, parseProof, type Proof, waitingScript } from "../proof/proof";
+import { accelerators, type AcceleratorName } from "../catalog/accelerators";
+import { dockerClientEnvironment } from "../util/dockerClient";
+import { servicePort } from "../catalog/environment";
+import {
+  type ModelCheck,
+  parseCheckResult,
+  type CheckResult,
+  waitingScript,
+} from "../verify/check";
 import {
   acceleratorMounts,
   checkedEnvironment,
   healthcheck,
   labelList,
   limitedLog,
-  proofOf,
+  acceleratorCheck,
   type ServerArgs,
   serverEnvironment,
   startMinutes,
@@ -70,7 +75,7 @@ export interface MachineLearningArgs extends ServerArgs {
 }
 
 /**
- * Immich's machine learning on one host: the container, and after every change of it the proof that
+ * Immich's machine learning on one host: the container, and after every change of it the check that
  * the accelerator computes.
  *
  * @example
@@ -91,17 +96,17 @@ export class MachineLearning extends pulumi.ComponentResource {
 
   public readonly containerName: pulumi.Output<string>;
 
-  /** The execution provider that really computed; nothing while there is no successful proof. */
+  /** The execution provider that really computed; nothing while there is no successful check. */
   public readonly executionProvider: pulumi.Output<string | undefined>;
 
-  /** What computed each model Immich is told to use; nothing while there is no successful proof. */
-  public readonly models: pulumi.Output<readonly ModelProof[] | undefined>;
+  /** What computed each model Immich is told to use; nothing while there is no successful check. */
+  public readonly models: pulumi.Output<readonly ModelCheck[] | undefined>;
 
-  /** What the proof found; nothing where it is off. */
-  public readonly proof: pulumi.Output<Proof | undefined>;
+  /** What the check found; nothing where it is off. */
+  public readonly check: pulumi.Output<CheckResult | undefined>;
 
   /**
-   * @param name the component's name; the container has the same, the proof `${name}-proof`.
+   * @param name the component's name; the container has the same, the check `${name}-check`.
    * @param args what to run and how.
    * @param opts give a `docker.Provider` as `provider` for an engine that is not the local one.
    * @throws when the arguments contradict each other; every reason is in the message.
@@ -129,7 +134,7 @@ export class MachineLearning extends pulumi.ComponentResource {
       {
         name: args.containerName ?? "immich_machine_learning",
         image: args.image,
-        envs: serverEnvironment(args, environment).map(asLine),
+        envs: serverEnvironment(args, environment).map(toEnvEntry),
         volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
         ...withoutEmptyLists({
           mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
@@ -178,33 +183,33 @@ export class MachineLearning extends pulumi.ComponentResource {
       },
     );
 
-    const proof =
-      args.proof === "off"
+    const check =
+      args.check === "off"
         ? undefined
-        : proofOf(
+        : acceleratorCheck(
             name,
             args,
-            { IMMICH_ML_PROOF: waitingScript(), IMMICH_ML_CONTAINER: container.id },
+            { IMMICH_ML_CHECK: waitingScript(), IMMICH_ML_CONTAINER: container.id },
             [container.id],
             { parent: this },
           );
-    limitProcesses(name, args, container, this, proof);
+    limitProcesses(name, args, container, this, check);
 
     this.containerId = container.id;
     this.containerName = container.name;
     this.url = pulumi.output(args.url ?? addressOf(args, alias, port));
-    this.proof = pulumi.output(proof?.stdout.apply(parseProof));
-    this.executionProvider = this.proof.apply((result) =>
+    this.check = pulumi.output(check?.stdout.apply(parseCheckResult));
+    this.executionProvider = this.check.apply((result) =>
       result?.ok ? result.provider : undefined,
     );
-    this.models = this.proof.apply((result) => (result?.ok ? result.models : undefined));
+    this.models = this.check.apply((result) => (result?.ok ? result.models : undefined));
     this.registerOutputs({
       url: this.url,
       containerId: this.containerId,
       containerName: this.containerName,
       executionProvider: this.executionProvider,
       models: this.models,
-      proof: this.proof,
+      check: this.check,
     });
   }
 }
@@ -228,7 +233,7 @@ function checkedArguments(name: string, args: MachineLearningArgs): Record<strin
 }
 
 /** The engine keeps a list secret as a whole: one secret variable hides the others' changes too. */
-function asLine([variable, value]: [string, pulumi.Input<string>]): pulumi.Output<string> {
+function toEnvEntry([variable, value]: [string, pulumi.Input<string>]): pulumi.Output<string> {
   return pulumi.interpolate`${variable}=${value}`;
 }
 
@@ -271,14 +276,14 @@ function addressOf(
 
 /**
  * The Docker provider has no setting for it, so the docker client sets it after each creation. Only
- * after the proof: a container that restarts again and again cannot be changed, and that tells why.
+ * after the check: a container that restarts again and again cannot be changed, and that tells why.
  */
 function limitProcesses(
   name: string,
   args: MachineLearningArgs,
   container: docker.Container,
   parent: pulumi.Resource,
-  proof: local.Command | undefined,
+  check: local.Command | undefined,
 ): void {
   if (args.hardening?.limitProcesses === false) return;
   const { dockerHost, tls } = args;
@@ -294,6 +299,6 @@ function limitProcesses(
       triggers: [container.id],
       addPreviousOutputInEnv: false,
     },
-    { parent, dependsOn: proof ? [proof] : [] },
+    { parent, dependsOn: check ? [check] : [] },
   );
 }

@@ -1,15 +1,15 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
-import { accelerators } from "../catalogue/accelerators";
-import { servicePort } from "../catalogue/environment";
+import { accelerators } from "../catalog/accelerators";
+import { servicePort } from "../catalog/environment";
 import {
-  type ModelProof,
-  parseProofs,
-  type Proof,
+  type ModelCheck,
+  parseCheckResults,
+  type CheckResult,
   rolloutScript,
   waitingScript,
-} from "../proof/proof";
+} from "../verify/check";
 import {
   acceleratorMounts,
   checkedEnvironment,
@@ -17,7 +17,7 @@ import {
   healthcheck,
   labelList,
   limitedLog,
-  proofOf,
+  acceleratorCheck,
   type ResourceLimits,
   type ServerArgs,
   serverEnvironment,
@@ -78,7 +78,7 @@ export interface MachineLearningServiceArgs extends ServerArgs {
 /**
  * Immich's machine learning as a service of a Docker Swarm: as many tasks as asked for behind one
  * address, rolled over one by one when something changes and rolled back by the swarm when a new task
- * does not become healthy; after every change the proof that the tasks compute.
+ * does not become healthy; after every change the check that the tasks compute.
  *
  * @example
  * const service = new MachineLearningService("rack", {
@@ -94,17 +94,17 @@ export class MachineLearningService extends pulumi.ComponentResource {
 
   public readonly serviceName: pulumi.Output<string>;
 
-  /** The execution provider that computed in every task reached; nothing without such a proof. */
+  /** The execution provider that computed in every task reached; nothing without such a check. */
   public readonly executionProvider: pulumi.Output<string | undefined>;
 
-  /** What computed each model Immich is told to use, in the first of the tasks; nothing without proof. */
-  public readonly models: pulumi.Output<readonly ModelProof[] | undefined>;
+  /** What computed each model Immich is told to use, in the first of the tasks; nothing without check. */
+  public readonly models: pulumi.Output<readonly ModelCheck[] | undefined>;
 
-  /** What the proof found in each task that runs on the engine reached. */
-  public readonly proofs: pulumi.Output<Proof[]>;
+  /** What the check found in each task that runs on the engine reached. */
+  public readonly checks: pulumi.Output<CheckResult[]>;
 
   /**
-   * @param name the component's name; the service has the same, the proof `${name}-proof`.
+   * @param name the component's name; the service has the same, the check `${name}-check`.
    * @param args what to run and how.
    * @param opts give a `docker.Provider` of a manager of the swarm as `provider`.
    * @throws when an argument is wrong; every reason is in the message.
@@ -167,7 +167,7 @@ export class MachineLearningService extends pulumi.ComponentResource {
         }),
       },
       // No convergeConfig: it deletes a new service that does not converge together with its logs, and
-      // counts the old tasks of an update that is about to be rolled back. The proof waits instead.
+      // counts the old tasks of an update that is about to be rolled back. The check waits instead.
     };
     const service = new docker.Service(name, declared, {
       parent: this,
@@ -180,12 +180,12 @@ export class MachineLearningService extends pulumi.ComponentResource {
     });
 
     this.url = pulumi.interpolate`http://${alias}:${port}`;
-    const proof = proofOf(
+    const check = acceleratorCheck(
       name,
       args,
       {
-        IMMICH_ML_PROOF: rolloutScript(),
-        IMMICH_ML_CONTAINER_PROOF: waitingScript(),
+        IMMICH_ML_CHECK: rolloutScript(),
+        IMMICH_ML_CONTAINER_CHECK: waitingScript(),
         IMMICH_ML_SERVICE: service.name,
         IMMICH_ML_ADDRESS: this.url,
       },
@@ -195,21 +195,21 @@ export class MachineLearningService extends pulumi.ComponentResource {
     );
 
     this.serviceName = service.name;
-    this.proofs = proof.stdout.apply(parseProofs);
-    this.executionProvider = this.proofs.apply((proofs) => {
-      const providers = new Set(proofs.map((found) => (found.ok ? found.provider : undefined)));
+    this.checks = check.stdout.apply(parseCheckResults);
+    this.executionProvider = this.checks.apply((checks) => {
+      const providers = new Set(checks.map((found) => (found.ok ? found.provider : undefined)));
       return providers.size === 1 ? [...providers][0] : undefined;
     });
-    this.models = this.proofs.apply((proofs) => {
-      const [first] = proofs;
-      return first?.ok && proofs.every(({ ok }) => ok) ? first.models : undefined;
+    this.models = this.checks.apply((checks) => {
+      const [first] = checks;
+      return first?.ok && checks.every(({ ok }) => ok) ? first.models : undefined;
     });
     this.registerOutputs({
       url: this.url,
       serviceName: this.serviceName,
       executionProvider: this.executionProvider,
       models: this.models,
-      proofs: this.proofs,
+      checks: this.checks,
     });
   }
 

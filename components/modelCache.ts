@@ -5,10 +5,10 @@ import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
-import { dockerClientEnvironment } from "../catalogue/dockerClient";
+import { dockerClientEnvironment } from "../util/dockerClient";
 
 /** Models of this machine that are copied into the volume, and copied again when they change. */
-export interface PreplacedModels {
+export interface SeededModels {
   /**
    * A folder laid out as Immich's cache (`clip/ViT-B-32__openai/visual/model.onnx` …) with a file
    * `SHA256SUMS` as `sha256sum` writes it: every file is checked against it in the volume.
@@ -41,7 +41,7 @@ export interface ModelCacheArgs {
   retain?: boolean | undefined;
 
   /** Models put into the volume beforehand, for a host without internet. @default none */
-  models?: PreplacedModels | undefined;
+  models?: SeededModels | undefined;
 
   /** Marks put on the volume, by name. Those of an adopted volume stay as they are. */
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
@@ -95,7 +95,7 @@ const placingScript = readFileSync(join(__dirname, "placeModels.sh"), "utf8");
 
 function placeModels(
   name: string,
-  { folder, image, dockerHost, tls }: PreplacedModels,
+  { folder, image, dockerHost, tls }: SeededModels,
   volume: docker.Volume,
   parent: ModelCache,
 ): void {

@@ -6,15 +6,15 @@ import { local } from "@pulumi/command";
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
-import { dockerClientEnvironment } from "../catalogue/dockerClient";
-import { clipModelKey } from "../catalogue/systemConfigKeys";
+import { dockerClientEnvironment } from "../util/dockerClient";
+import { clipModelKey } from "../catalog/systemConfigKeys";
 import { databaseFunctions, schemaName } from "../immich/databaseFunctions";
 import { clipChangeWarning } from "../immich/embeddings";
 import type { ModelSelection } from "../immich/modelSelection";
 import {
   changesOf,
   immichVersionOf,
-  mistakeIn,
+  errorIn,
   settingsOf,
   urlsKeyOf,
   type AvailabilityChecks,
@@ -125,7 +125,7 @@ export interface ModelPresetArgs {
 
 /**
  * Makes Immich's configuration say which models the machine-learning side shall use, and gives the
- * former values back when it is removed.
+ * previous values back when it is removed.
  *
  * @example
  * new ModelPreset("preset", {
@@ -146,7 +146,7 @@ export class ModelPreset extends pulumi.ComponentResource {
 
   /**
    * @param name the names of the children begin with it
-   * @param args see {@link ModelPresetArgs}; a mistake throws before anything is registered
+   * @param args see {@link ModelPresetArgs}; an error throws before anything is registered
    * @param opts `providers` must hold the postgresql provider of Immich's database when the store is one
    */
   constructor(name: string, args: ModelPresetArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -191,18 +191,18 @@ export class ModelPreset extends pulumi.ComponentResource {
   }
 }
 
-/** The keys to set. Every mistake is named, since each would otherwise be found one run later. */
+/** The keys to set. Every error is named, since each would otherwise be found one run later. */
 function declaredSettings(args: ModelPresetArgs): Record<string, pulumi.Input<Settings[string]>> {
   const version = immichVersionOf(args.immichVersion);
   const settings = settingsOf(args.models, version, args.availabilityChecks);
-  const mistakes = Object.entries(settings).flatMap(([key, value]) => {
-    const mistake = mistakeIn(key, value, version);
-    return mistake === undefined ? [] : [`${key}: ${JSON.stringify(value)} ${mistake}`];
+  const errors = Object.entries(settings).flatMap(([key, value]) => {
+    const error = errorIn(key, value, version);
+    return error === undefined ? [] : [`${key}: ${JSON.stringify(value)} ${error}`];
   });
   if (args.store.kind === "api" && args.embeddings === "keep") {
-    mistakes.push('embeddings: "keep" needs the database store, by the API Immich clears them');
+    errors.push('embeddings: "keep" needs the database store, by the API Immich clears them');
   }
-  if (mistakes.length > 0) throw new Error(mistakes.join("\n"));
+  if (errors.length > 0) throw new Error(errors.join("\n"));
 
   const urls = args.urls ?? [];
   if (urls.length === 0) return settings;
@@ -359,7 +359,7 @@ function restartAfterChange(
   );
 }
 
-/** Made before the settings, so that it is removed after them and the server sees them given back. */
+/** Made before the settings, so that it is removed after them and the server sees them restored. */
 function restartOnDestroy(
   name: string,
   args: ModelPresetArgs,

@@ -3,16 +3,12 @@ import { createHash } from "node:crypto";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { type AcceleratorName, accelerators } from "../catalogue/accelerators";
-import { dockerClientEnvironment } from "../catalogue/dockerClient";
-import {
-  type EnvironmentValue,
-  isSecretVariable,
-  renderEnvironment,
-} from "../catalogue/environment";
-import { parseImmichVersion } from "../catalogue/immichVersion";
+import { type AcceleratorName, accelerators } from "../catalog/accelerators";
+import { dockerClientEnvironment } from "../util/dockerClient";
+import { type EnvironmentValue, isSecretVariable, renderEnvironment } from "../catalog/environment";
+import { parseImmichVersion } from "../catalog/immichVersion";
 import type { ModelSelection } from "../immich/modelSelection";
-import { inferenceProgram, modelsToProve, proofCommand, type ProofMode } from "../proof/proof";
+import { inferenceProgram, modelsToCheck, checkCommand, type CheckMode } from "../verify/check";
 
 /*
  * What Immich's machine-learning server is given whichever way it runs: as a container of its own
@@ -22,11 +18,11 @@ import { inferenceProgram, modelsToProve, proofCommand, type ProofMode } from ".
 export interface ResourceLimits {
   /** Main memory in MiB. @default no limit */
   memory?: pulumi.Input<number> | undefined;
-  /** Processor cores, such as `1.5`. @default no limit */
+  /** CPU cores, such as `1.5`. @default no limit */
   cpus?: pulumi.Input<number> | undefined;
 }
 
-/** What is withheld from the container; each is given back by its name. */
+/** What is withheld from the container; each is restored by its name. */
 export interface Hardening {
   /** Forbids gaining privileges by set-user-id programs; no service can be told so. @default true */
   noNewPrivileges?: boolean | undefined;
@@ -55,7 +51,7 @@ export interface ServerArgs {
   cacheVolume: pulumi.Input<string>;
 
   /**
-   * Settings of the ML server, by the names of `catalogue/environment.ts` (`modelTtl`) or the
+   * Settings of the ML server, by the names of `catalog/environment.ts` (`modelTtl`) or the
    * variables' own names. All are checked against the Immich version.
    */
   environment?: Record<string, EnvironmentValue> | undefined;
@@ -76,15 +72,15 @@ export interface ServerArgs {
   /** Labels of the container, by name. */
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
 
-  /** Whether a failed proof of the accelerator fails the deployment. @default "enforce" */
-  proof?: ProofMode | undefined;
+  /** Whether a failed check of the accelerator fails the deployment. @default "enforce" */
+  check?: CheckMode | undefined;
 
-  /** The models Immich is told to use, which the proof tries too. @default none */
+  /** The models Immich is told to use, which the check tries too. @default none */
   models?: ModelSelection | undefined;
 
   /**
-   * Seconds the proof waits for models that the server has to download first; 0 for only those that
-   * are in the cache. Models that are missing after that are named, and do not fail the proof.
+   * Seconds the check waits for models that the server has to download first; 0 for only those that
+   * are in the cache. Models that are missing after that are named, and do not fail the check.
    *
    * @default 120
    */
@@ -93,7 +89,7 @@ export interface ServerArgs {
   /** Seconds the container has to become healthy. @default 600 */
   healthTimeout?: pulumi.Input<number> | undefined;
 
-  /** The engine's address for the docker client that runs the proof. @default the client's own */
+  /** The engine's address for the docker client that runs the check. @default the client's own */
   dockerHost?: pulumi.Input<string> | undefined;
 
   /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
@@ -177,29 +173,29 @@ export function acceleratorMounts(
 }
 
 /**
- * The command that proves the server after each change.
+ * The command that shows the server after each change.
  *
- * @param subject the variables that tell the script what to prove
- * @param triggers what a new proof is due for
+ * @param subject the variables that tell the script what to check
+ * @param triggers what a new check is due for
  */
-export function proofOf(
+export function acceleratorCheck(
   name: string,
   args: ServerArgs,
   subject: Record<string, pulumi.Input<string>>,
   triggers: pulumi.Input<unknown>[],
   opts: pulumi.CustomResourceOptions,
 ): local.Command {
-  const models = modelsToProve(args.models, parseImmichVersion(args.immichVersion)!);
+  const models = modelsToCheck(args.models, parseImmichVersion(args.immichVersion)!);
   return new local.Command(
-    `${name}-proof`,
+    `${name}-check`,
     {
-      create: proofCommand,
+      create: checkCommand,
       stdin: inferenceProgram(),
       environment: {
         ...subject,
         IMMICH_ML_HOST: name,
         IMMICH_ML_EXPECTED: accelerators[args.accelerator ?? "cpu"].executionProviders.join(","),
-        IMMICH_ML_MODE: args.proof ?? "enforce",
+        IMMICH_ML_MODE: args.check ?? "enforce",
         IMMICH_ML_TIMEOUT: pulumi.output(args.healthTimeout ?? 600).apply(String),
         ...(models.length > 0 && {
           IMMICH_ML_MODELS: models.join(","),
@@ -213,7 +209,8 @@ export function proofOf(
       logging: local.Logging.Stderr,
       addPreviousOutputInEnv: false,
     },
-    opts,
+    // Its name in the stacks of version 0.1.0.
+    { ...opts, aliases: [{ name: `${name}-proof` }] },
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * Resolves the image's Python packages and writes a hash lock for each GPU generation and each
+ * Resolves the image's Python packages and writes a hash lock for each GPU family and each
  * major version of Immich, and one for each version of the CUDA libraries.
  *
  *     npm run lock:image            all of them
@@ -13,7 +13,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { gpuGenerations, lockedImmichMajors } from "../catalogue/gpuGenerations";
+import { gpuFamilies, lockedImmichMajors } from "../catalog/gpuFamilies";
 
 // Of the newest Immich release whose dependencies were read, v3.1.0.
 const packagesUntil = "2026-07-27";
@@ -32,17 +32,17 @@ interface Lock {
   readonly options: readonly string[];
 }
 
-const generations = Object.values(gpuGenerations);
+const families = Object.values(gpuFamilies);
 
 const locks: readonly Lock[] = [
-  ...[...new Set(generations.map(({ cuda }) => cuda))].map((cuda) => ({
+  ...[...new Set(families.map(({ cuda }) => cuda))].map((cuda) => ({
     name: `cuda-${cuda}.txt`,
     inputs: [`cuda-${cuda}.in`],
-    python: generations[0]!.python,
+    python: families[0]!.python,
     // NVIDIA's packages depend on each other by what could be used, not by what is loaded.
     options: ["--no-deps"],
   })),
-  ...generations.flatMap(({ name, python }) =>
+  ...families.flatMap(({ name, python }) =>
     lockedImmichMajors.map((major) => ({
       name: `${name}-v${major}.txt`,
       inputs: [`immich-v${major}.in`, `${name}.in`],

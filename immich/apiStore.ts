@@ -1,10 +1,10 @@
-import { formatImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
-import { systemConfigKeys } from "../catalogue/systemConfigKeys";
+import { formatImmichVersion, type ImmichVersion } from "../catalog/immichVersion";
+import { systemConfigKeys } from "../catalog/systemConfigKeys";
 import { getFromApi, type ImmichApiError, putToApi } from "./immichApi";
-import { defaultOf, mistakeIn, sameSetting, settingOf } from "./settings";
+import { defaultOf, errorIn, sameSetting, settingOf } from "./settings";
 import type {
   ApiStoreArgs,
-  FormerValue,
+  PreviousValue,
   SettingChange,
   StoredSettings,
   WriteOptions,
@@ -33,17 +33,17 @@ export async function writeApi(
   const document = await getFromApi<Document>(store, "/system-config");
   const stored = ours(document);
 
-  const before: Record<string, FormerValue> = {};
+  const before: Record<string, PreviousValue> = {};
   const skipped: Record<string, string | null> = {};
   const wanted: Record<string, unknown> = {};
   for (const { key, value, expected } of changes) {
     const current = stored.values[key];
     const target: unknown =
       value === undefined ? defaultOf(key, options.version) : JSON.parse(value);
-    const mistake = mistakeIn(key, target, running);
-    if (mistake !== undefined) {
+    const error = errorIn(key, target, running);
+    if (error !== undefined) {
       throw new Error(
-        `Immich at ${store.url} is ${formatImmichVersion(running)}: ${key} ${mistake}; nothing was changed`,
+        `Immich at ${store.url} is ${formatImmichVersion(running)}: ${key} ${error}; nothing was changed`,
       );
     }
     if (current === undefined) {

@@ -1,6 +1,6 @@
 import { Client, escapeIdentifier, type ClientConfig } from "pg";
 
-import { printable } from "../catalogue/printable";
+import { sanitize } from "../util/sanitize";
 import type { SslMode } from "./store";
 
 /** Where a PostgreSQL database is and who asks. */
@@ -41,7 +41,7 @@ export async function connectToDatabase(
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw new Error(printable(connectionMistake(address, error)));
+    throw new Error(sanitize(connectionError(address, error)));
   }
 }
 
@@ -52,7 +52,7 @@ export function isConnectionLoss(error: unknown): boolean {
   return /^(08|57P0[123]|E[A-Z]+$)/.test(code);
 }
 
-function connectionMistake(address: DatabaseAddress, error: unknown): string {
+function connectionError(address: DatabaseAddress, error: unknown): string {
   const { host, port, database, user, sslMode } = address;
   const { code, message } = error as { code?: string; message?: string };
   const where = `the database at ${host}:${port}`;

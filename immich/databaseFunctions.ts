@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { systemConfigKeys } from "../catalogue/systemConfigKeys";
+import { systemConfigKeys } from "../catalog/systemConfigKeys";
 
 /** The schema that holds everything this project puts into Immich's database. */
 export const schemaName = "immich_ml";

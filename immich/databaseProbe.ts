@@ -1,12 +1,12 @@
 import { escapeIdentifier, type Client } from "pg";
 
-import { defaultClipModel } from "../catalogue/clipModels";
-import { printable } from "../catalogue/printable";
-import { systemConfigKeys } from "../catalogue/systemConfigKeys";
+import { defaultClipModel } from "../catalog/clipModels";
+import { sanitize } from "../util/sanitize";
+import { systemConfigKeys } from "../catalog/systemConfigKeys";
 import { refuseConfigFile, runningVersion } from "./apiStore";
 import { connectToDatabase, type DatabaseAddress } from "./databaseConnection";
 import { schemaName } from "./databaseFunctions";
-import { formatImmichVersion } from "../catalogue/immichVersion";
+import { formatImmichVersion } from "../catalog/immichVersion";
 import { getFromApi } from "./immichApi";
 import { settingOf } from "./settings";
 import type { ApiStoreArgs } from "./store";
@@ -14,7 +14,7 @@ import type { ApiStoreArgs } from "./store";
 const keys = systemConfigKeys.map(({ key }) => key);
 
 /** What stands in a database that is Immich's and can be worked with. */
-export interface DatabaseFacts {
+export interface DatabaseInfo {
   readonly ok: true;
   /** The table that holds Immich's configuration; `system_config` up to release 1.105. */
   readonly kind: "system_metadata" | "system_config";
@@ -31,7 +31,7 @@ export interface DatabaseFacts {
 }
 
 /** What stands behind an API that can be worked with. */
-export interface ApiFacts {
+export interface ApiInfo {
   readonly ok: true;
   /** The release that answers, such as v2.7.5. */
   readonly immichVersion: string;
@@ -57,7 +57,7 @@ export interface DatabaseProbeOptions extends DatabaseAddress {
 /** Looks whether the model preset can be kept in that database. Changes nothing. */
 export async function probeDatabase(
   options: DatabaseProbeOptions,
-): Promise<DatabaseFacts | ProbeFailure> {
+): Promise<DatabaseInfo | ProbeFailure> {
   let client: Client;
   try {
     client = await connectToDatabase(options, options.timeoutMs);
@@ -67,12 +67,12 @@ export async function probeDatabase(
   try {
     await client.query("BEGIN READ ONLY");
     const found = await look(client, options);
-    return found.ok ? found : { ...found, message: printable(found.message) };
+    return found.ok ? found : { ...found, message: sanitize(found.message) };
   } catch (error) {
     const { host, port } = options;
     return {
       ok: false,
-      message: `the database at ${host}:${port} cannot be looked at: ${printable((error as Error).message)}`,
+      message: `the database at ${host}:${port} cannot be looked at: ${sanitize((error as Error).message)}`,
     };
   } finally {
     await client.end().catch(() => undefined);
@@ -82,7 +82,7 @@ export async function probeDatabase(
 /** Looks whether the model preset can be kept through that API. Changes nothing. */
 export async function probeApi(
   options: Omit<ApiStoreArgs, "kind">,
-): Promise<ApiFacts | ProbeFailure> {
+): Promise<ApiInfo | ProbeFailure> {
   const store: ApiStoreArgs = { kind: "api", ...options };
   try {
     await refuseConfigFile(store);
@@ -108,7 +108,7 @@ export async function probeApi(
 async function look(
   client: Client,
   options: DatabaseProbeOptions,
-): Promise<DatabaseFacts | ProbeFailure> {
+): Promise<DatabaseInfo | ProbeFailure> {
   const { host, port, database, user } = options;
   const where = `database "${database}" at ${host}:${port}`;
   const [tables] = await ask<{ metadata: boolean; config: boolean; embeddings: boolean }>(
@@ -169,7 +169,7 @@ async function look(
 
 async function storedSettings(
   client: Client,
-  kind: DatabaseFacts["kind"],
+  kind: DatabaseInfo["kind"],
 ): Promise<Record<string, unknown>> {
   const statement =
     kind === "system_metadata"

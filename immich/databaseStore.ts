@@ -1,13 +1,13 @@
 import type { Client } from "pg";
 
-import { printable } from "../catalogue/printable";
-import { clipModelKey } from "../catalogue/systemConfigKeys";
-import { atLeast, type ImmichVersion } from "../catalogue/immichVersion";
+import { sanitize } from "../util/sanitize";
+import { clipModelKey } from "../catalog/systemConfigKeys";
+import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { connectToDatabase, isConnectionLoss } from "./databaseConnection";
 import { defaultOf } from "./settings";
 import type {
   DatabaseStoreArgs,
-  FormerValue,
+  PreviousValue,
   SettingChange,
   StoredSettings,
   WriteOptions,
@@ -64,7 +64,7 @@ export async function writeDatabase(
 }
 
 /** PostgreSQL's own messages may repeat the value they are about. */
-const longestMessage = 1000;
+const maxMessageLength = 1000;
 
 interface ReadAnswer {
   readonly row: string;
@@ -94,13 +94,13 @@ async function call<Answer>(
     const { rows } = await client.query<{ answer: Answer }>(statement, [...values]);
     return rows[0]?.answer as Answer;
   } catch (error) {
-    throw new Error(printable(statementMistake(store, error), longestMessage));
+    throw new Error(sanitize(statementError(store, error), maxMessageLength));
   }
 }
 
 /**
  * Ends the transaction. When the connection breaks just then, nobody said whether it was done, so
- * it is looked up: what was remembered of the former values must not be lost.
+ * it is looked up: what was remembered of the previous values must not be lost.
  */
 async function commit(
   client: Client,
@@ -112,21 +112,21 @@ async function commit(
   try {
     await client.query("COMMIT");
   } catch (error) {
-    if (!isConnectionLoss(error)) throw new Error(statementMistake(store, error));
+    if (!isConnectionLoss(error)) throw new Error(statementError(store, error));
     const { values } = await readDatabase(store, version);
     const done = changes.every(
       ({ key, value }) =>
         key in answer.skipped ||
         JSON.stringify(parsed(values[key])) === JSON.stringify(parsed(value)),
     );
-    if (!done) throw new Error(statementMistake(store, error));
+    if (!done) throw new Error(statementError(store, error));
   }
 }
 
 function resultOf(answer: WriteAnswer): WriteResult {
-  const before: Record<string, FormerValue> = {};
-  for (const [key, former] of Object.entries(answer.before)) {
-    before[key] = "value" in former ? former : { missingFrom: former.missing_from };
+  const before: Record<string, PreviousValue> = {};
+  for (const [key, previous] of Object.entries(answer.before)) {
+    before[key] = "value" in previous ? previous : { missingFrom: previous.missing_from };
   }
   return {
     before,
@@ -148,7 +148,7 @@ function parsed(text: string | undefined): unknown {
   return text === undefined ? undefined : JSON.parse(text);
 }
 
-function statementMistake(store: DatabaseStoreArgs, error: unknown): string {
+function statementError(store: DatabaseStoreArgs, error: unknown): string {
   const { code, message, hint } = error as { code?: string; message?: string; hint?: string };
   const where = `the database at ${store.host}:${store.port}`;
   if (isConnectionLoss(error)) {

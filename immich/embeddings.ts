@@ -1,4 +1,4 @@
-import { canonicalClipName, findClipModel } from "../catalogue/clipModels";
+import { canonicalClipName, findClipModel } from "../catalog/clipModels";
 
 /**
  * What changing the CLIP model does to the photos' search, for a person to read before it is done;

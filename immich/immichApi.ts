@@ -1,4 +1,4 @@
-import { printable } from "../catalogue/printable";
+import { sanitize } from "../util/sanitize";
 
 /**
  * A request to Immich's API that did not go as it should. The message is for a person. It is no class
@@ -20,7 +20,7 @@ const timeout = 15_000;
 /** Waiting times in milliseconds before a request that changes nothing is made again. */
 const pauses = [500, 2_000];
 /** Immich's own messages are short; a longer text is not one of them. */
-const longestMessage = 200;
+const maxMessageLength = 200;
 /** Bytes. A whole configuration has some 20 KiB; what is larger is not Immich's answer. */
 const largestAnswer = 16 * 1024 * 1024;
 
@@ -63,9 +63,9 @@ async function request<Answer>(
 ): Promise<Answer> {
   if (!isApiKey(api.apiKey)) throw apiError(`immich-ml:immichApiKey must be ${apiKeyAllowed}`);
   const base = serverAddress(api.url);
-  const failed = (mistake: string, status?: number) =>
+  const failed = (error: string, status?: number) =>
     // A proxy or a junk server may send back what it was sent.
-    apiError(`Immich at ${base} ${mistake}`.replaceAll(api.apiKey, "…"), status);
+    apiError(`Immich at ${base} ${error}`.replaceAll(api.apiKey, "…"), status);
   let response: Response;
   let text: string;
   try {
@@ -82,7 +82,7 @@ async function request<Answer>(
     });
     text = await wholeText(response);
   } catch (error) {
-    throw failed(networkMistake(error));
+    throw failed(networkError(error));
   }
   if (!response.ok) throw failed(refusal(response.status, text), response.status);
   let answer: unknown;
@@ -133,10 +133,10 @@ async function wholeText(response: Response): Promise<string> {
 const tooLarge = "the answer is too large";
 
 function apiError(message: string, status?: number): ImmichApiError {
-  return Object.assign(new Error(printable(message)), status === undefined ? {} : { status });
+  return Object.assign(new Error(sanitize(message)), status === undefined ? {} : { status });
 }
 
-function networkMistake(error: unknown): string {
+function networkError(error: unknown): string {
   const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
   if (name === "TimeoutError") return `gave no whole answer within ${timeout / 1000} s`;
   if (message === tooLarge) {
@@ -184,7 +184,7 @@ function messageOf(text: string): string {
           .join(": ");
       });
     const said = parts.filter((part) => part !== "").join("; ");
-    return said.slice(0, longestMessage) || "without a message";
+    return said.slice(0, maxMessageLength) || "without a message";
   } catch {
     return /^\s*</.test(text) ? "a web page, not Immich's API" : "without a message";
   }

@@ -15,7 +15,7 @@ export interface JobOptions {
    */
   readonly force: boolean;
   /** Seconds during which progress is reported; the job goes on without. */
-  readonly patience: number;
+  readonly timeout: number;
   /** Seconds between two looks at the queue. */
   readonly interval?: number;
 }
@@ -57,7 +57,7 @@ export async function startQueue(
       );
     }
     if (left === 0) return `${title} is done.`;
-    if (waited >= options.patience) {
+    if (waited >= options.timeout) {
       return `${title} goes on in Immich with ${left} photos left; see Administration, Jobs.`;
     }
     tell(`${title}: ${left} photos left`);

@@ -1,10 +1,10 @@
-import { clipModels, findClipModel } from "../catalogue/clipModels";
-import { faceModels } from "../catalogue/faceModels";
-import { atLeast, formatImmichVersion, type ImmichVersion } from "../catalogue/immichVersion";
-import { nearestNames } from "../catalogue/nearestNames";
-import { mistakenOcrNames, ocrModels, ocrSince } from "../catalogue/ocrModels";
-import { presets, reservedVideoMemory, type Preset, type PresetModel } from "../catalogue/presets";
-import { findSystemConfigKey } from "../catalogue/systemConfigKeys";
+import { clipModels, findClipModel } from "../catalog/clipModels";
+import { faceModels } from "../catalog/faceModels";
+import { atLeast, formatImmichVersion, type ImmichVersion } from "../catalog/immichVersion";
+import { nearestNames } from "../util/nearestNames";
+import { misspelledOcrNames, ocrModels, ocrSince } from "../catalog/ocrModels";
+import { presets, reservedVideoMemory, type Preset, type PresetModel } from "../catalog/presets";
+import { findSystemConfigKey } from "../catalog/systemConfigKeys";
 
 /** What Immich's three kinds of machine learning shall use. What is left out is left as it is. */
 export interface ModelSelection {
@@ -54,13 +54,13 @@ export interface SelectionContext {
   readonly immichVersion: ImmichVersion;
   /** Memory of the smallest GPU in MiB; left out (a CPU, an unknown card): no check. */
   readonly videoMemory?: number | undefined;
-  /** Lets models through that this catalogue does not know. @default false */
+  /** Lets models through that this catalog does not know. @default false */
   readonly allowUnknownModels?: boolean | undefined;
   /** How the setting will be written: an unknown CLIP name is never written by SQL. @default "database" */
   readonly store?: "database" | "api" | undefined;
 }
 
-/** One mistake in a preset or its overrides. */
+/** One error in a preset or its overrides. */
 export interface ModelProblem {
   /** `preset` or a path below `models`, as in the stack file. */
   readonly key: string;
@@ -75,7 +75,7 @@ export type ResolvedModels =
   | {
       readonly selection: ModelSelection;
       readonly requirements: ModelRequirements;
-      /** What is worth saying before it is done, without being a mistake. */
+      /** What is worth saying before it is done, without being an error. */
       readonly warnings: readonly string[];
       readonly problems: readonly [];
     }
@@ -243,7 +243,7 @@ function mergePart(
   problems: ModelProblem[],
 ): PartValue {
   const key = `models.${part.name}`;
-  if (isOff(value)) return false;
+  if (unreachable(value)) return false;
   const base = before === false ? undefined : before;
   if (typeof value === "string") return { ...base, modelName: value };
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -282,7 +282,7 @@ function mergePart(
 
 function mergeDuplicateDetection(draft: Draft, value: unknown, problems: ModelProblem[]): void {
   if (value === undefined) return;
-  if (isOff(value)) {
+  if (unreachable(value)) {
     draft.duplicateDetection = false;
     return;
   }
@@ -360,8 +360,8 @@ function reportUnknownModel(
 ): void {
   const key = `models.${part.name}`;
   const mistaken =
-    part.name === "ocr" && Object.hasOwn(mistakenOcrNames, name)
-      ? mistakenOcrNames[name]
+    part.name === "ocr" && Object.hasOwn(misspelledOcrNames, name)
+      ? misspelledOcrNames[name]
       : undefined;
   if (mistaken !== undefined) {
     problems.push({ key, value: name, expected: mistaken });
@@ -532,7 +532,7 @@ function modelOf(part: undefined | false | { readonly modelName?: string }): str
 }
 
 /** YAML readers give `off` as text or as false. */
-function isOff(value: unknown): boolean {
+function unreachable(value: unknown): boolean {
   return value === false || value === "off";
 }
 

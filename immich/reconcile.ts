@@ -1,12 +1,12 @@
-import { isClipModel } from "../catalogue/clipModels";
-import type { ImmichVersion } from "../catalogue/immichVersion";
-import { printable } from "../catalogue/printable";
-import { clipModelKey, faceModelKey } from "../catalogue/systemConfigKeys";
+import { isClipModel } from "../catalog/clipModels";
+import type { ImmichVersion } from "../catalog/immichVersion";
+import { sanitize } from "../util/sanitize";
+import { clipModelKey, faceModelKey } from "../catalog/systemConfigKeys";
 import { readApi, writeApi } from "./apiStore";
 import { readDatabase, writeDatabase } from "./databaseStore";
-import { defaultOf, immichVersionOf, mistakeIn, sameSetting, type Settings } from "./settings";
+import { defaultOf, immichVersionOf, errorIn, sameSetting, type Settings } from "./settings";
 import type {
-  FormerValue,
+  PreviousValue,
   SettingChange,
   StoreArgs,
   StoredSettings,
@@ -24,15 +24,15 @@ export interface Declared {
   readonly embeddings: "clear" | "keep";
 }
 
-/** What has to be remembered of one key to give its former value back. */
-export type Remembered = FormerValue & {
+/** What has to be remembered of one key to give its previous value back. */
+export type Remembered = PreviousValue & {
   /** What we wrote last, as JSON text. */
   readonly written: string;
 };
 
 /** What is remembered between runs. */
 export interface Memory {
-  readonly former: Readonly<Record<string, Remembered>>;
+  readonly previous: Readonly<Record<string, Remembered>>;
   /** Whether there was no configuration row at all before us. */
   readonly rowWasAbsent: boolean;
   /** The keys whose effective value the last change altered. */
@@ -46,7 +46,7 @@ export interface Memory {
 }
 
 /** Characters of a stored value that a note repeats. */
-const longestShown = 200;
+const maxLength = 200;
 
 export interface Outcome {
   readonly memory: Memory;
@@ -55,13 +55,13 @@ export interface Outcome {
 }
 
 /**
- * Makes the declared settings so, and gives back those that are no longer declared.
+ * Makes the declared settings so, and restores those that are no longer declared.
  *
  * @param before what was remembered by the last run, or undefined for the first.
  */
 export async function applySettings(declared: Declared, before?: Memory): Promise<Outcome> {
   const version = immichVersionOf(declared.immichVersion);
-  const dropped = Object.entries(before?.former ?? {}).filter(
+  const dropped = Object.entries(before?.previous ?? {}).filter(
     ([key]) => !(key in declared.settings),
   );
   const changes: SettingChange[] = [
@@ -69,7 +69,7 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
       key,
       value: JSON.stringify(value),
     })),
-    ...dropped.map(([key, remembered]) => givingBack(key, remembered, version)),
+    ...dropped.map(([key, remembered]) => restoring(key, remembered, version)),
   ];
   const result = await write(declared.store, changes, {
     version,
@@ -80,7 +80,7 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
   const now = laterThan(before?.changedAt);
   return {
     memory: {
-      former: remember(declared.settings, result, before),
+      previous: remember(declared.settings, result, before),
       rowWasAbsent: before?.rowWasAbsent ?? result.rowWasAbsent,
       changed,
       changedAt: changed.length > 0 ? now : (before?.changedAt ?? ""),
@@ -114,24 +114,24 @@ export async function readSettings(
     const current = text === undefined ? defaultOf(key, version) : parse(text);
     const found = (current ?? null) as Settings[string];
     settings[key] = sameSetting(key, found, value) ? value : found;
-    const mistake = text === undefined ? undefined : dangerIn(key, current, version);
-    if (mistake !== undefined) {
+    const error = text === undefined ? undefined : dangerIn(key, current, version);
+    if (error !== undefined) {
       notes.push(
-        `Immich's configuration has ${key} = ${printable(text!, longestShown)}, which ${mistake}: Immich may not start with it`,
+        `Immich's configuration has ${key} = ${sanitize(text!, maxLength)}, which ${error}: Immich may not start with it`,
       );
     }
   }
   return { settings, notes };
 }
 
-/** Gives the former values back, but for keys that somebody has changed since: theirs stay. */
-export async function giveBackSettings(
+/** Gives the previous values back, but for keys that somebody has changed since: theirs stay. */
+export async function restoreSettings(
   declared: Declared,
   memory: Memory,
 ): Promise<{ readonly notes: readonly string[] }> {
   const version = immichVersionOf(declared.immichVersion);
-  const changes = Object.entries(memory.former).map(([key, remembered]) =>
-    givingBack(key, remembered, version),
+  const changes = Object.entries(memory.previous).map(([key, remembered]) =>
+    restoring(key, remembered, version),
   );
   const result = await write(declared.store, changes, {
     version,
@@ -160,18 +160,18 @@ function dangerIn(key: string, value: unknown, version: ImmichVersion): string |
   if (key === clipModelKey && typeof value === "string" && !isClipModel(value)) {
     return "is no CLIP model this program knows";
   }
-  return mistakeIn(key, value, version);
+  return errorIn(key, value, version);
 }
 
 /**
  * The change that puts a key back as it was before us. Made only where our value still stands, or
  * where Immich has dropped it because it equals the default.
  */
-function givingBack(key: string, remembered: Remembered, version: ImmichVersion): SettingChange {
+function restoring(key: string, remembered: Remembered, version: ImmichVersion): SettingChange {
   const isDefault = sameSetting(key, parse(remembered.written), defaultOf(key, version));
   const expected = isDefault ? [remembered.written, null] : [remembered.written];
   // A value that no running Immich can have had is not written back: it may keep it from starting.
-  if ("value" in remembered && mistakeIn(key, parse(remembered.value), version) === undefined) {
+  if ("value" in remembered && errorIn(key, parse(remembered.value), version) === undefined) {
     return { key, value: remembered.value, expected };
   }
   const remove = "missingFrom" in remembered ? remembered.missingFrom : key.split(".").length;
@@ -184,9 +184,9 @@ function effectiveChanges(
   version: ImmichVersion,
 ): string[] {
   return changes.flatMap(({ key, value }) => {
-    const former = result.before[key];
-    if (former === undefined) return [];
-    const old = "value" in former ? parse(former.value) : defaultOf(key, version);
+    const previous = result.before[key];
+    if (previous === undefined) return [];
+    const old = "value" in previous ? parse(previous.value) : defaultOf(key, version);
     const now = value === undefined ? defaultOf(key, version) : parse(value);
     return sameSetting(key, old, now) ? [] : [key];
   });
@@ -201,14 +201,14 @@ function remember(
   result: WriteResult,
   before: Memory | undefined,
 ): Record<string, Remembered> {
-  const earlier = Object.entries(before?.former ?? {});
-  const former: Record<string, Remembered> = {};
+  const earlier = Object.entries(before?.previous ?? {});
+  const previous: Record<string, Remembered> = {};
   for (const [key, value] of Object.entries(settings)) {
-    const known = before?.former[key] ?? result.before[key];
+    const known = before?.previous[key] ?? result.before[key];
     if (known === undefined) throw new Error(`the store did not say what ${key} was before`);
     const written = JSON.stringify(value);
     if ("value" in known) {
-      former[key] = { value: known.value, written };
+      previous[key] = { value: known.value, written };
       continue;
     }
     const inherited = earlier.flatMap(([other, remembered]) =>
@@ -216,9 +216,9 @@ function remember(
         ? [remembered.missingFrom]
         : [],
     );
-    former[key] = { missingFrom: Math.min(known.missingFrom, ...inherited), written };
+    previous[key] = { missingFrom: Math.min(known.missingFrom, ...inherited), written };
   }
-  return former;
+  return previous;
 }
 
 function sharesParent(key: string, other: string, depth: number): boolean {
@@ -230,13 +230,13 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
   const notes = Object.entries(result.skipped).map(([key, text]) => {
     const change = changes.find((candidate) => candidate.key === key);
     return (
-      `${key} is ${text === null ? "no longer set" : printable(text, longestShown)}: somebody has changed it since, so it stays; ` +
+      `${key} is ${text === null ? "no longer set" : sanitize(text, maxLength)}: somebody has changed it since, so it stays; ` +
       `before this program it was ${change?.value ?? "not set"}`
     );
   });
   if (result.clearedEmbeddings) {
     notes.push(
-      `${result.clearedEmbeddings} embeddings of the former CLIP model were cleared; search finds nothing ` +
+      `${result.clearedEmbeddings} embeddings of the previous CLIP model were cleared; search finds nothing ` +
         "until the job Smart Search has run (Administration, Jobs, Smart Search, Missing)",
     );
   }

@@ -17,7 +17,7 @@ export interface ReindexArgs {
    */
   faceChangedAt: pulumi.Input<string>;
   /** Seconds during which progress is reported. @default 60 */
-  patience?: pulumi.Input<number>;
+  timeout?: pulumi.Input<number>;
 }
 
 /** Has Immich index the photos again after a model changed. Removing it does nothing. */
@@ -26,7 +26,7 @@ export class Reindex extends pulumi.dynamic.Resource {
   declare readonly outcome: pulumi.Output<string>;
 
   constructor(name: string, args: ReindexArgs, opts?: pulumi.CustomResourceOptions) {
-    const inputs = { ...args, patience: args.patience ?? 60, outcome: undefined };
+    const inputs = { ...args, timeout: args.timeout ?? 60, outcome: undefined };
     super(provider, name, inputs, opts, "immich-ml", "Reindex");
   }
 }
@@ -36,7 +36,7 @@ interface Inputs {
   readonly clipChangedAt: string;
   readonly faceChangedAt: string;
   readonly force: boolean;
-  readonly patience: number;
+  readonly timeout: number;
 }
 type State = Inputs & { readonly outcome: string; readonly __provider?: string };
 
@@ -44,7 +44,7 @@ type State = Inputs & { readonly outcome: string; readonly __provider?: string }
 export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
   diff: (_id, olds, news) =>
     Promise.resolve({
-      changes: ["api", "clipChangedAt", "faceChangedAt", "force", "patience", "__provider"].some(
+      changes: ["api", "clipChangedAt", "faceChangedAt", "force", "timeout", "__provider"].some(
         (name) =>
           JSON.stringify(olds[name as keyof State]) !==
           JSON.stringify((news as State)[name as keyof State]),
@@ -58,14 +58,14 @@ export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
 };
 
 async function reindex(inputs: Inputs, before: State | undefined): Promise<string> {
-  const { api, force, patience } = inputs;
+  const { api, force, timeout } = inputs;
   const tell = (line: string) => console.log(line);
   const outcomes: string[] = [];
   if (inputs.clipChangedAt !== "" && inputs.clipChangedAt !== before?.clipChangedAt) {
-    outcomes.push(await startQueue(api, "smartSearch", { force, patience }, tell));
+    outcomes.push(await startQueue(api, "smartSearch", { force, timeout }, tell));
   }
   if (inputs.faceChangedAt !== "" && inputs.faceChangedAt !== before?.faceChangedAt) {
-    outcomes.push(await startQueue(api, "faceDetection", { force: true, patience }, tell));
+    outcomes.push(await startQueue(api, "faceDetection", { force: true, timeout }, tell));
   }
   return outcomes.length > 0
     ? outcomes.join(" ")

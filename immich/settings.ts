@@ -1,11 +1,11 @@
-import { canonicalClipName } from "../catalogue/clipModels";
+import { canonicalClipName } from "../catalog/clipModels";
 import {
   atLeast,
   formatImmichVersion,
   parseImmichVersion,
   type ImmichVersion,
-} from "../catalogue/immichVersion";
-import { clipModelKey, systemConfigKeys, type SettingValue } from "../catalogue/systemConfigKeys";
+} from "../catalog/immichVersion";
+import { clipModelKey, systemConfigKeys, type SettingValue } from "../catalog/systemConfigKeys";
 import type { ModelSelection } from "./modelSelection";
 
 /** Keys of Immich's configuration (dotted paths) with the values they shall have. */
@@ -59,7 +59,7 @@ export function defaultOf(key: string, version: ImmichVersion): SettingValue | u
 }
 
 /** Why a value must not stand under a key in that release, or undefined when it may. */
-export function mistakeIn(key: string, value: unknown, version: ImmichVersion): string | undefined {
+export function errorIn(key: string, value: unknown, version: ImmichVersion): string | undefined {
   const entry = systemConfigKeys.find((candidate) => candidate.key === key);
   if (entry === undefined) return "is not a key of Immich's machine-learning configuration";
   if (!keyExists(entry, version)) {
@@ -134,7 +134,7 @@ export function settingOf(configuration: unknown, key: string): unknown {
     );
 }
 
-/** Reads a release that was checked before; anything else is a mistake of the caller and throws. */
+/** Reads a release that was checked before; anything else is an error of the caller and throws. */
 export function immichVersionOf(text: string): ImmichVersion {
   const version = parseImmichVersion(text);
   if (version === undefined) {

@@ -1,4 +1,4 @@
-import type { ImmichVersion } from "../catalogue/immichVersion";
+import type { ImmichVersion } from "../catalog/immichVersion";
 
 /** What is stored under our keys: JSON texts as stored, without a key where it is absent. */
 export interface StoredSettings {
@@ -19,7 +19,7 @@ export interface SettingChange {
 }
 
 /** What stood under a key before a change. */
-export type FormerValue =
+export type PreviousValue =
   | { readonly value: string }
   /** Nothing: the path was missing from its n-th part on (1 is the first). */
   | { readonly missingFrom: number };
@@ -34,7 +34,7 @@ export interface WriteOptions {
 }
 
 export interface WriteResult {
-  readonly before: Readonly<Record<string, FormerValue>>;
+  readonly before: Readonly<Record<string, PreviousValue>>;
   /** Whether the whole row was absent. */
   readonly rowWasAbsent: boolean;
   /** Changes not made because something else stands there: its JSON text, or null for nothing. */

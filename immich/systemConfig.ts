@@ -1,16 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { isClipModel } from "../catalogue/clipModels";
-import { clipModelKey } from "../catalogue/systemConfigKeys";
-import { parseImmichVersion } from "../catalogue/immichVersion";
+import { isClipModel } from "../catalog/clipModels";
+import { clipModelKey } from "../catalog/systemConfigKeys";
+import { parseImmichVersion } from "../catalog/immichVersion";
 import {
   applySettings,
-  giveBackSettings,
+  restoreSettings,
   readSettings,
   type Declared,
   type Memory,
 } from "./reconcile";
-import { mistakeIn, sameSetting, type Settings } from "./settings";
+import { errorIn, sameSetting, type Settings } from "./settings";
 import type { StoreArgs } from "./store";
 
 /** Where the configuration is kept, with outputs of other resources where they are wanted. */
@@ -29,7 +29,7 @@ export interface SystemConfigArgs {
   store: StoreInputs;
   /** What happens to the embeddings of another CLIP model. */
   embeddings: pulumi.Input<"clear" | "keep">;
-  /** Lets CLIP models through that the catalogue does not know; by the API only. @default false */
+  /** Lets CLIP models through that the catalog does not know; by the API only. @default false */
   allowUnknownModels?: pulumi.Input<boolean>;
 }
 
@@ -38,7 +38,7 @@ export interface SystemConfigArgs {
  *
  * A change by hand shows on refresh as a difference of exactly that key. An absent key stands for the
  * default of that release, so Immich dropping a value that equals its default is none. Deleting gives
- * every key back what it was before (nothing, or its former value), but for those that somebody has
+ * every key back what it was before (nothing, or its previous value), but for those that somebody has
  * changed since.
  */
 export class SystemConfig extends pulumi.dynamic.Resource {
@@ -58,7 +58,7 @@ export class SystemConfig extends pulumi.dynamic.Resource {
       name,
       {
         ...args,
-        former: undefined,
+        previous: undefined,
         rowWasAbsent: undefined,
         changed: undefined,
         changedAt: undefined,
@@ -83,7 +83,7 @@ type State = Inputs & Memory & { readonly __provider?: string };
  * @internal
  */
 export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
-  check: (_olds, news) => Promise.resolve({ inputs: news, failures: mistakesIn(news) }),
+  check: (_olds, news) => Promise.resolve({ inputs: news, failures: errorsIn(news) }),
 
   diff: (_id, olds, news) => {
     const { replaces, changes } = differences(olds, news);
@@ -112,19 +112,19 @@ export const provider: pulumi.dynamic.ResourceProvider<Inputs, State> = {
 
   delete: async (_id, props) => {
     try {
-      const { notes } = await giveBackSettings(props, props);
+      const { notes } = await restoreSettings(props, props);
       tell(notes);
     } catch (error) {
       throw new Error(
-        `Immich's former settings could not be given back: ${(error as Error).message}. ` +
-          "When that is put right, run it again; to give the former values up instead, remove the resource " +
+        `Immich's previous settings could not be restored: ${(error as Error).message}. ` +
+          "When that is put right, run it again; to give the previous values up instead, remove the resource " +
           "from the state: pulumi state delete --force (its URN is shown by pulumi stack --show-urns)",
       );
     }
   },
 };
 
-function mistakesIn(news: Inputs): pulumi.dynamic.CheckFailure[] {
+function errorsIn(news: Inputs): pulumi.dynamic.CheckFailure[] {
   const version = parseImmichVersion(news.immichVersion);
   if (version === undefined) {
     if (isUnknown(news.immichVersion)) return [];
@@ -135,11 +135,11 @@ function mistakesIn(news: Inputs): pulumi.dynamic.CheckFailure[] {
   const settings = isUnknown(news.settings) ? {} : news.settings;
   for (const [key, value] of Object.entries(settings)) {
     if (isUnknown(value) || (Array.isArray(value) && value.some(isUnknown))) continue;
-    const mistake = mistakeIn(key, value, version);
-    if (mistake !== undefined) {
+    const error = errorIn(key, value, version);
+    if (error !== undefined) {
       failures.push({
         property: `settings["${key}"]`,
-        reason: `${JSON.stringify(value)} ${mistake}`,
+        reason: `${JSON.stringify(value)} ${error}`,
       });
     }
   }

@@ -1,33 +1,33 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { accelerators } from "../catalogue/accelerators";
+import { accelerators } from "../catalog/accelerators";
 import {
   compareImmichVersions,
   formatImmichVersion,
   parseImmichVersion,
-} from "../catalogue/immichVersion";
-import { printable } from "../catalogue/printable";
+} from "../catalog/immichVersion";
+import { sanitize } from "../util/sanitize";
 import {
-  type ApiFacts,
-  type DatabaseFacts,
+  type ApiInfo,
+  type DatabaseInfo,
   probeApi,
   probeDatabase,
   type ProbeFailure,
 } from "../immich/databaseProbe";
-import type { Card, Cards, HostSettings, Settings } from "../settings";
-import { askedOnce, run, type Run } from "./command";
-import { type ContainerFacts, Engine, type EngineFacts } from "./engine";
-import { type HostFacts, surveyHost } from "./host";
+import type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "../config/load";
+import { memoize, run, type Run } from "../util/run";
+import { type ContainerInfo, Engine, type DockerInfo } from "./docker";
+import { type HostInfo, probeHost } from "./hostProbe";
 import {
   checkContainerName,
   checkHost,
   checkNetwork,
-  chosenCards,
-  type Finding,
+  selectedGpus,
+  type Diagnostic,
 } from "./hostChecks";
 import { checkSwarm } from "./swarmChecks";
 
-const longestFinding = 2000;
+const maxDiagnosticLength = 2000;
 
 /** What was learnt of the world outside, for those who need it. */
 export interface World {
@@ -40,7 +40,7 @@ export interface World {
   /** By host name: the accelerator's optional mounts the host has. */
   readonly optionalMounts: Readonly<Record<string, string[]>>;
   /** Names of the hosts that do not answer while others do. */
-  readonly hostsOff: ReadonlySet<string>;
+  readonly unreachableHosts: ReadonlySet<string>;
 }
 
 /**
@@ -50,7 +50,7 @@ export interface World {
  * @throws pulumi.RunError that lists what is missing, unless `preflight` is `warn` or `off`
  */
 export async function preflight(settings: Settings, anyRunner: Run = run): Promise<World> {
-  const runner = askedOnce(anyRunner);
+  const runner = memoize(anyRunner);
   const [hosts, immich] = await Promise.all([
     settings.preflight === "off"
       ? []
@@ -58,28 +58,33 @@ export async function preflight(settings: Settings, anyRunner: Run = run): Promi
     inspectImmich(settings, runner),
   ]);
   // Names, labels and errors in them are what hosts and servers said.
-  const findings = [...hosts.flatMap((host) => host.findings), ...immich.findings].map(
-    (finding) => ({ ...finding, message: printable(finding.message, longestFinding) }),
+  const diagnostics = [...hosts.flatMap((host) => host.diagnostics), ...immich.diagnostics].map(
+    (diagnostic) => ({ ...diagnostic, message: sanitize(diagnostic.message, maxDiagnosticLength) }),
   );
-  report(settings, hosts.some((host) => !host.isOff) ? findings.map(excused(findings)) : findings);
+  report(
+    settings,
+    hosts.some((host) => !host.unreachable)
+      ? diagnostics.map(downgraded(diagnostics))
+      : diagnostics,
+  );
   return {
     database: immich.address,
     currentClipModel: immich.facts?.clipModel,
     currentSettings: immich.facts?.settings,
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
-    hostsOff: new Set(hosts.filter((host) => host.isOff).map((host) => host.name)),
+    unreachableHosts: new Set(hosts.filter((host) => host.unreachable).map((host) => host.name)),
   };
 }
 
 /** That a host is off does not stop the others, unless something else does. */
-function excused(all: readonly Finding[]): (finding: Finding) => Finding {
-  const isAnythingElseWrong = all.some(({ severity }) => severity === "mistake");
-  return (finding) =>
-    finding.severity !== "off" || isAnythingElseWrong
-      ? finding
+function downgraded(all: readonly Diagnostic[]): (diagnostic: Diagnostic) => Diagnostic {
+  const isAnythingElseWrong = all.some(({ severity }) => severity === "error");
+  return (diagnostic) =>
+    diagnostic.severity !== "off" || isAnythingElseWrong
+      ? diagnostic
       : {
           severity: "warning",
-          message: `${finding.message}; its resources stay as they are until it answers (one that is not set up yet cannot be created)`,
+          message: `${diagnostic.message}; its resources stay as they are until it answers (one that is not set up yet cannot be created)`,
         };
 }
 
@@ -89,15 +94,15 @@ function excused(all: readonly Finding[]): (finding: Finding) => Finding {
  * @param settings with those hosts' images still undecided
  * @throws pulumi.RunError when a host does not tell
  */
-export async function detectCards(settings: Settings, runner: Run = run): Promise<Cards> {
+export async function detectGpus(settings: Settings, runner: Run = run): Promise<DetectedGpus> {
   const undecided = settings.hosts.filter((host) => host.image === undefined);
   const problems: string[] = [];
-  const cards: Record<string, Card> = {};
+  const cards: Record<string, DetectedGpu> = {};
   await Promise.all(
     undecided.map(async (host) => {
-      const answer = await detectCard(host, runner);
+      const answer = await detectGpu(host, runner);
       if (typeof answer === "string")
-        problems.push(printable(`${host.name}: ${answer}`, longestFinding));
+        problems.push(sanitize(`${host.name}: ${answer}`, maxDiagnosticLength));
       else cards[host.name] = answer;
     }),
   );
@@ -118,7 +123,7 @@ export async function detectCards(settings: Settings, runner: Run = run): Promis
  * @returns nothing when it is not reached at all
  */
 export function lookUpContainerAddress(
-  container: ContainerFacts,
+  container: ContainerInfo,
   options: {
     readonly port: number;
     readonly network?: string | undefined;
@@ -142,9 +147,9 @@ export function lookUpContainerAddress(
 
 interface Inspection {
   readonly name: string;
-  readonly findings: readonly Finding[];
+  readonly diagnostics: readonly Diagnostic[];
   readonly optionalMounts: string[];
-  readonly isOff: boolean;
+  readonly unreachable: boolean;
 }
 
 async function inspectHost(
@@ -154,28 +159,31 @@ async function inspectHost(
 ): Promise<Inspection> {
   const engine = new Engine(host, runner);
   const answer = await engine.facts();
-  const named = (findings: readonly Finding[]) =>
-    findings.map((finding) => ({ ...finding, message: `${host.name}: ${finding.message}` }));
+  const named = (diagnostics: readonly Diagnostic[]) =>
+    diagnostics.map((diagnostic) => ({
+      ...diagnostic,
+      message: `${host.name}: ${diagnostic.message}`,
+    }));
   if (!answer.ok) {
-    const { message, isOff } = answer;
-    const findings = named([{ severity: isOff ? "off" : "mistake", message }]);
-    return { name: host.name, findings, optionalMounts: [], isOff };
+    const { message, unreachable } = answer;
+    const diagnostics = named([{ severity: unreachable ? "off" : "error", message }]);
+    return { name: host.name, diagnostics, optionalMounts: [], unreachable };
   }
   if (host.swarm) {
-    const findings = named(await inspectSwarm(host, answer.facts, engine, settings, runner));
-    return { name: host.name, findings, optionalMounts: [], isOff: false };
+    const diagnostics = named(await inspectSwarm(host, answer.facts, engine, settings, runner));
+    return { name: host.name, diagnostics, optionalMounts: [], unreachable: false };
   }
   const onTheSameEngine = settings.hosts
     .filter(({ dockerHost }) => dockerHost === host.dockerHost)
     .map(({ containerName }) => containerName);
   const [machine, containers, networks] = await Promise.all([
-    surveyHost(host.dockerHost, answer.facts.root, runner),
+    probeHost(host.dockerHost, answer.facts.root, runner),
     engine.containers(onTheSameEngine),
     engine.networks(),
   ]);
   return {
     name: host.name,
-    findings: named([
+    diagnostics: named([
       ...checkHost(host, answer.facts, machine),
       ...checkContainerName(
         host,
@@ -185,65 +193,65 @@ async function inspectHost(
       ...checkNetwork(host, networks),
     ]),
     optionalMounts: presentOptionalMounts(host, machine),
-    isOff: false,
+    unreachable: false,
   };
 }
 
 async function inspectSwarm(
   host: HostSettings,
-  facts: EngineFacts,
+  facts: DockerInfo,
   engine: Engine,
   settings: Settings,
   runner: Run,
-): Promise<Finding[]> {
+): Promise<Diagnostic[]> {
   if (facts.swarm !== "manager") return checkSwarm(host, facts, { nodes: [] }, settings);
   const network = host.network ?? host.containerName;
-  const [nodes, networkFacts, serviceLabels] = await Promise.all([
+  const [nodes, networkInfo, serviceLabels] = await Promise.all([
     engine.nodes(),
     engine.network(network),
     engine.serviceLabels(host.containerName),
   ]);
-  const findings = checkSwarm(
+  const diagnostics = checkSwarm(
     host,
     facts,
-    { nodes, network: networkFacts, serviceLabels },
+    { nodes, network: networkInfo, serviceLabels },
     settings,
   );
   // Of a swarm of several nodes only the machine behind the endpoint could be looked at.
-  if (nodes.length > 1) return findings;
-  const machine = await surveyHost(host.dockerHost, facts.root, runner);
-  return [...findings, ...checkHost(host, facts, machine)];
+  if (nodes.length > 1) return diagnostics;
+  const machine = await probeHost(host.dockerHost, facts.root, runner);
+  return [...diagnostics, ...checkHost(host, facts, machine)];
 }
 
-function presentOptionalMounts(host: HostSettings, machine: HostFacts | undefined): string[] {
+function presentOptionalMounts(host: HostSettings, machine: HostInfo | undefined): string[] {
   return accelerators[host.accelerator].mounts
     .filter((mount) => mount.optional && machine?.paths.includes(mount.hostPath))
     .map((mount) => mount.hostPath);
 }
 
 interface ImmichInspection {
-  readonly findings: readonly Finding[];
+  readonly diagnostics: readonly Diagnostic[];
   readonly address?: { readonly host: string; readonly port: number } | undefined;
-  readonly facts?: DatabaseFacts | ApiFacts;
+  readonly facts?: DatabaseInfo | ApiInfo;
 }
 
 /** The database's address is needed even where nothing is to be checked. */
 async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichInspection> {
-  if (!settings.models) return { findings: [] };
+  if (!settings.models) return { diagnostics: [] };
   const { api, database } = settings.immich;
   if (api) {
-    if (settings.preflight === "off") return { findings: [] };
+    if (settings.preflight === "off") return { diagnostics: [] };
     const probe = await probeApi({ url: api.url, apiKey: settings.secrets.immichApiKey! });
     return judge(probe, settings);
   }
-  if (!database) return { findings: [] };
+  if (!database) return { diagnostics: [] };
   const located = database.container
     ? await locateDatabase(database.container, settings, runner)
     : { host: database.host!, port: database.port };
   if (typeof located === "string") {
-    return { findings: [{ severity: "mistake", message: located }] };
+    return { diagnostics: [{ severity: "error", message: located }] };
   }
-  if (settings.preflight === "off") return { findings: [], address: located };
+  if (settings.preflight === "off") return { diagnostics: [], address: located };
   const probe = await probeDatabase({
     ...located,
     database: database.name,
@@ -256,20 +264,17 @@ async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichIns
 }
 
 /** The ML side must follow the server's version, so a difference is told. */
-function judge(
-  probe: ProbeFailure | DatabaseFacts | ApiFacts,
-  settings: Settings,
-): ImmichInspection {
-  if (!probe.ok) return { findings: [{ severity: "mistake", message: probe.message }] };
+function judge(probe: ProbeFailure | DatabaseInfo | ApiInfo, settings: Settings): ImmichInspection {
+  if (!probe.ok) return { diagnostics: [{ severity: "error", message: probe.message }] };
   const running = probe.immichVersion && parseImmichVersion(probe.immichVersion);
-  const findings: Finding[] = [];
+  const diagnostics: Diagnostic[] = [];
   if (running && compareImmichVersions(running, settings.version) !== 0) {
-    findings.push({
+    diagnostics.push({
       severity: "warning",
       message: `Immich runs ${formatImmichVersion(running)}, but immich.version is ${settings.immich.version}: server and machine learning should be of one version`,
     });
   }
-  return { findings, facts: probe };
+  return { diagnostics, facts: probe };
 }
 
 async function locateDatabase(
@@ -300,14 +305,14 @@ async function locateDatabase(
   );
 }
 
-async function detectCard(host: HostSettings, runner: Run): Promise<Card | string> {
+async function detectGpu(host: HostSettings, runner: Run): Promise<DetectedGpu | string> {
   const answer = await new Engine(host, runner).facts();
   if (!answer.ok) return answer.message;
-  const machine = await surveyHost(host.dockerHost, answer.facts.root, runner);
+  const machine = await probeHost(host.dockerHost, answer.facts.root, runner);
   if (!machine) return `nvidia-smi cannot be asked at ${host.dockerHost}; name the card in gpu`;
   if (machine.nvidia.kind === "absent") return "there is no nvidia-smi; install NVIDIA's driver";
   if (machine.nvidia.kind === "failed") return `nvidia-smi: ${machine.nvidia.message}`;
-  const chosen = chosenCards(host.gpus, machine.nvidia.cards);
+  const chosen = selectedGpus(host.gpus, machine.nvidia.cards);
   const [oldest] = [...chosen].sort(
     (a, b) => Number(a.computeCapability ?? 0) - Number(b.computeCapability ?? 0),
   );
@@ -322,14 +327,14 @@ async function detectCard(host: HostSettings, runner: Run): Promise<Card | strin
   };
 }
 
-function report(settings: Settings, findings: readonly Finding[]): void {
-  const mistakes = findings.filter((finding) => finding.severity !== "warning");
-  const isRefused = settings.preflight !== "warn" && mistakes.length > 0;
-  for (const { severity, message } of findings) {
+function report(settings: Settings, diagnostics: readonly Diagnostic[]): void {
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity !== "warning");
+  const isRefused = settings.preflight !== "warn" && errors.length > 0;
+  for (const { severity, message } of diagnostics) {
     if (severity === "warning" || !isRefused) void pulumi.log.warn(message);
   }
   if (!isRefused) return;
-  const list = mistakes.map(({ message }) => `  ${message}`).join("\n");
+  const list = errors.map(({ message }) => `  ${message}`).join("\n");
   throw new pulumi.RunError(
     `the hosts are not ready; nothing was changed (preflight: warn goes on all the same):\n${list}`,
   );

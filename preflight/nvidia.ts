@@ -1,8 +1,8 @@
-import { findCard } from "../catalogue/graphicsCards";
-import { printable } from "../catalogue/printable";
+import { findGpu } from "../catalog/gpus";
+import { sanitize } from "../util/sanitize";
 
 /** An NVIDIA card as the driver describes it. */
-export interface NvidiaCard {
+export interface NvidiaGpu {
   readonly index: number;
   readonly uuid: string;
   readonly name: string;
@@ -10,18 +10,18 @@ export interface NvidiaCard {
   readonly driver: string;
   /** MiB in all. */
   readonly videoMemory: number | undefined;
-  /** Such as `5.0`; nothing where neither the driver nor the catalogue of cards knows it. */
+  /** Such as `5.0`; nothing where neither the driver nor the catalog of cards knows it. */
   readonly computeCapability: string | undefined;
 }
 
 export type NvidiaAnswer =
-  | { readonly kind: "cards"; readonly cards: readonly NvidiaCard[] }
+  | { readonly kind: "cards"; readonly cards: readonly NvidiaGpu[] }
   /** The program is not there: no driver. */
   | { readonly kind: "absent" }
   /** The program is there but cannot talk to the driver or finds no card. */
   | { readonly kind: "failed"; readonly message: string };
 
-const longestMessage = 120;
+const maxMessageLength = 120;
 
 /** What is asked first; old drivers answer that `compute_cap` is no field they know. */
 export const nvidiaFields = "index,uuid,name,driver_version,memory.total,compute_cap";
@@ -39,21 +39,21 @@ export function parseNvidiaSmi(output: string, code: number): NvidiaAnswer {
   const text = output.trim();
   if (code !== 0 || text === "" || /No devices were found/i.test(text)) {
     const [first] = text.split("\n");
-    const message = printable(first!, longestMessage) || `nvidia-smi ended with code ${code}`;
+    const message = sanitize(first!, maxMessageLength) || `nvidia-smi ended with code ${code}`;
     return { kind: "failed", message };
   }
-  const cards = text.split("\n").flatMap((line) => parseCard(line) ?? []);
+  const cards = text.split("\n").flatMap((line) => parseGpu(line) ?? []);
   return cards.length > 0
     ? { kind: "cards", cards }
-    : { kind: "failed", message: `nvidia-smi printed: ${printable(text, longestMessage)}` };
+    : { kind: "failed", message: `nvidia-smi printed: ${sanitize(text, maxMessageLength)}` };
 }
 
-function parseCard(line: string): NvidiaCard | undefined {
+function parseGpu(line: string): NvidiaGpu | undefined {
   const [index, uuid, name, driver, memory, capability] = line
     .split(",")
     .map((field) => field.trim());
   if (index === undefined || !/^\d+$/.test(index) || !uuid || !name || !driver) return undefined;
-  const known = findCard(name);
+  const known = findGpu(name);
   return {
     index: Number(index),
     uuid,

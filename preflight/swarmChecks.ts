@@ -1,12 +1,12 @@
-import type { HostSettings } from "../settings";
-import type { EngineFacts, NetworkFacts, NodeFacts } from "./engine";
-import { type Finding, mistake, type Owner, warning } from "./hostChecks";
+import type { HostSettings } from "../config/load";
+import type { DockerInfo, NetworkInfo, NodeInfo } from "./docker";
+import { type Diagnostic, error, type Owner, warning } from "./hostChecks";
 
 /** What a manager of a swarm told. */
-export interface SwarmFacts {
-  readonly nodes: readonly NodeFacts[];
+export interface SwarmInfo {
+  readonly nodes: readonly NodeInfo[];
   /** The network to join, or of the name that the one to be made will have. */
-  readonly network?: NetworkFacts | undefined;
+  readonly network?: NetworkInfo | undefined;
   /** The labels of a service of the name that ours has or will have. */
   readonly serviceLabels?: Readonly<Record<string, string>> | undefined;
 }
@@ -14,21 +14,21 @@ export interface SwarmFacts {
 /** Checks whether a swarm can run what a host entry asks of it. */
 export function checkSwarm(
   host: HostSettings,
-  engine: EngineFacts,
-  facts: SwarmFacts,
+  engine: DockerInfo,
+  facts: SwarmInfo,
   owner: Owner,
-): Finding[] {
+): Diagnostic[] {
   const { dockerHost } = host;
   if (engine.swarm === "none") {
     return [
-      mistake(
+      error(
         `Docker at ${dockerHost} is in no swarm: make it one (docker swarm init), or correct dockerHost, or set placement: container`,
       ),
     ];
   }
   if (engine.swarm === "worker") {
     return [
-      mistake(
+      error(
         `Docker at ${dockerHost} is a worker of its swarm, and services are managed by a manager: set dockerHost to one (docker node ls there lists them)`,
       ),
     ];
@@ -43,7 +43,7 @@ export function checkSwarm(
 }
 
 /** Labels first, then what the nodes that have them offer. */
-function checkNodes(host: HostSettings, nodes: readonly NodeFacts[]): Finding[] {
+function checkNodes(host: HostSettings, nodes: readonly NodeInfo[]): Diagnostic[] {
   const { nodeLabels, genericResources, replicas, updateOrder } = host.swarm!;
   const wanted = Object.entries(nodeLabels);
   const fitting = nodes.filter(({ labels }) =>
@@ -53,7 +53,7 @@ function checkNodes(host: HostSettings, nodes: readonly NodeFacts[]): Finding[] 
     const said = wanted.map(([label, value]) => `${label}=${value}`).join(", ");
     const options = wanted.map(([label, value]) => `--label-add ${label}=${value}`).join(" ");
     return [
-      mistake(
+      error(
         `no node has the labels ${said} (swarm.nodeLabels); there are ${nodes.map(described).join("; ")}. Label one: docker node update ${options} ${nodes[0]?.hostname ?? "NODE"}`,
       ),
     ];
@@ -62,7 +62,7 @@ function checkNodes(host: HostSettings, nodes: readonly NodeFacts[]): Finding[] 
   if (ready.length === 0) {
     const names = fitting.map(({ hostname }) => hostname).join(", ");
     return [
-      mistake(
+      error(
         `none of the nodes ${names} takes tasks now: start it, or docker node update --availability active ${fitting[0]!.hostname}`,
       ),
     ];
@@ -82,14 +82,14 @@ function checkNodes(host: HostSettings, nodes: readonly NodeFacts[]): Finding[] 
           ? `set swarm.replicas: ${places}, or offer more`
           : `offer it (node-generic-resources in /etc/docker/daemon.json of the node, then restart Docker there)`;
       return [
-        mistake(
+        error(
           `${replicas} tasks with ${each} ${kind} each find room for ${places} (nodes offer: ${offered}): ${fix}`,
         ),
       ];
     }
     if (places < replicas + 1 && updateOrder === "start-first") {
       return [
-        mistake(
+        error(
           `an update starts a new task before it stops the old one, but all ${kind} are taken by the ${replicas} tasks (nodes offer: ${offered}): set swarm.updateOrder: stop-first, or swarm.replicas: ${replicas - 1}`,
         ),
       ];
@@ -98,18 +98,18 @@ function checkNodes(host: HostSettings, nodes: readonly NodeFacts[]): Finding[] 
   });
 }
 
-function described({ hostname, labels }: NodeFacts): string {
+function described({ hostname, labels }: NodeInfo): string {
   const said = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
   return `${hostname} (${said.join(", ") || "no labels"})`;
 }
 
 /** The registry run here is one task with one volume on one node. */
-function checkRegistry(host: HostSettings, nodes: readonly NodeFacts[]): Finding[] {
+function checkRegistry(host: HostSettings, nodes: readonly NodeInfo[]): Diagnostic[] {
   const { ownRegistry, endpointMode } = host.swarm!;
   if (!ownRegistry || nodes.length < 2) return [];
   if (endpointMode === "dnsrr") {
     return [
-      mistake(
+      error(
         `with endpointMode: dnsrr the registry this program runs is reached on its own node only, but the swarm has ${nodes.length}: give swarm.registry`,
       ),
     ];
@@ -123,18 +123,18 @@ function checkRegistry(host: HostSettings, nodes: readonly NodeFacts[]): Finding
   ];
 }
 
-function checkOverlay(host: HostSettings, { network }: SwarmFacts): Finding[] {
+function checkOverlay(host: HostSettings, { network }: SwarmInfo): Diagnostic[] {
   if (host.network === undefined) return [];
   if (!network) {
     return [
-      mistake(
+      error(
         `the network ${host.network} does not exist in the swarm: make it (docker network create --driver overlay --attachable ${host.network}), or leave network out and one is made`,
       ),
     ];
   }
   if (network.driver !== "overlay") {
     return [
-      mistake(
+      error(
         `the network ${host.network} is a ${network.driver} network, and a swarm's services join overlay networks only: leave network out and one is made, which Immich's server joins`,
       ),
     ];
@@ -151,16 +151,16 @@ function checkOverlay(host: HostSettings, { network }: SwarmFacts): Finding[] {
 
 function checkServiceName(
   host: HostSettings,
-  labels: SwarmFacts["serviceLabels"],
+  labels: SwarmInfo["serviceLabels"],
   owner: Owner,
-): Finding[] {
+): Diagnostic[] {
   if (!labels) return [];
   const stack = labels["org.immich-ml.stack"];
   const project = labels["org.immich-ml.project"];
   if (stack === owner.stack && project === owner.project) return [];
   const whose = stack === undefined ? "that is not ours" : `of stack ${project}/${stack}`;
   return [
-    mistake(
+    error(
       `the service name ${host.containerName} is taken by a service ${whose}: give this host another name, or remove it (docker service rm ${host.containerName})`,
     ),
   ];
@@ -169,9 +169,9 @@ function checkServiceName(
 /** A service cannot ask for GPUs; NVIDIA's runtime gives a task what its node's resource names. */
 function checkDefaultRuntime(
   host: HostSettings,
-  engine: EngineFacts,
-  nodes: readonly NodeFacts[],
-): Finding[] {
+  engine: DockerInfo,
+  nodes: readonly NodeInfo[],
+): Diagnostic[] {
   if (host.accelerator !== "cuda" || engine.defaultRuntime === "nvidia") return [];
   const fix =
     "sudo nvidia-ctk runtime configure --runtime=docker --set-as-default, then restart Docker";
@@ -182,7 +182,7 @@ function checkDefaultRuntime(
         ),
       ]
     : [
-        mistake(
+        error(
           `tasks of a service see a GPU only where the engine's default runtime is nvidia, and here it is ${engine.defaultRuntime}: ${fix}`,
         ),
       ];

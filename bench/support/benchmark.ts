@@ -3,7 +3,7 @@ import { cpus, totalmem } from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
 
-import { isInstalled, run } from "../../rehearsal/shell";
+import { isInstalled, run } from "../../demo/shell";
 import { type Figure, withResult } from "./results";
 
 /** What a figure must be to be good enough; nothing for one that only informs. */
@@ -30,7 +30,7 @@ export function benchmark(name: string, measure: (figures: Figures) => Promise<v
   const add: Figures["add"] = (figure, values, unit, goal) => {
     const taken = takeDown(figure, [values].flat(), unit, goal);
     figures.push(taken);
-    console.log(asLine(taken));
+    console.log(toEnvEntry(taken));
   };
   const ratio: Figures["ratio"] = (figure, values, peers, goal) =>
     add(
@@ -43,10 +43,10 @@ export function benchmark(name: string, measure: (figures: Figures) => Promise<v
   measure({ add, ratio })
     .then(async () => {
       const file = path.join(__dirname, "..", "RESULTS.md");
-      const former = existsSync(file) ? readFileSync(file, "utf8") : "";
+      const previous = existsSync(file) ? readFileSync(file, "utf8") : "";
       const date = new Date().toISOString().slice(0, 10);
       const result = { name, date, machine: await describeMachine(), figures };
-      writeFileSync(file, withResult(former, result));
+      writeFileSync(file, withResult(previous, result));
       if (figures.some(({ verdict }) => verdict === "missed")) process.exitCode = 1;
     })
     .catch((error: Error) => {
@@ -79,7 +79,7 @@ export function takeDown(
   return { ...figure, goal: comparison, verdict: met ? "met" : "missed", ...spread };
 }
 
-function asLine({ name, value, unit, goal, verdict, spread }: Figure): string {
+function toEnvEntry({ name, value, unit, goal, verdict, spread }: Figure): string {
   const parts = [name, unit ? `${value} ${unit}` : value];
   if (goal) parts.push(`goal ${goal}`, verdict!);
   if (spread) parts.push(`(${spread})`);
@@ -109,7 +109,7 @@ export async function timed<Answer>(
   return { milliseconds: performance.now() - begin, answer };
 }
 
-/** Processor, memory and versions; nothing that names the machine. */
+/** CPU, memory and versions; nothing that names the machine. */
 async function describeMachine(): Promise<string> {
   const version = async (what: string, command: string, ...parameters: string[]) => {
     if (!(await isInstalled(command))) return `no ${what}`;

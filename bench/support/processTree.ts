@@ -34,10 +34,10 @@ export function watchMemory(root: number): { stop(): PeakMemory } {
 }
 
 /**
- * Seconds of processor time that this process's children used that have ended, and theirs. Other
+ * Seconds of CPU time that this process's children used that have ended, and theirs. Other
  * work on the machine slows a run down, but does not count here. Linux only.
  */
-export function processorTimeOfChildren(): number {
+export function cpuTimeOfChildren(): number {
   const fields = statusOf("self");
   return (Number(fields[13]) + Number(fields[14])) / ticksPerSecond;
 }

@@ -8,7 +8,7 @@ export interface BenchmarkResult {
   readonly name: string;
   /** Day of the run, as 2026-11-23. */
   readonly date: string;
-  /** Where it ran: processor, memory, versions; never the machine's name. */
+  /** Where it ran: CPU, memory, versions; never the machine's name. */
   readonly machine: string;
   readonly figures: readonly Figure[];
 }
@@ -34,7 +34,7 @@ A figure measured more than once is the median.
 
 const columns = "| figure | value | unit | goal | | spread |\n|---|---:|---|---|---|---|\n";
 
-/** The text with this result in the place of the benchmark's former one. */
+/** The text with this result in the place of the benchmark's previous one. */
 export function withResult(text: string, result: BenchmarkResult): string {
   const others = parseResults(text).filter(({ name }) => name !== result.name);
   const all = [...others, result].sort((left, right) => (left.name < right.name ? -1 : 1));

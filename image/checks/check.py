@@ -1,4 +1,4 @@
-"""Proves, during the build and without a card, that the image can only fail for want of a driver.
+"""Checks, during the build and without a card, that the image can only fail for want of a driver.
 
 Each prints one line; one that fails ends the build with a line that says what is wrong.
 """
@@ -62,12 +62,12 @@ class CheckFailed(Exception):
 
 
 def check_runtime(expected: str) -> str:
-    """The ONNX Runtime is the one the generation asks for, and was built with CUDA."""
+    """The ONNX Runtime is the one the GPU family asks for, and was built with CUDA."""
     import onnxruntime
 
     if onnxruntime.__version__ != expected:
         raise CheckFailed(
-            f"ONNX Runtime is {onnxruntime.__version__}, the generation needs {expected}"
+            f"ONNX Runtime is {onnxruntime.__version__}, the GPU family needs {expected}"
         )
     providers = onnxruntime.get_available_providers()
     if "CUDAExecutionProvider" not in providers:
@@ -107,7 +107,7 @@ def check_cudnn(expected: str) -> str:
     unit = 10000 if number >= 90000 else 1000
     actual = f"{number // unit}.{number % unit // 100}.{number % 100}"
     if actual != ".".join(expected.split(".")[:3]):
-        raise CheckFailed(f"cuDNN is {actual}, the generation needs {expected}")
+        raise CheckFailed(f"cuDNN is {actual}, the GPU family needs {expected}")
     parts = re.findall(r"part: (\w+) 0", output)
     if parts != ["Tensor", "Convolution", "RNN"]:
         raise CheckFailed(f"cuDNN {actual} cannot load all of its parts:\n{output}")

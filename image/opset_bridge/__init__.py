@@ -1,4 +1,4 @@
-"""Makes any ONNX model loadable by the ONNX Runtime that is installed.
+"""Makes any ONNX model ensure_compatible by the ONNX Runtime that is installed.
 
 A model whose opset or IR version is too new is converted once; the result lies beside the original
 and is used from then on. Models that the runtime can read are opened untouched.

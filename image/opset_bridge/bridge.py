@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from opset_bridge.convert import Converted, convert
 from opset_bridge.hook import OpsetBridgeError
 from opset_bridge.limits import Limits, limits_of
-from opset_bridge.outline import Outline, read_outline
+from opset_bridge.header import Header, read_header
 from opset_bridge.wire import MalformedMessage
 
 # Metadata of a converted model: what it was made from, and the files this depends on.
@@ -34,7 +34,7 @@ CONVERSION = "1"
 MEBIBYTE = 1024 * 1024
 
 
-def loadable(path: str) -> str:
+def ensure_compatible(path: str) -> str:
     """The path to open instead of `path`: itself when the runtime can read the model or when it is
     no model (the runtime says best what is wrong with it), else that of the converted model.
 
@@ -44,12 +44,12 @@ def loadable(path: str) -> str:
     if limits is None:
         return path
     try:
-        outline = read_outline(path)
+        header = read_header(path)
     except (MalformedMessage, OSError):
         return path
-    if outline.opset <= limits.opset and outline.ir_version <= limits.ir_version:
+    if header.opset <= limits.opset and header.ir_version <= limits.ir_version:
         return path
-    return _Conversion(path, outline, limits).result()
+    return _Conversion(path, header, limits).result()
 
 
 @functools.cache
@@ -62,10 +62,10 @@ def _installed_limits() -> Limits | None:
 class _Conversion:
     """One model and the files that belong to its conversion."""
 
-    def __init__(self, path: str, outline: Outline, limits: Limits) -> None:
+    def __init__(self, path: str, header: Header, limits: Limits) -> None:
         stem = path[: -len(".onnx")] if path.endswith(".onnx") else path
         self.path = path
-        self.outline = outline
+        self.header = header
         self.limits = limits
         self.stem = f"{stem}.opset{limits.opset}"
         self.target = f"{self.stem}.onnx"
@@ -85,7 +85,7 @@ class _Conversion:
     def _is_current(self) -> bool:
         """Whether the converted model is whole and made from what lies there now."""
         try:
-            metadata = read_outline(self.target).metadata
+            metadata = read_header(self.target).metadata
             name, _, size = metadata.get(DATA_FILE, "").rpartition(" ")
             if name and os.stat(self._beside(name)).st_size != int(size):
                 return False
@@ -119,7 +119,7 @@ class _Conversion:
         digest = hashlib.sha256(made_from.encode()).hexdigest()[:12]
         data = f"{self.stem}.{digest}.data"
         _say(
-            f"{self.path}: opset {self.outline.opset} and IR version {self.outline.ir_version} are"
+            f"{self.path}: opset {self.header.opset} and IR version {self.header.ir_version} are"
             f" too new for this ONNX Runtime, converting to opset {self.limits.opset} once"
         )
         converted = convert(self.path, self.limits, os.path.basename(data))
@@ -160,7 +160,7 @@ class _Conversion:
 
     def _cannot_keep(self, error: OSError) -> str:
         what = (
-            f"{self.path}: opset {self.outline.opset} is too new for this ONNX Runtime, and the"
+            f"{self.path}: opset {self.header.opset} is too new for this ONNX Runtime, and the"
             " model converted for it cannot be kept beside it"
         )
         reason = error.strerror or str(error)

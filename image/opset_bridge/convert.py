@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opset_bridge.hook import OpsetBridgeError
 from opset_bridge.limits import Limits
-from opset_bridge.outline import mapped, without_large_weights
+from opset_bridge.header import mapped, without_large_weights
 
 if TYPE_CHECKING:
     import onnx

@@ -20,7 +20,7 @@ _MARK = "__opset_bridge__"
 
 
 class OpsetBridgeError(RuntimeError):
-    """A model cannot be made loadable. The message is one line: model, reason, what to do.
+    """A model cannot be made ensure_compatible. The message is one line: model, reason, what to do.
 
     Not an OSError on purpose: Immich answers an OSError by deleting the model and downloading it
     again (immich_ml/models/base.py, v2.2.0 to v3.1.0), which helps against none of the reasons.
@@ -82,10 +82,10 @@ def _bridge_sessions(module: ModuleType) -> None:
         if not isinstance(path_or_bytes, (str, os.PathLike)):
             original(self, path_or_bytes, *args, **keywords)
             return
-        from opset_bridge.bridge import loadable
+        from opset_bridge.bridge import ensure_compatible
 
         model = os.fspath(path_or_bytes)
-        path = loadable(model)
+        path = ensure_compatible(model)
         if path == model:
             original(self, path_or_bytes, *args, **keywords)
             return

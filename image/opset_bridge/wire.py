@@ -1,4 +1,4 @@
-"""The protobuf wire format, as far as reading a model's outline without its weights needs it.
+"""The protobuf wire format, as far as reading a model's header without its weights needs it.
 
 https://protobuf.dev/programming-guides/encoding/
 """

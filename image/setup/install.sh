@@ -38,7 +38,7 @@ python)
   # Not '*.pyi': scikit-image, which insightface needs, reads its own when it is imported.
   find "$packages" \( -name '*.a' -o -name '*.h' -o -name '*.pxd' \) -delete
   # ONNX Runtime's tools for optimising and quantising models, and the provider that needs TensorRT.
-  rm -rf "$packages/onnxruntime/transformers" "$packages/onnxruntime/quantization" \
+  rm -rf "$packages/onnxruntime/transpreviousValues" "$packages/onnxruntime/quantization" \
     "$packages/onnxruntime/tools" "$packages/onnxruntime/capi/libonnxruntime_providers_tensorrt.so"
   ;;
 *)

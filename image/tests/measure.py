@@ -27,7 +27,7 @@ import requests
 from models import Graph
 from PIL import Image
 
-from opset_bridge.bridge import loadable
+from opset_bridge.bridge import ensure_compatible
 
 TOKENS = 50
 VOCABULARY = 49408
@@ -40,40 +40,40 @@ options = onnxruntime.SessionOptions()
 options.enable_cpu_mem_arena = False
 for setting in sys.argv[2:]:
     options.add_session_config_entry(*setting.split("="))
-def processor():
+def CPU():
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
-used = processor()
+used = CPU()
 begin = time.perf_counter()
 session = onnxruntime.InferenceSession(
     sys.argv[1], sess_options=options, providers=["CPUExecutionProvider"]
 )
 opened = time.perf_counter()
-used = processor() - used
+used = CPU() - used
 inputs = {
     value.name: numpy.ones(value.shape, numpy.int32 if "int32" in value.type else numpy.float32)
     for value in session.get_inputs()
 }
 session.run(None, inputs)
 done = time.perf_counter()
-print(json.dumps({"open": opened - begin, "processor": used, "run": done - opened}))
+print(json.dumps({"open": opened - begin, "CPU": used, "run": done - opened}))
 """
 
 CONVERT = """
 import json, sys, time
 import onnx, onnx.checker, onnx.version_converter, onnxruntime
-from opset_bridge.bridge import loadable
+from opset_bridge.bridge import ensure_compatible
 def peak():
     [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
 before = peak()
 begin = time.perf_counter()
-loadable(sys.argv[1])
+ensure_compatible(sys.argv[1])
 print(json.dumps({"seconds": time.perf_counter() - begin, "memory": peak() - before}))
 """
 
 
-# On a processor ONNX Runtime copies each matrix into an order of its own when it opens a model, in
+# On a CPU ONNX Runtime copies each matrix into an order of its own when it opens a model, in
 # whatever file it lies: work that no form of the file saves.
 WITHOUT_PACKING = "session.disable_prepacking=1"
 
@@ -153,7 +153,7 @@ def measure(model: str, rounds: int, folder: Path) -> dict[str, Any]:
     decisions = []
     for _ in range(1000):
         begin = time.perf_counter()
-        loadable(str(native))
+        ensure_compatible(str(native))
         decisions.append(time.perf_counter() - begin)
     result["decision"] = sorted(decisions)
     return result

@@ -1,5 +1,5 @@
 """The bridge's models on a card: what CUDA computes against what a newer ONNX Runtime computes on
-the processor from the unconverted files. Run by `npm run prove:models`; not part of the usual tests,
+the CPU from the unconverted files. Run by `npm run check:models`; not part of the usual tests,
 which need no card.
 
     IMMICH_ML_PROVIDER  what has to compute; default CUDAExecutionProvider
@@ -42,7 +42,7 @@ print(session.get_providers()[0])
 @pytest.fixture(scope="session", autouse=True)
 def card() -> Iterator[None]:
     """Ends everything with one line where the provider does not come up: else each test would
-    pass on the processor. In a process of its own, which ONNX Runtime 1.20 takes with it."""
+    pass on the CPU. In a process of its own, which ONNX Runtime 1.20 takes with it."""
     tried = subprocess.run(
         [sys.executable, "-c", IDENTITY, PROVIDER], capture_output=True, text=True
     )

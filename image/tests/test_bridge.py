@@ -118,7 +118,7 @@ class TestUntouched:
     def test_deciding_on_a_readable_model_takes_less_than_a_millisecond(
         self, tmp_path: Path
     ) -> None:
-        from opset_bridge.bridge import loadable
+        from opset_bridge.bridge import ensure_compatible
 
         model, _ = large_model(opset=18, ir_version=8, megabytes=64)
         path = str(tmp_path / "model.onnx")
@@ -126,7 +126,7 @@ class TestUntouched:
         times = []
         for _ in range(20):
             begin = time.perf_counter()
-            assert loadable(path) == path
+            assert ensure_compatible(path) == path
             times.append(time.perf_counter() - begin)
         assert sorted(times)[10] < 0.001
 
@@ -635,12 +635,12 @@ class TestEveryWayToOpen:
 MEMORY = """
 import sys
 import onnx, onnx.version_converter, onnx.checker, onnxruntime
-from opset_bridge.bridge import loadable
+from opset_bridge.bridge import ensure_compatible
 def peak():
     [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
 before = peak()
-loadable(sys.argv[1])
+ensure_compatible(sys.argv[1])
 print(peak() - before)
 """
 

@@ -78,18 +78,18 @@ describe.skipIf(missing)("the life of a stack", () => {
     const step = (name: string, run: (stack: EngineStack) => Promise<void>) =>
       it(name, async (context) => (stack ? run(stack) : context.skip()));
 
-    step("up builds the image, starts the container and proves it", async (opened) => {
+    step("up builds the image, starts the container and shows it", async (opened) => {
       console.log(`engine: Docker ${(await docker.version()).Version}`);
       const { outputs } = await opened.up();
       expect(outputs["provider"]?.value).toBe("CPUExecutionProvider");
       await expectDeclaredToRun(opened, { docker });
     });
 
-    step("another build context gives another image, and the former one goes", async (opened) => {
-      const former = await imageReference(opened);
+    step("another build context gives another image, and the previous one goes", async (opened) => {
+      const previous = await imageReference(opened);
       await writeContext(contextPath, "ENV CHANGED=yes");
       await opened.up();
-      await expect(docker.getImage(former).inspect()).rejects.toThrow(/no such image/i);
+      await expect(docker.getImage(previous).inspect()).rejects.toThrow(/no such image/i);
       expect((await docker.getContainer(containerName).inspect()).Config.Env).toContain(
         "CHANGED=yes",
       );

@@ -3,13 +3,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import { type PostgresServer } from "../../rehearsal/postgres";
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import { type PostgresServer } from "../../demo/postgres";
 import { expectDeclaredToRun } from "../support/declared";
 import { startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
-import { standInStack } from "../support/standInStack";
+import { fakeStack } from "../support/fakeStack";
 
 /** What befalls a run of the engine itself. Each step follows on the last. */
 describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => {
@@ -27,7 +27,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     before = await database.configurationText();
     stack = await openEngineStack({
       name: "faults",
-      config: await standInStack(database, containerName),
+      config: await fakeStack(database, containerName),
       secrets: { databasePassword: database.password },
     });
   });

@@ -50,15 +50,15 @@ describe.skipIf(missingEngine ?? missingPrivateEngine)("the disk of a host", () 
     if (contextPath) await rm(contextPath, { recursive: true });
   });
 
-  it("fault: the disk is full while an image is built; the former container goes on, with more room the next up finishes it", async () => {
-    const [former] = await docker.listContainers();
+  it("fault: the disk is full while an image is built; the previous container goes on, with more room the next up finishes it", async () => {
+    const [previous] = await docker.listContainers();
     const { data, all } = { data: `${engine.folder}/data`, all: "df -m --output=avail" };
     await engine.inside(
       `fallocate -l $(($(${all} ${data} | tail -1) - 60))M ${data}/somebody-elses-photos`,
     );
     await writeContext(contextPath, "RUN head -c 150000000 /dev/urandom >/models");
     await expect(stack.up()).rejects.toThrow(/attic-image/);
-    expect((await docker.listContainers()).map(({ Id }) => Id)).toEqual([former!.Id]);
+    expect((await docker.listContainers()).map(({ Id }) => Id)).toEqual([previous!.Id]);
     await engine.inside(`rm ${data}/somebody-elses-photos`);
     await stack.up();
     await expectDeclaredToRun(stack, { docker });

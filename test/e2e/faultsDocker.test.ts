@@ -5,8 +5,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import Docker from "dockerode";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import { type PostgresServer, startPostgres } from "../../rehearsal/postgres";
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import { type PostgresServer, startPostgres } from "../../demo/postgres";
 import { expectDeclaredToRun } from "../support/declared";
 import { testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
@@ -43,12 +43,12 @@ describe.skipIf(missingEngine ?? missingPrivateEngine)("a host", () => {
     const another = await buildTestImage({
       Dockerfile: `FROM ${service.reference}\nRUN head -c 3000000 /dev/urandom >/models\n`,
     });
-    const standIn = path.join(__dirname, "..", "integration", "proofStandIn", "sitecustomize.py");
+    const fake = path.join(__dirname, "..", "integration", "checkFakes", "sitecustomize.py");
     const withoutCode = await buildTestImage({
-      "sitecustomize.py": await readFile(standIn, "utf8"),
+      "sitecustomize.py": await readFile(fake, "utf8"),
       Dockerfile: `FROM ${service.reference}
-COPY sitecustomize.py /stand-in/
-ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider STAND_IN_FAULT=kernel
+COPY sitecustomize.py /fake/
+ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider STAND_IN_FAULT=kernel
 `,
     });
     images.push(withoutCode, another, service);
@@ -119,14 +119,14 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider STAND_IN_FAULT=
 
   it("fault: Docker is restarted while up waits for the service; up goes on by itself", async () => {
     await stack.configure(config({ image: good, environment: { modelTtl: 10 } }));
-    const former = (await container()).Id;
+    const previous = (await container()).Id;
     const going = stack.up();
     const isReplaced = async () => {
       const found = await container().catch(() => undefined);
-      return found !== undefined && found.Id !== former && found.State.Running;
+      return found !== undefined && found.Id !== previous && found.State.Running;
     };
     while (!(await isReplaced())) await pause(50);
-    // The proof has begun to look.
+    // The check has begun to look.
     await pause(2000);
     await killDocker();
     const { text } = await going;
@@ -135,19 +135,19 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider STAND_IN_FAULT=
     await asDeclared();
   });
 
-  it("fault: the network is cut while an image is pulled; the former container goes on, the next up finishes it", async () => {
+  it("fault: the network is cut while an image is pulled; the previous container goes on, the next up finishes it", async () => {
     await stack.configure(config({ image: newer }));
-    const former = (await container()).Id;
+    const previous = (await container()).Id;
     registry.line = "cut";
     await expect(stack.up()).rejects.toThrow(/attic-image[^]*unable to find or pull image/);
-    expect(await container()).toMatchObject({ Id: former, State: { Running: true } });
+    expect(await container()).toMatchObject({ Id: previous, State: { Running: true } });
     registry.line = "good";
     await stack.up();
-    expect((await container()).Id).not.toBe(former);
+    expect((await container()).Id).not.toBe(previous);
     await asDeclared();
   });
 
-  it("fault: a health check that lies; the proof fails up with the reason, another image puts it right", async () => {
+  it("fault: a health check that lies; the check fails up with the reason, another image puts it right", async () => {
     const nvidia = { accelerator: "cuda", image: lying };
     // There is no card to be found here.
     await stack.configure(config(nvidia, { preflight: "warn" }));

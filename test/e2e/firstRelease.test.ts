@@ -10,7 +10,7 @@ import {
   asOfFirstRelease,
   type Deployment,
 } from "./firstRelease/asOfFirstRelease";
-import { openWorld, type World } from "./firstRelease/world";
+import { openEnvironment, type World } from "./firstRelease/environment";
 
 /**
  * What release 0.1.0 stored of a stack, on a world that is made anew: its inputs, and the code of the
@@ -21,7 +21,7 @@ describe.skipIf(missingEngine)("a stack of the first release", () => {
   let before: string | undefined;
 
   beforeAll(async () => {
-    world = await openWorld();
+    world = await openEnvironment();
     before = await world.database.configurationText();
     await world.stack.up();
   });
@@ -37,8 +37,8 @@ describe.skipIf(missingEngine)("a stack of the first release", () => {
   async function takeBackToFirstRelease(): Promise<void> {
     const { stack } = world;
     const file = path.join(path.dirname(stack.configFile), "state.json");
-    const former = { version: 3, deployment: asOfFirstRelease(await deployment()) };
-    await writeFile(file, JSON.stringify(former));
+    const previous = { version: 3, deployment: asOfFirstRelease(await deployment()) };
+    await writeFile(file, JSON.stringify(previous));
     const { ended } = stack.command("stack", "import", "--file", file);
     const { code, text } = await ended;
     expect(code, text).toBe(0);
@@ -51,7 +51,7 @@ describe.skipIf(missingEngine)("a stack of the first release", () => {
 
   /**
    * Only code that is stored in the state may differ: the preset's resource takes today's along, and a
-   * changed proof proves once more. When this list grows, the change does more to the stacks out there
+   * changed check shows once more. When this list grows, the change does more to the stacks out there
    * than that and the limit of a container's processes, which came since.
    */
   it("is changed by today's program in nothing but the code it has stored and what came since", async () => {
@@ -59,10 +59,10 @@ describe.skipIf(missingEngine)("a stack of the first release", () => {
     const { steps, differences } = await world.stack.preview();
     expect([...steps].sort()).toEqual([
       "create attic-processes",
-      "update attic-proof",
+      "update attic-check",
       "update preset-settings",
     ]);
-    expect(differences["attic-proof"]!.filter((path) => !path.startsWith("environment."))).toEqual([
+    expect(differences["attic-check"]!.filter((path) => !path.startsWith("environment."))).toEqual([
       "stdin",
     ]);
     const container = await containerId();

@@ -1,9 +1,9 @@
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { freePort } from "../../rehearsal/postgres";
+import { freePort } from "../../demo/postgres";
 import { expectDeclaredToRun } from "../support/declared";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { fakes, startedDocker, testName } from "../support/docker";
 import {
   imageReference,
   missingEngine,
@@ -23,7 +23,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
 
   beforeAll(async () => {
     docker = await startedDocker();
-    const images = await standIns();
+    const images = await fakes();
     config = (hosts) => ({
       immich: { version: "v2.7.5" },
       build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },

@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import { type PostgresServer } from "../../rehearsal/postgres";
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import { type PostgresServer } from "../../demo/postgres";
 import { expectDeclaredToRun } from "../support/declared";
 import { startedDocker, testName } from "../support/docker";
 import {
@@ -18,7 +18,7 @@ import {
   type EngineStack,
 } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
-import { type StackConfig, standInStack } from "../support/standInStack";
+import { type StackConfig, fakeStack } from "../support/fakeStack";
 
 const execute = promisify(execFile);
 
@@ -42,7 +42,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     const cacheModels = await mkdtemp(path.join(tmpdir(), "immich-ml-test-models-"));
     await writeFile(path.join(cacheModels, "model"), "a model put there beforehand");
     await execute("sh", ["-c", "sha256sum model > SHA256SUMS"], { cwd: cacheModels });
-    config = await standInStack(database, containerName, {
+    config = await fakeStack(database, containerName, {
       cacheModels,
       cacheVolume,
       keepCache: true,
@@ -90,7 +90,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     await expect(container()).rejects.toThrow(/no such container/i);
   });
 
-  it("up builds the image, runs a healthy container, proves it and sets the preset", async () => {
+  it("up builds the image, runs a healthy container, shows it and sets the preset", async () => {
     const { outputs } = await stack.up();
     const [service] = outputs["machineLearning"]!.value as Record<string, unknown>[];
     const running = await container();
@@ -108,10 +108,10 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
           { part: "textual", provider },
         ],
       },
-      // The stand-in of Immich's server has no face model and nowhere to get one from.
+      // The fake of Immich's server has no face model and nowhere to get one from.
       {
         model: "facial-recognition/buffalo_s",
-        notProven: expect.stringContaining("could not be downloaded") as string,
+        notVerified: expect.stringContaining("could not be downloaded") as string,
       },
     ]);
     expect((await settings()).machineLearning?.clip?.modelName ?? "ViT-B-32__openai").toBe(
@@ -122,27 +122,27 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
 
   it("no secret stands in the state in clear", async () => {
     const state = await stack.readState();
-    for (const secret of [database.password, "rehearsal-oauth-secret", "rehearsal-smtp-secret"]) {
+    for (const secret of [database.password, "demo-oauth-secret", "demo-smtp-secret"]) {
       expect(state).not.toContain(secret);
     }
   });
 
-  it("Immich upgraded gives another image and container, taken back the former ones", async () => {
-    const former = await container();
-    const formerReference = await imageReference(stack);
+  it("Immich upgraded gives another image and container, taken back the previous ones", async () => {
+    const previous = await container();
+    const previousReference = await imageReference(stack);
     await stack.configure({
       ...config,
       immich: { ...config.immich, version: "v2.8.0" },
     });
     await stack.up();
-    expect((await container()).Image).not.toBe(former.Image);
+    expect((await container()).Image).not.toBe(previous.Image);
     expect(await imageReference(stack)).toMatch(/^immich-ml-legacy:v2\.8\.0-/);
-    await expect(docker.getImage(formerReference).inspect()).rejects.toThrow(/no such image/i);
+    await expect(docker.getImage(previousReference).inspect()).rejects.toThrow(/no such image/i);
     await nothingToDo();
     await stack.configure(config);
     await stack.up();
-    expect(await imageReference(stack)).toBe(formerReference);
-    expect((await container()).Config.Env).toEqual(former.Config.Env);
+    expect(await imageReference(stack)).toBe(previousReference);
+    expect((await container()).Config.Env).toEqual(previous.Config.Env);
     await nothingToDo();
   });
 
@@ -168,8 +168,8 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     };
     await stack.configure(config);
     const { steps, outputs } = await stack.up();
-    // Its models are proven before Immich is told to use them.
-    expect(steps).toEqual(["update attic-proof", "update preset-settings"]);
+    // Its models are verified before Immich is told to use them.
+    expect(steps).toEqual(["update attic-check", "update preset-settings"]);
     expect(outputs["machineLearning"]!.value).toMatchObject([
       { models: [{ model: "clip/ViT-B-16-SigLIP2__webli", parts: [{}, {}] }, {}, {}] },
     ]);

@@ -6,11 +6,11 @@ import * as docker from "@pulumi/docker";
 import { type EngineEvent, LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import type { AcceleratorName } from "../../catalogue/accelerators";
+import type { AcceleratorName } from "../../catalog/accelerators";
 import { MachineLearning, type MachineLearningArgs, ModelCache } from "../../components";
-import { findEngine } from "../../rehearsal/withEngine";
-import { readSettings } from "../../settings/read";
-import { standIns } from "../support/docker";
+import { findEngine } from "../../demo/withEngine";
+import { readSettings } from "../../config/read";
+import { fakes } from "../support/docker";
 import { type SshServer, startSshServer } from "../support/sshServer";
 import { missingEngine } from "../support/engineStack";
 import {
@@ -23,7 +23,7 @@ const missing = missingEngine ?? missingPrivateEngine;
 const network = "immich-ml-test-machines";
 const container = "immich-ml-test-machine";
 
-/** One container after another on a real engine, on a Docker engine with stand-in devices. */
+/** One container after another on a real engine, on a Docker engine with fake devices. */
 describe.skipIf(missing)("a machine-learning container on the real engine", () => {
   let folder: string;
   let engine: PrivateEngine;
@@ -86,12 +86,12 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
         cacheVolume: cache.volumeName,
         network,
         dockerHost: endpoint,
-        proof: "off",
+        check: "off",
         ...declared,
       },
       { provider },
     );
-    return { provider: service.executionProvider, proof: service.proof };
+    return { provider: service.executionProvider, check: service.check };
   }
 
   async function steps(run: (onEvent: (event: EngineEvent) => void) => Promise<unknown>) {
@@ -249,7 +249,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     ["a limit less", { limits: { cpus: 0.5 } }],
     ["no limits", {}],
     ["new privileges allowed", { hardening: { noNewPrivileges: false } }],
-    ["capabilities given back", { hardening: { dropCapabilities: false } }],
+    ["capabilities restored", { hardening: { dropCapabilities: false } }],
     ["an unwritable root", { hardening: { readOnlyRoot: true } }],
     ["an unlimited log", { hardening: { limitLog: false } }],
     ["unlimited processes", { hardening: { limitProcesses: false } }],
@@ -271,34 +271,34 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     expect(await hostConfig()).toMatchObject({ Memory: 0, NanoCpus: 0 });
   });
 
-  describe("with a proof", () => {
+  describe("with a check", () => {
     /** Stands in for the ML image on a host with a GPU. */
     let service: string;
     /** An image that has Python and nothing else. */
     let bare: string;
 
     beforeAll(async () => {
-      const standIn = path.join(__dirname, "..", "integration", "proofStandIn", "sitecustomize.py");
-      const { python310 } = await standIns();
+      const fake = path.join(__dirname, "..", "integration", "checkFakes", "sitecustomize.py");
+      const { python310 } = await fakes();
       const base = `FROM ${python310}
-RUN mkdir -p /usr/src /stand-in && echo 'pass' >/usr/src/healthcheck.py
+RUN mkdir -p /usr/src /fake && echo 'pass' >/usr/src/healthcheck.py
 WORKDIR /usr/src
 CMD ["sh", "-c", "[ -z \\"$HF_HOME\\" ] || { echo 'RuntimeError: boom'; exit 3; }; exec sleep infinity"]
 `;
       bare = await engine.build(base);
       service = await engine.build(
         `${base}RUN pip install --quiet onnxruntime==1.14.1 numpy==1.26.4
-COPY sitecustomize.py /stand-in/
-ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
+COPY sitecustomize.py /fake/
+ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider
 `,
-        { "sitecustomize.py": await readFile(standIn, "utf8") },
+        { "sitecustomize.py": await readFile(fake, "utf8") },
       );
     });
 
     it("fails up with the last log lines when the container crashes in a loop, and does so again", async () => {
       const crashing = {
         image: service,
-        proof: "enforce",
+        check: "enforce",
         environment: { huggingFaceHome: "/crash" },
       } as const;
       for (const attempt of [1, 2]) {
@@ -309,15 +309,15 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
     });
 
     it("fails up when the image has no ONNX Runtime at all", async () => {
-      await expect(up({ image: bare, proof: "enforce" })).rejects.toThrow(
+      await expect(up({ image: bare, check: "enforce" })).rejects.toThrow(
         /the image lacks a Python package: No module named 'numpy'[\s\S]*is this an image of Immich's machine learning\?/,
       );
     });
 
-    it("goes on where a failed proof may only be told", async () => {
-      await up({ image: bare, proof: "warn" });
+    it("goes on where a failed check may only be told", async () => {
+      await up({ image: bare, check: "warn" });
       const outputs = await stack.outputs();
-      expect(outputs["proof"]?.value).toMatchObject({ ok: false });
+      expect(outputs["check"]?.value).toMatchObject({ ok: false });
       expect(outputs["provider"]?.value).toBeUndefined();
       expect(await drift()).toEqual([]);
     });
@@ -331,14 +331,14 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
         { project: "immich-ml", stack: "machines", cards: {}, secrets: {} },
       );
       const cards = settings!.hosts[0]!;
-      await up({ image: service, accelerator: "cuda", proof: "enforce" });
+      await up({ image: service, accelerator: "cuda", check: "enforce" });
       expect((await stack.outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
       endpoint = server.endpoint;
       try {
         await up({
           image: service,
           accelerator: "cuda",
-          proof: "enforce",
+          check: "enforce",
           gpus: cards.gpus,
           environment: cards.environment,
         });
@@ -346,7 +346,7 @@ ENV PYTHONPATH=/stand-in STAND_IN_PROVIDER=CUDAExecutionProvider
         expect(await inside("env | grep -E 'WORKERS|DEVICE_IDS' | sort")).toBe(
           "MACHINE_LEARNING_DEVICE_IDS=0,1\nMACHINE_LEARNING_WORKERS=2",
         );
-        expect((await stack.outputs())["proof"]?.value).toMatchObject({
+        expect((await stack.outputs())["check"]?.value).toMatchObject({
           ok: true,
           devices: [{ device: "0" }, { device: "1" }],
         });

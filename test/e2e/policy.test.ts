@@ -5,8 +5,8 @@ import path from "node:path";
 import { LocalWorkspace } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { freePort } from "../../rehearsal/postgres";
-import { findEngine } from "../../rehearsal/withEngine";
+import { freePort } from "../../demo/postgres";
+import { findEngine } from "../../demo/withEngine";
 import { startedDocker, testName } from "../support/docker";
 import { isOnPath, missingEngine, openEngineStack } from "../support/engineStack";
 

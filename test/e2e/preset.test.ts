@@ -7,11 +7,11 @@ import { LocalWorkspace, type EngineEvent, type Stack } from "@pulumi/pulumi/aut
 import { Client } from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import type { PostgresServer } from "../../rehearsal/postgres";
-import { findEngine } from "../../rehearsal/withEngine";
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import type { PostgresServer } from "../../demo/postgres";
+import { findEngine } from "../../demo/withEngine";
 import { missingEngine } from "../support/engineStack";
-import { startStandInImmich, type StandInImmich } from "../support/immichApi";
+import { startFakeImmich, type FakeImmich } from "../support/immichApi";
 import { startTestPostgres } from "../support/postgres";
 
 const program = path.join(__dirname, "presetProgram");
@@ -179,7 +179,7 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     const stack = await openStack(immich);
 
     const created = await stack.up();
-    expect(created.text).toContain("3 embeddings of the former CLIP model were cleared");
+    expect(created.text).toContain("3 embeddings of the previous CLIP model were cleared");
     expect((await stack.preview()).steps).toEqual([]);
     expect((await stack.preview(true)).steps).toEqual([]);
     // The role's password, to be looked for later, is the one that opens the database.
@@ -201,7 +201,7 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     expect(await immich.configurationText()).toContain('"ViT-B-32__openai"');
     expect((await stack.preview(true)).steps).toEqual([]);
 
-    // A key that is dropped from the stack gets its former value back at once.
+    // A key that is dropped from the stack gets its previous value back at once.
     await stack.configure({
       models: JSON.stringify({
         ...legacy,
@@ -225,8 +225,8 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     const kept = (await stack.everythingKept()) + JSON.stringify(outputs);
     expect(kept).toContain("buffalo_s");
     const secrets = {
-      oauth: "rehearsal-oauth-secret",
-      smtp: "rehearsal-smtp-secret",
+      oauth: "demo-oauth-secret",
+      smtp: "demo-smtp-secret",
       database: immich.password,
       role: rolePassword,
     };
@@ -246,7 +246,7 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     const elsewhere = await createImmichDatabase(server, { name: "elsewhere" });
     await elsewhere.query("ALTER DATABASE gone ALLOW_CONNECTIONS false");
     await expect(stack.destroy()).rejects.toThrow(
-      /Immich's former settings could not be given back: .*run it again; to give the former values up instead.*pulumi state delete/,
+      /Immich's previous settings could not be restored: .*run it again; to give the previous values up instead.*pulumi state delete/,
     );
     await elsewhere.query("ALTER DATABASE gone ALLOW_CONNECTIONS true");
     await stack.destroy();
@@ -301,11 +301,11 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
 });
 
 describe.skipIf(missingEngine)("the preset through Immich's API, on the real engine", () => {
-  let immich: StandInImmich;
+  let immich: FakeImmich;
   let stack: PresetStack;
 
   beforeAll(async () => {
-    immich = await startStandInImmich();
+    immich = await startFakeImmich();
     stack = await PresetStack.open(
       "e2e-api",
       {
@@ -357,8 +357,8 @@ describe.skipIf(missingEngine)("the preset through Immich's API, on the real eng
 
     const kept = await stack.everythingKept();
     const secrets = {
-      oauth: "stand-in-oauth-secret",
-      smtp: "stand-in-smtp-secret",
+      oauth: "fake-oauth-secret",
+      smtp: "fake-smtp-secret",
       apiKey: immich.apiKey,
     };
     expect(found(secrets, kept)).toEqual([]);

@@ -2,9 +2,9 @@ import type Docker from "dockerode";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import type { PostgresServer } from "../../rehearsal/postgres";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import type { PostgresServer } from "../../demo/postgres";
+import { fakes, startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
 
@@ -18,7 +18,7 @@ describe.skipIf(missingEngine)("what is refused before anything is changed", () 
 
   beforeAll(async () => {
     docker = await startedDocker();
-    pythonImage = (await standIns()).python310;
+    pythonImage = (await fakes()).python310;
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     const { host, port, name, user } = database;
@@ -83,12 +83,12 @@ describe.skipIf(missingEngine)("what is refused before anything is changed", () 
     hosts: [{ ...(good["hosts"] as object[])[0], ...fields }],
   });
 
-  it("three mistakes in the stack file, all at once", async () => {
+  it("three errors in the stack file, all at once", async () => {
     const message = await refusal({
       ...withHost({ accelerator: "cudda", limits: { memory: -5 } }),
       preset: "legacy-2bg",
     });
-    expect(message).toContain("3 mistakes; nothing was changed");
+    expect(message).toContain("3 errors; nothing was changed");
     expect(message).toContain('immich-ml:hosts[0].accelerator: "cudda"');
     expect(message).toContain("immich-ml:hosts[0].limits.memory: -5");
     expect(message).toContain('did you mean "legacy-2gb"');

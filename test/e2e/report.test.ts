@@ -10,15 +10,15 @@ import { LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { repositoryFolder } from "../../rehearsal/folders";
-import { findEngine } from "../../rehearsal/withEngine";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { repositoryFolder } from "../../demo/folders";
+import { findEngine } from "../../demo/withEngine";
+import { fakes, startedDocker, testName } from "../support/docker";
 import { missingEngine } from "../support/engineStack";
 
 const execute = promisify(execFile);
 const secret = "a-password-nobody-may-read";
 
-/** A stack of the real engine with the outputs, the proof and the history of ours, but no image to build. */
+/** A stack of the real engine with the outputs, the check and the history of ours, but no image to build. */
 describe.skipIf(missingEngine)("npm run report on a stack of the real engine", () => {
   const containerName = testName("report");
   let docker: Docker;
@@ -28,7 +28,7 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
 
   beforeAll(async () => {
     docker = await startedDocker();
-    const { python310 } = await standIns();
+    const { python310 } = await fakes();
     const container = await docker.createContainer({
       name: containerName,
       Image: python310,
@@ -63,8 +63,8 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
   });
 
   function program() {
-    const proof = { ok: true, provider: "CUDAExecutionProvider", devices: [] };
-    new local.Command("attic-proof", { create: `echo '${JSON.stringify(proof)}'` });
+    const check = { ok: true, provider: "CUDAExecutionProvider", devices: [] };
+    new local.Command("attic-check", { create: `echo '${JSON.stringify(check)}'` });
     return {
       machineLearning: [
         {
@@ -93,7 +93,7 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
     return { text: await readFile(file, "utf8"), errors: stderr };
   }
 
-  it("shows the hosts, the card, the last proof, the chosen model and the history", async () => {
+  it("shows the hosts, the card, the last check, the chosen model and the history", async () => {
     const { text, errors } = await report("--stack", "report");
     expect(errors).toBe("");
     expect(text).toContain("Stack report");

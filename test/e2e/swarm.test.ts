@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { parseProofs } from "../../proof/proof";
+import { parseCheckResults } from "../../verify/check";
 import { missingEngine, type EngineStack, openEngineStack } from "../support/engineStack";
 import { type Load, startLoad } from "../support/load";
 import { missingPrivateEngine } from "../support/privateEngine";
@@ -79,13 +79,15 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
       await seconds(1);
     expect(await tasks()).toHaveLength(count);
   };
-  /** What the proof of the last `up` answered, task by task. */
-  const proofs = async () => {
+  /** What the check of the last `up` answered, task by task. */
+  const checks = async () => {
     const state = JSON.parse(await stack.readState()) as {
       checkpoint: { latest: { resources: { urn: string; outputs?: { stdout?: string } }[] } };
     };
     const { resources } = state.checkpoint.latest;
-    return parseProofs(resources.find(({ urn }) => urn.endsWith("::rack-proof"))!.outputs!.stdout!);
+    return parseCheckResults(
+      resources.find(({ urn }) => urn.endsWith("::rack-check"))!.outputs!.stdout!,
+    );
   };
   const load = () =>
     startLoad(swarm.engine, { image: swarm.images.first, network: service, address });
@@ -99,10 +101,10 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     expect((await stack.preview({ refresh: true })).steps).toEqual([]);
   };
 
-  it("comes up with its network and its image by digest, each task proven, and a second preview is empty", async () => {
+  it("comes up with its network and its image by digest, each task verified, and a second preview is empty", async () => {
     const { steps, text, outputs } = await stack.up();
     expect(steps.filter((step) => !step.startsWith("create"))).toEqual([]);
-    expect((await proofs()).map(({ ok }) => ok)).toEqual([true, true]);
+    expect((await checks()).map(({ ok }) => ok)).toEqual([true, true]);
     expect(text).toContain(`rack: answers at ${address}`);
     expect(outputs["machineLearning"]!.value).toMatchObject([
       {
@@ -131,7 +133,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     });
   });
 
-  it("is proven on demand and told of task by task", async () => {
+  it("is verified on demand and told of task by task", async () => {
     const outputs = JSON.stringify(
       Object.fromEntries(
         Object.entries(await stack.outputs()).map(([key, { value }]) => [key, value as unknown]),
@@ -145,12 +147,12 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     );
     await chmod(path.join(folder, "pulumi"), 0o755);
     const script = async (name: string) => {
-      const { stdout } = await execute("node", ["--import", "tsx", `proof/${name}.ts`, "--json"], {
+      const { stdout } = await execute("node", ["--import", "tsx", `verify/${name}.ts`, "--json"], {
         env: { ...process.env, PATH: `${folder}:${process.env["PATH"]}` },
       });
       return JSON.parse(stdout) as unknown;
     };
-    expect(await script("prove")).toMatchObject([
+    expect(await script("check")).toMatchObject([
       { host: "rack", ok: true, provider: "CPUExecutionProvider" },
       { host: "rack", ok: true, provider: "CPUExecutionProvider" },
     ]);
@@ -167,8 +169,8 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     await stack.configure(config({}, { replicas: 3 }));
     const { steps } = await stack.up();
     expect(steps).toContain("update rack");
-    expect(steps.filter((step) => !/ rack(-proof)?$/.test(step))).toEqual([]);
-    expect(await proofs()).toHaveLength(3);
+    expect(steps.filter((step) => !/ rack(-check)?$/.test(step))).toEqual([]);
+    expect(await checks()).toHaveLength(3);
     const more = await tasks();
     expect(more).toEqual(expect.arrayContaining(before));
     expect(more).toHaveLength(3);

@@ -65,11 +65,11 @@ describe.skipIf(missing)("machine learning on a swarm of two nodes", () => {
       .split("\n")
       .filter(Boolean);
 
-  it("runs a task on each, pulled by digest from the registry; the far one is named as not proven", async () => {
+  it("runs a task on each, pulled by digest from the registry; the far one is named as not verified", async () => {
     const { text } = await stack.up();
     expect(await tasksOn(swarm.engine)).toHaveLength(1);
     expect(await tasksOn(other)).toHaveLength(1);
-    expect(text).toContain("not proven: the tasks on");
+    expect(text).toContain("not verified: the tasks on");
     expect((await stack.preview({ refresh: true })).steps).toEqual([]);
   });
 

@@ -5,10 +5,10 @@ import path from "node:path";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { freePort } from "../../rehearsal/postgres";
-import { run } from "../../rehearsal/shell";
+import { freePort } from "../../demo/postgres";
+import { run } from "../../demo/shell";
 import { expectDeclaredToRun } from "../support/declared";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { fakes, startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { startTlsProxy, type TlsProxy } from "../support/tlsProxy";
 
@@ -24,7 +24,7 @@ describe.skipIf(missingEngine)("a host behind TLS", () => {
 
   beforeAll(async () => {
     docker = await startedDocker();
-    const { python310 } = await standIns();
+    const { python310 } = await fakes();
     folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-tls-image-"));
     await writeFile(
       path.join(folder, "Dockerfile"),
@@ -47,7 +47,7 @@ CMD ["sleep", "infinity"]
           accelerator: "cpu",
           image,
           // This image can be asked, and has nothing to compute with.
-          proof: "warn",
+          check: "warn",
           containerName,
           cacheVolume: `${containerName}-cache`,
           keepCache: false,
@@ -55,7 +55,7 @@ CMD ["sleep", "infinity"]
         },
       ],
     });
-    stack = await openEngineStack({ name: "tls", config: config(proxy.strangers) });
+    stack = await openEngineStack({ name: "tls", config: config(proxy.fallbackProviders) });
   });
 
   afterAll(async () => {
@@ -81,7 +81,7 @@ CMD ["sleep", "infinity"]
     );
   });
 
-  it("is set up, waited for and asked for a proof with those that fit", async () => {
+  it("is set up, waited for and asked for a check with those that fit", async () => {
     await stack.configure(config(proxy.certificates));
     const { text } = await stack.up();
     expect(text).toContain("cellar: healthy after");

@@ -3,16 +3,16 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { ImmichApi } from "../../immich/immichApi";
 import { startQueue } from "../../immich/jobs";
 import { provider } from "../../immich/reindex";
-import { startStandInImmich, type StandInImmich } from "../support/immichApi";
+import { startFakeImmich, type FakeImmich } from "../support/immichApi";
 
-let immich: StandInImmich;
+let immich: FakeImmich;
 let api: ImmichApi;
 let said: string[];
 const tell = (line: string) => void said.push(line);
-const quick = { force: false, patience: 5, interval: 0.01 };
+const quick = { force: false, timeout: 5, interval: 0.01 };
 
 beforeEach(async () => {
-  immich = await startStandInImmich();
+  immich = await startFakeImmich();
   api = { url: immich.url, apiKey: immich.apiKey };
   said = [];
 });
@@ -29,7 +29,7 @@ test("starts Smart Search and reports how many photos are left until none is", a
 
 test("a long job goes on in Immich, nobody has to wait for it", async () => {
   immich.waiting = { smartSearch: 100_000 };
-  expect(await startQueue(api, "smartSearch", { ...quick, patience: 0 }, tell)).toMatch(
+  expect(await startQueue(api, "smartSearch", { ...quick, timeout: 0 }, tell)).toMatch(
     /^Smart Search goes on in Immich with 99996 photos left/,
   );
 });
@@ -47,7 +47,7 @@ test("a key without the permission is told which one", async () => {
   );
 });
 
-const inputs = () => ({ api, clipChangedAt: "", faceChangedAt: "", force: false, patience: 0 });
+const inputs = () => ({ api, clipChangedAt: "", faceChangedAt: "", force: false, timeout: 0 });
 
 test("nothing is started when no model changed", async () => {
   const { outs } = await provider.create(inputs());
@@ -62,7 +62,7 @@ test("a changed CLIP model starts Smart Search once, and faces are left alone", 
   expect(immich.jobs.map(({ name }) => name)).toEqual(["smartSearch"]);
 
   expect((await provider.diff!("reindex", created, first)).changes).toBe(false);
-  await provider.update!("reindex", created, { ...first, patience: 1 });
+  await provider.update!("reindex", created, { ...first, timeout: 1 });
   expect(immich.jobs).toHaveLength(1);
 
   const next = { ...first, clipChangedAt: "2026-02-02" };

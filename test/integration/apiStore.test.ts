@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readApi, writeApi } from "../../immich/apiStore";
 import { probeApi } from "../../immich/databaseProbe";
 import type { ApiStoreArgs, SettingChange, WriteOptions } from "../../immich/store";
-import { startStandInImmich, wholeConfiguration, type StandInImmich } from "../support/immichApi";
+import { startFakeImmich, wholeConfiguration, type FakeImmich } from "../support/immichApi";
 
 const options: WriteOptions = {
   version: { major: 2, minor: 7, patch: 5 },
@@ -16,11 +16,11 @@ const set = (key: string, value: unknown): SettingChange => ({ key, value: JSON.
 const putting = "PUT /api/system-config";
 const getting = "GET /api/system-config";
 
-let immich: StandInImmich;
+let immich: FakeImmich;
 let store: ApiStoreArgs;
 
 beforeEach(async () => {
-  immich = await startStandInImmich();
+  immich = await startFakeImmich();
   store = { kind: "api", url: immich.url, apiKey: immich.apiKey };
 });
 afterEach(() => immich.close());
@@ -181,11 +181,11 @@ describe("what goes wrong on the way", () => {
     expect(await failure(readApi({ ...store, url: "http://immich.invalid:2283" }))).toContain(
       "has a name that is not known here",
     );
-    immich = await startStandInImmich();
+    immich = await startFakeImmich();
   });
 
   test("no message ever repeats the configuration or the key", async () => {
-    const secrets = /stand-in-(oauth|smtp)-secret|stand-in-api-key/;
+    const secrets = /fake-(oauth|smtp)-secret|fake-api-key/;
     immich.faults.set(putting, { status: 400, body: JSON.stringify(wholeConfiguration()) });
     expect(await failure(writeApi(store, [set(faceModel, "buffalo_s")], options))).not.toMatch(
       secrets,

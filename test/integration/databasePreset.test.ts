@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import { probeDatabase, type DatabaseProbeOptions } from "../../immich/databaseProbe";
 import {
   applySettings,
-  giveBackSettings,
+  restoreSettings,
   readSettings,
   type Declared,
   type Memory,
@@ -12,8 +12,8 @@ import {
 import type { Settings } from "../../immich/settings";
 import type { DatabaseStoreArgs } from "../../immich/store";
 import { provider } from "../../immich/systemConfig";
-import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import { freePort, type PostgresServer } from "../../rehearsal/postgres";
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import { freePort, type PostgresServer } from "../../demo/postgres";
 import { createFunctions } from "../support/databaseFunctions";
 import { startTestPostgres } from "../support/postgres";
 
@@ -31,7 +31,7 @@ const legacy: Settings = {
 };
 
 const nothing: Memory = {
-  former: {},
+  previous: {},
   rowWasAbsent: false,
   changed: [],
   changedAt: "",
@@ -76,7 +76,7 @@ const setKey = (path: string, value: string) =>
 const apply = async (settings?: Settings, before?: Memory) =>
   (await applySettings(declare(settings), before)).memory;
 
-describe("giving back", () => {
+describe("restoring", () => {
   test.each([
     ["an absent row", undefined],
     ["an empty row", "{}"],
@@ -91,7 +91,7 @@ describe("giving back", () => {
     const before = await immich.configurationText();
     const memory = await apply();
     expect(await immich.configurationText()).not.toBe(before);
-    await giveBackSettings(declare(), memory);
+    await restoreSettings(declare(), memory);
     expect(await immich.configurationText()).toBe(before);
   });
 
@@ -107,7 +107,7 @@ describe("giving back", () => {
     expect(await immich.configurationText()).toBe(
       '{"job": {"smartSearch": {"concurrency": 1}}, "trash": {"days": 7}, "machineLearning": {"ocr": {"enabled": false}}}',
     );
-    await giveBackSettings(declare({ [ocrEnabled]: false, [smartSearch]: 1 }), memory);
+    await restoreSettings(declare({ [ocrEnabled]: false, [smartSearch]: 1 }), memory);
     expect(await immich.configurationText()).toBe(before);
   });
 
@@ -139,7 +139,7 @@ describe("giving back", () => {
           last = Object.fromEntries(entries);
           memory = await apply(last, memory);
         }
-        await giveBackSettings(declare(last), memory!);
+        await restoreSettings(declare(last), memory!);
         expect(await immich.configurationText()).toBe(before);
       }),
       { numRuns: 60 },
@@ -150,7 +150,7 @@ describe("giving back", () => {
     await setRow("{}");
     const memory = await apply();
     await setKey("{machineLearning,facialRecognition,modelName}", '"antelopev2"');
-    const { notes } = await giveBackSettings(declare(), memory);
+    const { notes } = await restoreSettings(declare(), memory);
     expect(notes).toEqual([
       `${faceModel} is "antelopev2": somebody has changed it since, so it stays; before this program it was not set`,
     ]);
@@ -170,18 +170,18 @@ describe("giving back", () => {
     expect(await immich.configurationText()).toContain("antelopev2");
   });
 
-  test("a former value that no running Immich can have had is not written back", async () => {
+  test("a previous value that no running Immich can have had is not written back", async () => {
     await setRow('{"machineLearning": {"clip": {"modelName": 5}}}');
     const memory = await apply();
-    await giveBackSettings(declare(), memory);
+    await restoreSettings(declare(), memory);
     expect(await immich.configurationText()).toBe('{"machineLearning": {"clip": {}}}');
   });
 
-  test("a former value is given back although Immich dropped ours as equal to its default", async () => {
+  test("a previous value is restored although Immich dropped ours as equal to its default", async () => {
     await setRow('{"machineLearning": {"clip": {"modelName": "RN50__openai"}}}');
     const memory = await apply({ [clipModel]: "ViT-B-32__openai" });
     await setRow("{}");
-    await giveBackSettings(declare({ [clipModel]: "ViT-B-32__openai" }), memory);
+    await restoreSettings(declare({ [clipModel]: "ViT-B-32__openai" }), memory);
     expect(await immich.configurationText()).toBe(
       '{"machineLearning": {"clip": {"modelName": "RN50__openai"}}}',
     );
@@ -191,7 +191,7 @@ describe("giving back", () => {
     await setRow("{}");
     const memory = await apply();
     await setRow('"junk"');
-    const { notes } = await giveBackSettings(declare(), memory);
+    const { notes } = await restoreSettings(declare(), memory);
     expect(notes).toHaveLength(Object.keys(legacy).length);
     expect(await immich.configurationText()).toBe('"junk"');
   });
@@ -199,7 +199,7 @@ describe("giving back", () => {
   test("with the database gone, the error says how to go on", async () => {
     const gone = { ...declare(), store: { ...store, port: await freePort() } };
     await expect(provider.delete!("system-config", { ...gone, ...nothing })).rejects.toThrow(
-      /could not be given back: the database at 127\.0\.0\.1:\d+ does not answer.*pulumi state delete/,
+      /could not be restored: the database at 127\.0\.0\.1:\d+ does not answer.*pulumi state delete/,
     );
   });
 });
@@ -282,7 +282,7 @@ describe("what changed", () => {
     );
     const { notes } = await applySettings(declare({ [clipModel]: "RN50__openai" }));
     expect(notes).toEqual([
-      expect.stringContaining("3 embeddings of the former CLIP model were cleared"),
+      expect.stringContaining("3 embeddings of the previous CLIP model were cleared"),
     ]);
   });
 });

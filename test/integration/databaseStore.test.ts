@@ -4,8 +4,8 @@ import type { Client } from "pg";
 import { readDatabase, writeDatabase } from "../../immich/databaseStore";
 import { schemaName } from "../../immich/databaseFunctions";
 import type { DatabaseStoreArgs, SettingChange, WriteOptions } from "../../immich/store";
-import { createImmichDatabase } from "../../rehearsal/immichDatabase";
-import type { PostgresServer } from "../../rehearsal/postgres";
+import { createImmichDatabase } from "../../demo/immichDatabase";
+import type { PostgresServer } from "../../demo/postgres";
 import { connect, createFunctions } from "../support/databaseFunctions";
 import { startTestPostgres } from "../support/postgres";
 import { installedPostgres, startInstalledPostgres } from "../support/systemPostgres";
@@ -131,7 +131,7 @@ describe.each(servers)("$name", ({ start }) => {
     expect(await row()).toBe('{"machineLearning": {"clip": {}}}');
   });
 
-  test("reports former values as the texts that stood there", async () => {
+  test("reports previous values as the texts that stood there", async () => {
     const before =
       '{"machineLearning": {"facialRecognition": {"minScore": 0.70, "modelName": "buffalo_m"}}}';
     await setRow(before);
@@ -406,7 +406,7 @@ describe.each(servers)("$name", ({ start }) => {
     expect((await admin.query(xmin)).rows).toEqual(first);
   });
 
-  test("releases up to 1.105: one row per key, JSON texts, given back exactly", async () => {
+  test("releases up to 1.105: one row per key, JSON texts, restored exactly", async () => {
     await oldAdmin.query(
       `INSERT INTO system_config VALUES ('machineLearning.facialRecognition.modelName', '"buffalo_m"'),
         ('oauth.clientSecret', '"s3cret"')`,

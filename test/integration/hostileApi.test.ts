@@ -42,7 +42,7 @@ let store: ApiStoreArgs;
 let said: Partial<Record<string, Said>> = {};
 
 beforeAll(async () => {
-  // The pauses before a request is made again are proven elsewhere and only cost time here.
+  // The pauses before a request is made again are verified elsewhere and only cost time here.
   const wait = setTimeout;
   vi.stubGlobal("setTimeout", (work: () => void, time?: number, ...rest: []) =>
     wait(work, time === 500 || time === 2_000 ? 2 : time, ...rest),
@@ -89,9 +89,9 @@ async function useApi(): Promise<void> {
   const changes = [{ key: clip, value: '"RN50__openai"', expected: ["1", null] }];
   const options = { version, embeddings: "clear", dropEmptyRow: false } as const;
   await clearFailure(() => writeApi(store, changes, options));
-  const patience = { force: false, patience: 0, interval: 0.001 };
+  const timeout = { force: false, timeout: 0, interval: 0.001 };
   await clearFailure(async () => {
-    expectClear(await startQueue(store, "smartSearch", patience, expectClear));
+    expectClear(await startQueue(store, "smartSearch", timeout, expectClear));
   });
 }
 

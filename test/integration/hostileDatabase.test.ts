@@ -3,12 +3,12 @@ import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { probeDatabase } from "../../immich/databaseProbe";
-import { applySettings, giveBackSettings, readSettings, type Memory } from "../../immich/reconcile";
-import { immichVersionOf, mistakeIn, settingOf } from "../../immich/settings";
+import { applySettings, restoreSettings, readSettings, type Memory } from "../../immich/reconcile";
+import { immichVersionOf, errorIn, settingOf } from "../../immich/settings";
 import type { DatabaseStoreArgs } from "../../immich/store";
-import { systemConfigKeys } from "../../catalogue/systemConfigKeys";
-import { createImmichDatabase, type ImmichDatabase } from "../../rehearsal/immichDatabase";
-import type { PostgresServer } from "../../rehearsal/postgres";
+import { systemConfigKeys } from "../../catalog/systemConfigKeys";
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import type { PostgresServer } from "../../demo/postgres";
 import { connect, createFunctions } from "../support/databaseFunctions";
 import {
   anyJson,
@@ -92,7 +92,7 @@ function ofOthers(value: unknown): unknown {
 
 describe("what stands in Immich's database", () => {
   hostile(
-    "a configuration of any shape is read, set and given back byte for byte, or left alone",
+    "a configuration of any shape is read, set and restored byte for byte, or left alone",
     fc.oneof(spoiled(wholeConfiguration()), anyJson),
     async (document) => {
       if (!(await setRow(document))) return;
@@ -106,14 +106,14 @@ describe("what stands in Immich's database", () => {
       const memories: Memory[] = [];
       await clearFailure(async () => memories.push((await applySettings(declared)).memory));
       for (const memory of memories) {
-        const { notes } = await giveBackSettings(declared, memory);
+        const { notes } = await restoreSettings(declared, memory);
         for (const note of notes) expectClear(note);
       }
       const after = await immich.configurationText();
       // What no Immich can have run with is not written back: it would not start again.
       const isSound = Object.keys(declared.settings).every((key) => {
         const value = settingOf(document, key);
-        return value === undefined || mistakeIn(key, value, immichVersionOf(version)) === undefined;
+        return value === undefined || errorIn(key, value, immichVersionOf(version)) === undefined;
       });
       if (isSound) expect(after).toBe(before);
       else expect(ofOthers(JSON.parse(after!))).toEqual(ofOthers(JSON.parse(before!)));

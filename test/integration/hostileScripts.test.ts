@@ -7,8 +7,8 @@ import path from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 
-import { parseSurvey, surveyScript } from "../../preflight/host";
-import { parseProof, waitingScript } from "../../proof/proof";
+import { parseProbe, probeScript } from "../../preflight/hostProbe";
+import { parseCheckResult, waitingScript } from "../../verify/check";
 import { anyText, canarySecret, clearFailure, hostile } from "../support/hostile";
 
 /*
@@ -98,7 +98,7 @@ describe("shell scripts", () => {
     words,
   );
   hostile(
-    "the proof ends with a result that can be read, whatever the container says and is called",
+    "the check ends with a result that can be read, whatever the container says and is called",
     fc.record({
       shell: shells,
       host: words,
@@ -121,11 +121,11 @@ describe("shell scripts", () => {
       });
       // Only what begins like a result of our program is passed on as it stands.
       if (result.split("\n").some((line) => line.startsWith('{"ok": '))) {
-        await clearFailure(() => parseProof(ended.stdout));
+        await clearFailure(() => parseCheckResult(ended.stdout));
         return;
       }
       expect(ended.code).toBe(1);
-      expect(parseProof(ended.stdout).ok).toBe(false);
+      expect(parseCheckResult(ended.stdout).ok).toBe(false);
     },
     { share: 0.1 },
   );
@@ -152,13 +152,13 @@ describe("shell scripts", () => {
   );
 
   hostile(
-    "the survey of a host runs nothing of a folder's name or of what nvidia-smi says",
+    "the probe of a host runs nothing of a folder's name or of what nvidia-smi says",
     fc.record({ shell: shells, root: anyText, result: anyText }),
     async ({ shell, root, result }) => {
       await say("result", result);
-      const ended = await runIn(shell, ["-s"], {}, surveyScript(root));
+      const ended = await runIn(shell, ["-s"], {}, probeScript(root));
       expect(ended.code).toBe(0);
-      parseSurvey(ended.stdout);
+      parseProbe(ended.stdout);
     },
     { share: 0.1 },
   );

@@ -9,17 +9,17 @@ import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { type GenerationName, gpuGenerations } from "../../catalogue/gpuGenerations";
+import { type GpuFamilyName, gpuFamilies } from "../../catalog/gpuFamilies";
 import { describeProgress, readBuildRecords } from "../../components/buildProgress";
-import { repositoryFolder } from "../../rehearsal/folders";
-import type { StandInImages } from "../../rehearsal/standInImages";
-import { BuildFailed, buildImage, standInBuildArgs } from "../support/builtImage";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { repositoryFolder } from "../../demo/folders";
+import type { FakeImages } from "../../demo/fakeImages";
+import { BuildFailed, buildImage, fakeBuildArgs } from "../support/builtImage";
+import { fakes, startedDocker, testName } from "../support/docker";
 
 const context = path.join(repositoryFolder, "image");
 
 let docker: Docker;
-let images: StandInImages;
+let images: FakeImages;
 /** The image of kepler-maxwell, for the tests that only look at it. */
 let legacy: string;
 const made: string[] = [];
@@ -27,7 +27,7 @@ const folders: string[] = [];
 
 beforeAll(async () => {
   docker = await startedDocker();
-  images = await standIns();
+  images = await fakes();
   legacy = (await build("kepler-maxwell")).tag;
 });
 
@@ -44,15 +44,15 @@ interface Variation {
 }
 
 async function build(
-  generation: GenerationName,
+  gpuFamily: GpuFamilyName,
   variation: Variation = {},
 ): Promise<{ tag: string; log: string }> {
   const { immichVersion = "v2.7.5", buildArgs, ...rest } = variation;
-  const tag = `${testName(generation)}:latest`;
+  const tag = `${testName(gpuFamily)}:latest`;
   const log = await buildImage(docker, {
     ...rest,
     tag,
-    buildArgs: { ...standInBuildArgs(generation, immichVersion, images), ...buildArgs },
+    buildArgs: { ...fakeBuildArgs(gpuFamily, immichVersion, images), ...buildArgs },
   });
   made.push(tag);
   return { tag, log };
@@ -99,23 +99,22 @@ async function layersOf(tag: string): Promise<string[]> {
 }
 
 // Megabytes that an image may weigh besides its base: what is measured and a little air.
-const cases: { generation: GenerationName; immichVersion: string; mostMegabytes: number }[] = [
-  { generation: "kepler-maxwell", immichVersion: "v2.7.5", mostMegabytes: 2800 },
-  { generation: "maxwell", immichVersion: "v2.7.5", mostMegabytes: 3550 },
-  { generation: "pascal-volta", immichVersion: "v3.1.0", mostMegabytes: 3150 },
+const cases: { gpuFamily: GpuFamilyName; immichVersion: string; mostMegabytes: number }[] = [
+  { gpuFamily: "kepler-maxwell", immichVersion: "v2.7.5", mostMegabytes: 2800 },
+  { gpuFamily: "maxwell", immichVersion: "v2.7.5", mostMegabytes: 3550 },
+  { gpuFamily: "pascal-volta", immichVersion: "v3.1.0", mostMegabytes: 3150 },
 ];
 
-describe.each(cases)("$generation for Immich $immichVersion", (wanted) => {
-  const { generation, immichVersion, mostMegabytes } = wanted;
+describe.each(cases)("$gpuFamily for Immich $immichVersion", (wanted) => {
+  const { gpuFamily, immichVersion, mostMegabytes } = wanted;
   let tag: string;
 
   beforeAll(async () => {
-    tag =
-      generation === "kepler-maxwell" ? legacy : (await build(generation, { immichVersion })).tag;
+    tag = gpuFamily === "kepler-maxwell" ? legacy : (await build(gpuFamily, { immichVersion })).tag;
   });
 
   it("passes each check: run again here, since a cached build prints nothing", async () => {
-    const { onnxRuntime, cudnn } = gpuGenerations[generation];
+    const { onnxRuntime, cudnn } = gpuFamilies[gpuFamily];
     const lines = [`runtime ${onnxRuntime}`, `cudnn ${cudnn}`, "session", "bridge"];
     lines.push("libraries", "immich");
     const script = lines.map((line) => `python /checks/check.py ${line}`).join(" && ");
@@ -154,14 +153,14 @@ describe.each(cases)("$generation for Immich $immichVersion", (wanted) => {
   it("says in labels what it was built from", async () => {
     const { Config } = await docker.getImage(tag).inspect();
     expect(Config.Labels).toMatchObject({
-      "org.opencontainers.image.version": `${immichVersion}-onnxruntime${gpuGenerations[generation].onnxRuntime}`,
+      "org.opencontainers.image.version": `${immichVersion}-onnxruntime${gpuFamilies[gpuFamily].onnxRuntime}`,
       "org.opencontainers.image.base.name":
-        generation === "kepler-maxwell" ? images.python310 : images.python311,
-      "org.opencontainers.image.title": `Immich machine learning for ${generation} cards`,
-      "org.immich-ml.generation": generation,
+        gpuFamily === "kepler-maxwell" ? images.python310 : images.python311,
+      "org.opencontainers.image.title": `Immich machine learning for ${gpuFamily} cards`,
+      "org.immich-ml.gpu-family": gpuFamily,
       "org.immich-ml.locks":
-        `requirements/locks/${generation}-${immichVersion.split(".")[0]}.txt ` +
-        `requirements/locks/cuda-${gpuGenerations[generation].cuda}.txt`,
+        `requirements/locks/${gpuFamily}-${immichVersion.split(".")[0]}.txt ` +
+        `requirements/locks/cuda-${gpuFamilies[gpuFamily].cuda}.txt`,
       "org.immich-ml.immich-image": images.immichMachineLearning,
     });
   });
@@ -182,12 +181,12 @@ describe.each(cases)("$generation for Immich $immichVersion", (wanted) => {
   });
 
   it(`weighs at most ${mostMegabytes} MB more than its base`, async () => {
-    const base = generation === "kepler-maxwell" ? images.python310 : images.python311;
+    const base = gpuFamily === "kepler-maxwell" ? images.python310 : images.python311;
     const [whole, below] = await Promise.all(
       [tag, base].map(async (name) => (await docker.getImage(name).inspect()).Size),
     );
     const megabytes = (whole! - below!) / 1e6;
-    console.log(`${generation}: ${megabytes.toFixed(0)} MB besides its base`);
+    console.log(`${gpuFamily}: ${megabytes.toFixed(0)} MB besides its base`);
     expect(megabytes).toBeLessThan(mostMegabytes);
   });
 });
@@ -232,8 +231,8 @@ describe("the server in the image", () => {
 
 describe("a check that should fail", () => {
   it.each([
-    ["ONNXRUNTIME_VERSION", "1.15.1", "ONNX Runtime is 1.14.1, the generation needs 1.15.1"],
-    ["CUDNN_VERSION", "8.9.6.50", "cuDNN is 8.5.0, the generation needs 8.9.6.50"],
+    ["ONNXRUNTIME_VERSION", "1.15.1", "ONNX Runtime is 1.14.1, the gpuFamily needs 1.15.1"],
+    ["CUDNN_VERSION", "8.9.6.50", "cuDNN is 8.5.0, the gpuFamily needs 8.9.6.50"],
   ])("ends the build when %s is %s", async (argument, value, message) => {
     const failure = await failureOf(build("kepler-maxwell", { buildArgs: { [argument]: value } }));
     // What the engine itself says names the check, for clients that do not show the output.
@@ -335,7 +334,7 @@ describe("a second build", () => {
     expect(Config.Labels?.["org.opencontainers.image.version"]).toBe("v2.7.4-onnxruntime1.14.1");
   });
 
-  it("keeps the CUDA libraries when Immich's major version or the generation changed", async () => {
+  it("keeps the CUDA libraries when Immich's major version or the GPU family changed", async () => {
     const [older, newer] = [
       await build("maxwell", { target: "cuda" }),
       await build("pascal-volta", { target: "cuda", immichVersion: "v3.1.0" }),

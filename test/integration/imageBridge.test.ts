@@ -5,9 +5,9 @@ import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, expect, it } from "vitest";
 
-import { repositoryFolder } from "../../rehearsal/folders";
-import { buildImage, standInBuildArgs } from "../support/builtImage";
-import { standIns, startedDocker, testName } from "../support/docker";
+import { repositoryFolder } from "../../demo/folders";
+import { buildImage, fakeBuildArgs } from "../support/builtImage";
+import { fakes, startedDocker, testName } from "../support/docker";
 
 let docker: Docker;
 const built: string[] = [];
@@ -16,7 +16,7 @@ const tests = `${testName("bridge-tests")}:latest`;
 
 beforeAll(async () => {
   docker = await startedDocker();
-  const buildArgs = standInBuildArgs("kepler-maxwell", "v2.7.5", await standIns());
+  const buildArgs = fakeBuildArgs("kepler-maxwell", "v2.7.5", await fakes());
   await buildImage(docker, { tag: image, buildArgs });
   built.unshift(image);
   await buildImage(docker, {
@@ -59,7 +59,7 @@ it("passes the bridge's own tests under ONNX Runtime 1.14.1, none of them skippe
 
 const onCard = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "on_card.py"];
 
-it("computes on the processor what npm run prove:models computes on a card", async () => {
+it("computes on the CPU what npm run check:models computes on a card", async () => {
   // On a card all of them; here it is enough that the tests themselves are right.
   const some = [...onCard, "-k", "21-10 or (encoder and textual)"];
   const output = await run("env", "IMMICH_ML_PROVIDER=CPUExecutionProvider", ...some);
@@ -67,7 +67,7 @@ it("computes on the processor what npm run prove:models computes on a card", asy
   expect(output).toMatch(/^7 passed, 85 deselected/m);
 });
 
-it("ends the models' proof with one line where there is no card, and passes nothing", async () => {
+it("ends the models' check with one line where there is no card, and passes nothing", async () => {
   const failure = await run(...onCard).catch((error: unknown) => (error as Error).message);
   expect(failure).toContain(
     "NO CARD: CUDAExecutionProvider does not come up in this container: CUDA failure 35",
@@ -75,8 +75,8 @@ it("ends the models' proof with one line where there is no card, and passes noth
   expect(failure).toContain("no tests ran");
 });
 
-it("says in words that no container gets a card: npm run prove:models", async () => {
-  const script = path.join(repositoryFolder, "proof", "proveModels.ts");
+it("says in words that no container gets a card: npm run check:models", async () => {
+  const script = path.join(repositoryFolder, "check", "checkModels.ts");
   const parameters = ["--import", "tsx", script, "--image", image];
   const ended = await promisify(execFile)(process.execPath, parameters).then(
     () => ({ code: 0, stderr: "" }),
@@ -89,7 +89,7 @@ it("says in words that no container gets a card: npm run prove:models", async ()
 });
 
 it("is typed without a gap", async () => {
-  // A copy, because mypy takes site-packages for code of its own; no sqlite, which the stand-in's
+  // A copy, because mypy takes site-packages for code of its own; no sqlite, which the fake's
   // Python lacks.
   const script =
     "mkdir /tmp/typed && cp -r /opt/venv/lib/python3.10/site-packages/opset_bridge /tmp/typed/ && " +

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import { standIns, startedDocker, testName } from "../support/docker";
+import { fakes, startedDocker, testName } from "../support/docker";
 
 const execute = promisify(execFile);
 const script = readFileSync("components/placeModels.sh", "utf8");
@@ -22,7 +22,7 @@ describe("models put into the cache beforehand", () => {
 
   beforeAll(async () => {
     docker = await startedDocker();
-    image = (await standIns()).python310;
+    image = (await fakes()).python310;
   });
 
   beforeEach(() => {

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { detectCards, preflight } from "../../preflight";
-import { run, type Run } from "../../preflight/command";
-import { Engine } from "../../preflight/engine";
-import { surveyHost } from "../../preflight/host";
-import type { HostSettings, Settings } from "../../settings";
+import { detectGpus, preflight } from "../../preflight";
+import { run, type Run } from "../../util/run";
+import { Engine } from "../../preflight/docker";
+import { probeHost } from "../../preflight/hostProbe";
+import type { HostSettings, Settings } from "../../config/load";
 import {
   missingPrivateEngine,
   type PrivateEngine,
@@ -60,7 +60,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
       dockerHost: server.endpoint,
       accelerator: "cuda",
       card: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
-      image: { kind: "legacy", generation: "kepler-maxwell" },
+      image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       containerName: ours,
       network,
       ...more,
@@ -75,7 +75,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
   });
 
   it("tells the card of gpu: auto behind ssh, though its driver is too old to tell the compute capability", async () => {
-    const cards = await detectCards(settings(host({ image: undefined })), withSsh);
+    const cards = await detectGpus(settings(host({ image: undefined })), withSsh);
     expect(cards).toEqual({
       attic: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2002 },
     });
@@ -118,7 +118,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
   });
 
   it("sees the free disk of the engine's own folder and no card on this machine's account", async () => {
-    const facts = await surveyHost(server.endpoint, "/", withSsh);
+    const facts = await probeHost(server.endpoint, "/", withSsh);
     expect(facts?.freeDisk).toBeGreaterThan(0);
     expect(facts?.toolkit).toEqual(["nvidia-ctk"]);
     expect(facts?.nvidia).toMatchObject({ kind: "cards" });

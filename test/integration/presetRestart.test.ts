@@ -5,7 +5,7 @@ import path from "node:path";
 import type Docker from "dockerode";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { standIns, startedDocker, testName } from "../support/docker";
+import { fakes, startedDocker, testName } from "../support/docker";
 
 const script = readFileSync(path.join(__dirname, "..", "..", "immich", "restartServer.sh"), "utf8");
 const soon = { Interval: 500_000_000, Timeout: 2_000_000_000, Retries: 100 };
@@ -16,7 +16,7 @@ const containers: string[] = [];
 
 beforeAll(async () => {
   docker = await startedDocker();
-  image = (await standIns()).python310;
+  image = (await fakes()).python310;
 });
 afterEach(async () => {
   for (const name of containers.splice(0)) await docker.getContainer(name).remove({ force: true });
@@ -126,7 +126,7 @@ describe("the restart of the Immich server", () => {
     );
   });
 
-  test("names a container that is not there; after a destroy that is no mistake", async () => {
+  test("names a container that is not there; after a destroy that is no error", async () => {
     const missing = await restart("immich-ml-test-no-such-container");
     expect(missing.code).toBe(1);
     expect(missing.errors).toContain(

@@ -6,8 +6,8 @@ import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { page } from "../../report/page";
-import type { ReportData } from "../../report/reportData";
+import { page } from "../../cli/report/page";
+import type { ReportData } from "../../cli/report/reportData";
 import { missingChromium, startChromium } from "../support/chromium";
 import { exampleReport } from "../support/reportData";
 

@@ -2,11 +2,11 @@ import path from "node:path";
 
 import type Docker from "dockerode";
 
-import type { GenerationName } from "../../catalogue/gpuGenerations";
+import type { GpuFamilyName } from "../../catalog/gpuFamilies";
 import { imageBuild } from "../../components/imageBuild";
-import { repositoryFolder } from "../../rehearsal/folders";
-import { buildContext } from "../../rehearsal/makers/buildContext";
-import type { StandInImages } from "../../rehearsal/standInImages";
+import { repositoryFolder } from "../../demo/folders";
+import { buildContext } from "../../demo/providers/buildContext";
+import type { FakeImages } from "../../demo/fakeImages";
 
 export interface BuildRequest {
   tag: string;
@@ -69,18 +69,18 @@ type FollowProgress = (
   onProgress: (event: { stream?: string; error?: string }) => void,
 ) => void;
 
-/** The build arguments of a generation on stand-ins of what a registry would give. */
-export function standInBuildArgs(
-  generation: GenerationName,
+/** The build arguments of a GPU family on fakes of what a registry would give. */
+export function fakeBuildArgs(
+  gpuFamily: GpuFamilyName,
   immichVersion: string,
-  images: StandInImages,
+  images: FakeImages,
 ): Record<string, string> {
   return {
     ...imageBuild({
-      generation,
+      gpuFamily,
       immichVersion,
       contextPath: path.join(repositoryFolder, "image"),
-      pythonImage: generation === "kepler-maxwell" ? images.python310 : images.python311,
+      pythonImage: gpuFamily === "kepler-maxwell" ? images.python310 : images.python311,
       immichImage: images.immichMachineLearning,
     }).buildArgs,
   };

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 
 import { type Browser, chromium } from "playwright-core";
 
-import { installDebianPackages, isRoot } from "../../rehearsal/shell";
+import { installDebianPackages, isRoot } from "../../demo/shell";
 
 const executablePath = "/usr/bin/chromium";
 /** It looks for nothing by itself, so that every request a page makes is the page's own. */

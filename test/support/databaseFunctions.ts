@@ -1,7 +1,7 @@
 import { Client } from "pg";
 
 import { databaseFunctions, schemaName } from "../../immich/databaseFunctions";
-import type { PostgresServer } from "../../rehearsal/postgres";
+import type { PostgresServer } from "../../demo/postgres";
 
 /** A connection that survives being killed; close it. */
 export async function connect(

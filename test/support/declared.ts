@@ -2,7 +2,7 @@ import type Docker from "dockerode";
 import { expect } from "vitest";
 
 import { defaultOf, immichVersionOf, settingOf } from "../../immich/settings";
-import type { ImmichDatabase } from "../../rehearsal/immichDatabase";
+import type { ImmichDatabase } from "../../demo/immichDatabase";
 import type { EngineStack } from "./engineStack";
 
 /** What of a declared container can be compared with the one that runs. */

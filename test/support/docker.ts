@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import Docker from "dockerode";
-import { ensureDockerEngine } from "../../rehearsal/engine";
-import { ensureStandInImages, type StandInImages } from "../../rehearsal/standInImages";
+import { ensureDockerEngine } from "../../demo/engine";
+import { ensureFakeImages, type FakeImages } from "../../demo/fakeImages";
 
 /** A Docker engine, started (and installed, as root) where none answers. */
 export async function startedDocker(): Promise<Docker> {
@@ -9,10 +9,10 @@ export async function startedDocker(): Promise<Docker> {
   return new Docker();
 }
 
-/** The stand-in base images, made where they are absent. Takes minutes the first time. */
-export async function standIns(immichVersion = "v2.7.5"): Promise<StandInImages> {
+/** The fake base images, made where they are absent. Takes minutes the first time. */
+export async function fakes(immichVersion = "v2.7.5"): Promise<FakeImages> {
   await startedDocker();
-  return ensureStandInImages(immichVersion, console.log);
+  return ensureFakeImages(immichVersion, console.log);
 }
 
 /** A name for a container, image, volume or network that only one test uses. */

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 
-import { rehearsalFolder } from "../../rehearsal/folders";
-import { isInstalled, run } from "../../rehearsal/shell";
+import { cacheFolder } from "../../demo/folders";
+import { isInstalled, run } from "../../demo/shell";
 
 /**
  * A folder with the Docker of a release of Debian and all it needs, taken from Debian's packages by
@@ -13,7 +13,7 @@ import { isInstalled, run } from "../../rehearsal/shell";
  * @throws when this machine is no Debian, or its archive does not have that release
  */
 export async function dockerRelease(release: string): Promise<string> {
-  const root = path.join(rehearsalFolder, "docker", release);
+  const root = path.join(cacheFolder, "docker", release);
   if (existsSync(root)) return root;
   await mkdir(path.dirname(root), { recursive: true });
   const folder = await mkdtemp(`${root}-`);

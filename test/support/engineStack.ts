@@ -13,7 +13,7 @@ import {
 } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 
-import { findEngine } from "../../rehearsal/withEngine";
+import { findEngine } from "../../demo/withEngine";
 
 const repository = path.join(__dirname, "..", "..");
 
@@ -59,12 +59,12 @@ export interface EngineCommand {
 
 /**
  * Why the tests that need a Pulumi engine must be skipped here; undefined when there is one. Said
- * aloud, so that a run without an engine does not look like a proof.
+ * aloud, so that a run without an engine does not look like a check.
  */
 export const missingEngine = ["pulumi", "pulumi-language-nodejs"].every(isOnPath)
   ? undefined
   : "there is no Pulumi engine on the PATH";
-if (missingEngine) console.log(`SKIPPED: ${missingEngine}, nothing is proven end to end`);
+if (missingEngine) console.log(`SKIPPED: ${missingEngine}, nothing is verified end to end`);
 
 export function isOnPath(command: string): boolean {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter);

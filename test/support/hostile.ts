@@ -14,13 +14,13 @@ console.log(
 );
 
 /** Milliseconds that one input may take, on a machine that is busy with other things. */
-const patience = 5_000;
+const timeout = 5_000;
 
 /** What no message may hold; put in wherever a secret goes. */
 export const canarySecret = "canary-2f1c-secret";
 
 /**
- * A property that must hold for every input. Its name says what it proves.
+ * A property that must hold for every input. Its name says what it shows.
  *
  * @param share of the usual number of inputs, for properties that start processes or ask a database
  */
@@ -37,7 +37,7 @@ export function hostile<Input>(
       task.meta.hostileInputs = tried += 1;
       const started = performance.now();
       await holds(input);
-      expect(performance.now() - started).toBeLessThan(patience);
+      expect(performance.now() - started).toBeLessThan(timeout);
       expectUnpolluted();
     });
     await fc.assert(property, { seed, numRuns });

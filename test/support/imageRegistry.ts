@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { run } from "../../rehearsal/shell";
+import { run } from "../../demo/shell";
 import type { PrivateEngine } from "./privateEngine";
 
 /** A registry on the loopback address of a private engine's machine, whose line can be disturbed. */

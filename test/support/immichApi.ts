@@ -1,15 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What the stand-in is told to do wrong, for requests that begin with `METHOD path`. */
+/** What the fake is told to do wrong, for requests that begin with `METHOD path`. */
 export type Fault =
   | { readonly status: number; readonly body: string; readonly times?: number }
   /** The connection is cut before, within or after the answer. */
   | { readonly cut: "before" | "within" | "after"; readonly times?: number }
   | { readonly silent: true };
 
-/** A stand-in for the part of Immich's server that keeps the configuration. */
-export interface StandInImmich {
+/** A fake for the part of Immich's server that keeps the configuration. */
+export interface FakeImmich {
   readonly url: string;
   readonly apiKey: string;
   /** The whole configuration with every default, as the server would answer. */
@@ -32,8 +32,8 @@ const clipModels = ["ViT-B-32__openai", "ViT-B-16__openai", "RN50__openai", "RN1
 /** The configuration of v2.7.5 as far as it matters, with two secrets nobody may print. */
 export function wholeConfiguration(): Record<string, unknown> {
   return {
-    oauth: { enabled: true, clientSecret: "stand-in-oauth-secret" },
-    notifications: { smtp: { transport: { password: "stand-in-smtp-secret" } } },
+    oauth: { enabled: true, clientSecret: "fake-oauth-secret" },
+    notifications: { smtp: { transport: { password: "fake-smtp-secret" } } },
     logging: { enabled: true, level: "log" },
     job: {
       smartSearch: { concurrency: 2 },
@@ -65,12 +65,12 @@ export function wholeConfiguration(): Record<string, unknown> {
   };
 }
 
-export async function startStandInImmich(): Promise<StandInImmich> {
+export async function startFakeImmich(): Promise<FakeImmich> {
   const server = createServer((request, response) => void handle(immich, request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const immich: StandInImmich = {
+  const immich: FakeImmich = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    apiKey: "stand-in-api-key",
+    apiKey: "fake-api-key",
     configuration: wholeConfiguration(),
     version: { major: 2, minor: 7, patch: 5 },
     configFile: false,
@@ -88,7 +88,7 @@ export async function startStandInImmich(): Promise<StandInImmich> {
 }
 
 async function handle(
-  immich: StandInImmich,
+  immich: FakeImmich,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -118,7 +118,7 @@ async function handle(
 }
 
 function answerTo(
-  immich: StandInImmich,
+  immich: FakeImmich,
   request: IncomingMessage,
   body: string,
 ): { status: number; answer: unknown } {
@@ -166,7 +166,7 @@ function answerTo(
 }
 
 function save(
-  immich: StandInImmich,
+  immich: FakeImmich,
   document: Record<string, unknown>,
 ): { status: number; answer: unknown } {
   const refuse = (message: string) => ({ status: 400, answer: { message, statusCode: 400 } });
@@ -189,7 +189,7 @@ function save(
   return { status: 200, answer: document };
 }
 
-function counts(immich: StandInImmich, name: string): object {
+function counts(immich: FakeImmich, name: string): object {
   const waiting = immich.waiting[name] ?? 0;
   return {
     jobCounts: {
@@ -204,7 +204,7 @@ function counts(immich: StandInImmich, name: string): object {
   };
 }
 
-function faultFor(immich: StandInImmich, asked: string): Fault | undefined {
+function faultFor(immich: FakeImmich, asked: string): Fault | undefined {
   const fault = immich.faults.get(asked);
   if (fault === undefined || !("times" in fault)) return fault;
   if (fault.times === 0) return undefined;

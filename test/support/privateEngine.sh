@@ -8,7 +8,7 @@
 #
 # It is a machine of its own but for the kernel: its end is a power cut to everything in it, and started
 # again in the same FOLDER it finds what was on its disk. Only inside its mount namespace, /dev has
-# stand-ins for the device nodes of every accelerator and /usr/lib the files of their drivers. An
+# fakes for the device nodes of every accelerator and /usr/lib the files of their drivers. An
 # nvidia-container-runtime-hook that does nothing makes the engine accept requests for NVIDIA GPUs.
 set -eu
 folder=$1
@@ -40,8 +40,8 @@ mount --rbind "$folder/dev" /dev
 
 mount -t tmpfs tmpfs "$folder/lib"
 mkdir -p "$folder/lib/upper/firmware" "$folder/lib/upper/wsl/lib" "$folder/lib/work"
-echo stand-in >"$folder/lib/upper/libmali.so"
-echo stand-in >"$folder/lib/upper/firmware/mali_csffw.bin"
+echo fake >"$folder/lib/upper/libmali.so"
+echo fake >"$folder/lib/upper/firmware/mali_csffw.bin"
 mount -t overlay overlay \
   -o "lowerdir=/usr/lib,upperdir=$folder/lib/upper,workdir=$folder/lib/work" /usr/lib
 

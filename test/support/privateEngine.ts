@@ -5,7 +5,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 
 import { dockerRelease } from "./dockerRelease";
-import { standIns, testName } from "./docker";
+import { fakes, testName } from "./docker";
 
 const execute = promisify(execFile);
 
@@ -13,7 +13,7 @@ const execute = promisify(execFile);
 export const missingPrivateEngine =
   process.platform === "linux" && process.getuid?.() === 0
     ? undefined
-    : "a Docker engine with stand-in devices needs root on Linux";
+    : "a Docker engine with fake devices needs root on Linux";
 if (missingPrivateEngine) console.log(`SKIPPED: ${missingPrivateEngine}`);
 
 /** `unshare` with everything of the kernel's that makes a machine of its own. */
@@ -32,7 +32,7 @@ export interface PrivateEngineOptions {
   readonly disk?: number;
 }
 
-/** A Docker engine of a test's own, with stand-ins for every accelerator's devices. */
+/** A Docker engine of a test's own, with fakes for every accelerator's devices. */
 export interface PrivateEngine {
   /** The address, as in `DOCKER_HOST`. */
   readonly endpoint: string;
@@ -130,7 +130,7 @@ export async function startPrivateEngine(
   };
   try {
     await answers(docker, child, () => log);
-    const { python310 } = await standIns();
+    const { python310 } = await fakes();
     await load(python310);
     const sleeper = await build(`FROM ${python310}\nCMD ["sleep", "infinity"]\n`);
     return {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 
 import { parseResults } from "../../bench/support/results";
-import type { ReportData } from "../../report/reportData";
+import type { ReportData } from "../../cli/report/reportData";
 
 /** A stack of two hosts, one with a card of 2 GB and one that is off, with every part of a report. */
 export function exampleReport(): ReportData {
@@ -27,9 +27,9 @@ export function exampleReport(): ReportData {
             { name: "facial-recognition/buffalo_s", size: 19 },
           ],
           card: { name: "NVIDIA GeForce GTX 750 Ti", videoMemory: 2000, source: "driver" },
-          proof: {
+          check: {
             at: new Date("2026-11-24T18:40:00Z"),
-            proof: {
+            check: {
               ok: true,
               provider: "CUDAExecutionProvider",
               devices: [

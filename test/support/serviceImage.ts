@@ -1,15 +1,15 @@
 import type { PrivateEngine } from "./privateEngine";
-import { standIns } from "./docker";
+import { fakes } from "./docker";
 
 /**
- * Builds a small image of the stand-in server on the processor's ONNX Runtime, a tenth of what the
+ * Builds a small image of the fake server on the CPU's ONNX Runtime, a tenth of what the
  * real ones weigh, for an engine of a test's own.
  *
  * @param variation lines added to the Dockerfile, so that images differ
  * @returns its name on that engine
  */
 export async function buildServiceImage(engine: PrivateEngine, variation = ""): Promise<string> {
-  const { python311, immichMachineLearning } = await standIns();
+  const { python311, immichMachineLearning } = await fakes();
   const id = await engine.build(`FROM ${immichMachineLearning} AS immich
 FROM ${python311}
 RUN pip install --quiet onnxruntime==1.20.1 numpy==1.26.4 onnx==1.17.0 fastapi==0.115.6 \\
@@ -25,7 +25,7 @@ ${variation}
 
 /** Debian's registry in the place of Docker's own, for an engine of a test's own. */
 export async function buildRegistryImage(engine: PrivateEngine): Promise<string> {
-  const { python310 } = await standIns();
+  const { python310 } = await fakes();
   const config = JSON.stringify({
     version: 0.1,
     storage: { filesystem: { rootdirectory: "/var/lib/registry" } },

@@ -2,9 +2,9 @@ import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { repositoryFolder } from "../../rehearsal/folders";
-import { run } from "../../rehearsal/shell";
-import { standIns, testName } from "./docker";
+import { repositoryFolder } from "../../demo/folders";
+import { run } from "../../demo/shell";
+import { fakes, testName } from "./docker";
 
 /** Answers the health check and nothing else. */
 const server = `
@@ -33,10 +33,10 @@ export interface TestImage {
 
 /**
  * An image a tenth of the size of ours, for engines without a network: it answers the health check, and
- * a real ONNX Runtime (of the processor) is in it for the proof.
+ * a real ONNX Runtime (of the CPU) is in it for the check.
  */
 export async function buildSmallService(): Promise<TestImage> {
-  const { python310 } = await standIns();
+  const { python310 } = await fakes();
   return buildTestImage({
     "server.py": server,
     "healthcheck.py": healthcheck,

@@ -33,7 +33,7 @@ export function openSmallStack(options: SmallStackOptions): Promise<EngineStack>
     const image = new LegacyImage(
       "attic-image",
       {
-        generation: "kepler-maxwell",
+        gpuFamily: "kepler-maxwell",
         immichVersion: "v2.7.5",
         pythonImage: baseImage,
         contextPath,

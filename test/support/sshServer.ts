@@ -3,8 +3,8 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import path from "node:path";
 
-import { freePort } from "../../rehearsal/postgres";
-import { installDebianPackages, isInstalled, run } from "../../rehearsal/shell";
+import { freePort } from "../../demo/postgres";
+import { installDebianPackages, isInstalled, run } from "../../demo/shell";
 
 /** A real sshd on loopback, whose sessions find other programs and another Docker engine. */
 export interface SshServer {

@@ -8,7 +8,7 @@ export const swarmDaemon = { "insecure-registries": ["10.77.0.0/24"] };
 /** A swarm of one node on an engine of a test's own, with a registry on its loopback. */
 export interface Swarm {
   readonly engine: PrivateEngine;
-  /** The stand-in server, and the same as another image. */
+  /** The fake server, and the same as another image. */
   readonly images: { readonly first: string; readonly second: string; readonly registry: string };
   readonly registry: string;
   stop(): Promise<void>;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { Client } from "pg";
 
-import { freePort, type PostgresServer } from "../../rehearsal/postgres";
+import { freePort, type PostgresServer } from "../../demo/postgres";
 
 const debian = "/usr/lib/postgresql";
 /** The oldest PostgreSQL Immich runs on, from npm. */

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
 
-import { freePort } from "../../rehearsal/postgres";
+import { freePort } from "../../demo/postgres";
 
 /** A port of the loopback address that is taken until `close` is called. */
 export async function takenPort(): Promise<{ port: number; close: () => Promise<void> }> {

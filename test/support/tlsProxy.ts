@@ -15,14 +15,14 @@ export interface TlsProxy {
   /** Folder with ca.pem, cert.pem and key.pem that fit. */
   readonly certificates: string;
   /** The same of another authority, which knows nothing of this engine. */
-  readonly strangers: string;
+  readonly fallbackProviders: string;
   stop(): Promise<void>;
 }
 
 export async function startTlsProxy(socket: string): Promise<TlsProxy> {
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-tls-"));
   const own = await makeCertificates(path.join(folder, "own"));
-  const strangers = await makeCertificates(path.join(folder, "strangers"));
+  const fallbackProviders = await makeCertificates(path.join(folder, "fallbackProviders"));
   const connections = new Set<TLSSocket>();
   const server = createServer(
     {
@@ -46,7 +46,7 @@ export async function startTlsProxy(socket: string): Promise<TlsProxy> {
   return {
     endpoint: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`,
     certificates: own,
-    strangers,
+    fallbackProviders,
     stop: async () => {
       for (const connection of connections) connection.destroy();
       await new Promise((resolve) => server.close(resolve));

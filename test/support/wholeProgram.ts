@@ -3,16 +3,16 @@
 //   node --import tsx test/support/wholeProgram.ts up|down <file with options>
 import { readFileSync } from "node:fs";
 
-import { loadProgram } from "../../rehearsal/program";
+import { loadProgram } from "../../demo/program";
 import {
   createWithoutEngine,
   removeWithoutEngine,
-  type RehearsalOptions,
-} from "../../rehearsal/withoutEngine";
+  type EnginelessOptions,
+} from "../../demo/withoutEngine";
 
 const say = (line: string) => console.error(line);
 const [, , direction, file] = process.argv;
-const options = JSON.parse(readFileSync(file!, "utf8")) as Omit<RehearsalOptions, "program">;
+const options = JSON.parse(readFileSync(file!, "utf8")) as Omit<EnginelessOptions, "program">;
 
 const work =
   direction === "up"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { type Accelerator, acceleratorNames, accelerators } from "../../catalogue/accelerators";
+import { type Accelerator, acceleratorNames, accelerators } from "../../catalog/accelerators";
 
 /** An accelerator in the words of a compose service, to be held against Immich's own file. */
 function asComposeService(accelerator: Accelerator): Record<string, unknown> {

@@ -9,13 +9,13 @@ import {
 
 // The world outside is not asked here; test/integration/preflight*.test.ts does that.
 vi.mock("../../preflight", () => ({
-  detectCards: () => Promise.resolve({}),
+  detectGpus: () => Promise.resolve({}),
   preflight: () =>
     Promise.resolve({
       database: { host: "172.18.0.3", port: 5432 },
       currentClipModel: "ViT-B-32__openai",
       optionalMounts: { attic: [] },
-      hostsOff: new Set(),
+      unreachableHosts: new Set(),
     }),
 }));
 
@@ -69,8 +69,8 @@ describe("the dev stack", () => {
   it("registers these resources and no others", () => {
     expect(resources.map(({ type, name }) => `${type} ${name}`)).toMatchInlineSnapshot(`
       [
+        "command:local:Command attic-check",
         "command:local:Command attic-processes",
-        "command:local:Command attic-proof",
         "command:local:Command preset-restart",
         "command:local:Command preset-restart-on-destroy",
         "docker:index/container:Container attic",
@@ -219,12 +219,12 @@ describe("the dev stack", () => {
           "models": [
             {
               "model": "clip/ViT-B-32__openai",
-              "notProven": "mocked",
+              "notVerified": "mocked",
               "parts": [],
             },
             {
               "model": "facial-recognition/buffalo_s",
-              "notProven": "mocked",
+              "notVerified": "mocked",
               "parts": [],
             },
           ],

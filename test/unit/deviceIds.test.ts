@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 
-import { shareCards } from "../../catalogue/deviceIds";
-import { parseImmichVersion } from "../../catalogue/immichVersion";
-import { readSettings } from "../../settings/read";
+import { assignGpus } from "../../catalog/deviceIds";
+import { parseImmichVersion } from "../../catalog/immichVersion";
+import { readSettings } from "../../config/read";
 
 const version = parseImmichVersion("v2.7.5")!;
 const share = (variables: Record<string, string>, cards?: number) =>
-  shareCards(variables, cards, version);
+  assignGpus(variables, cards, version);
 const ids = (text: string) => ({ MACHINE_LEARNING_DEVICE_IDS: text });
 const workers = (text: string) => ({ MACHINE_LEARNING_WORKERS: text });
 
@@ -84,8 +84,8 @@ describe("the cards of one container", () => {
 
   it("an Immich that knows one card only is refused several", () => {
     const old = parseImmichVersion("v1.117.0")!;
-    expect(shareCards({}, 2, old).problems).toMatchObject([{ setting: "gpus" }]);
-    expect(shareCards({}, 1, old).problems).toEqual([]);
+    expect(assignGpus({}, 2, old).problems).toMatchObject([{ setting: "gpus" }]);
+    expect(assignGpus({}, 1, old).problems).toEqual([]);
   });
 });
 
@@ -126,7 +126,7 @@ describe("the cards of a stack file's host", () => {
     ).toEqual({ deviceIds: "0,1", workers: 2 });
   });
 
-  it("a contradiction is a mistake of the stack file, with its key", () => {
+  it("a contradiction is an error of the stack file, with its key", () => {
     expect(
       read({ gpus: { ids: [1] }, environment: { deviceIds: "1" } }).problems.map(({ key }) => key),
     ).toEqual(["hosts[0].environment.deviceIds"]);

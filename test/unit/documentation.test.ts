@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 
-import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../settings/schema";
+import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../config/schema";
 
 const repository = path.join(__dirname, "..", "..");
 const languages = ["README.md", "README.zh-CN.md"];

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { parseEnvFile } from "../../settings/envFile";
+import { parseEnvFile } from "../../config/envFile";
 import vectors from "./envFile.vectors.json";
 
 const environment = { HOST_VAR: "host", EMPTY_VAR: "" };
@@ -25,7 +25,7 @@ describe(".env files", () => {
     expect(read.problems).toEqual([{ line: 3, message: "expected NAME=value" }]);
   });
 
-  it("gives back any value that was written in single quotes", () => {
+  it("restores any value that was written in single quotes", () => {
     const value = fc.string().filter((text) => !/['\\\r]/.test(text));
     fc.assert(
       fc.property(value, (text) => {

@@ -5,8 +5,8 @@ import {
   environmentSettings,
   isSecretVariable,
   renderEnvironment,
-} from "../../catalogue/environment";
-import { parseImmichVersion } from "../../catalogue/immichVersion";
+} from "../../catalog/environment";
+import { parseImmichVersion } from "../../catalog/immichVersion";
 
 const version = (text: string) => parseImmichVersion(text)!;
 const current = version("v2.7.5");

@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { detectCards, lookUpContainerAddress, preflight } from "../../preflight";
-import type { CommandResult, Run } from "../../preflight/command";
-import { architectureOf, parseContainer, parseEngineInfo } from "../../preflight/engine";
-import { parseSurvey, shellOn } from "../../preflight/host";
+import { detectGpus, lookUpContainerAddress, preflight } from "../../preflight";
+import type { CommandResult, Run } from "../../util/run";
+import { architectureOf, parseContainer, parseEngineInfo } from "../../preflight/docker";
+import { parseProbe, shellOn } from "../../preflight/hostProbe";
 import { parseNvidiaSmi } from "../../preflight/nvidia";
-import { parseProof, type Proof } from "../../proof/proof";
-import { compareSettings, parseCards, parseModels, parseQueues } from "../../proof/status";
-import { readSettings } from "../../settings/read";
-import type { Settings } from "../../settings";
+import { parseCheckResult, type CheckResult } from "../../verify/check";
+import { compareSettings, parseGpus, parseModels, parseQueues } from "../../cli/status";
+import { readSettings } from "../../config/read";
+import type { Settings } from "../../config/load";
 import { anyJson, anyText, clearFailure, expectClear, hostile, spoiled } from "../support/hostile";
 
 const info = {
@@ -35,7 +35,7 @@ const inspected = [
   },
 ];
 
-const survey = [
+const probe = [
   "path /dev/dri",
   "render /dev/dri/renderD128",
   "toolkit nvidia-ctk",
@@ -93,7 +93,7 @@ describe("answers of engines and hosts", () => {
   hostile(
     "any output of nvidia-smi is read, or explained",
     fc.tuple(
-      fc.oneof(spoiledLines(survey.slice(4, 5).map((line) => line.slice(7))), anyText),
+      fc.oneof(spoiledLines(probe.slice(4, 5).map((line) => line.slice(7))), anyText),
       fc.oneof(fc.constant(0), fc.integer(), fc.constant(NaN)),
     ),
     ([output, code]) => {
@@ -108,10 +108,10 @@ describe("answers of engines and hosts", () => {
   );
 
   hostile(
-    "any output of the host's survey is read",
-    fc.oneof(spoiledLines(survey), anyText),
+    "any output of the host's probe is read",
+    fc.oneof(spoiledLines(probe), anyText),
     (text) => {
-      const facts = parseSurvey(text);
+      const facts = parseProbe(text);
       expect(facts.freeDisk === undefined || typeof facts.freeDisk === "number").toBe(true);
       for (const path of facts.paths) expect(typeof path).toBe("string");
     },
@@ -135,7 +135,7 @@ describe("answers of engines and hosts", () => {
     info: json(info),
     inspect: json(inspected),
     networks: anyText,
-    survey: fc.oneof(spoiledLines(survey), anyText),
+    probe: fc.oneof(spoiledLines(probe), anyText),
     code: fc.constantFrom(0, 0, 0, 1, 124, 127),
     stderr: anyText,
   });
@@ -145,11 +145,11 @@ describe("answers of engines and hosts", () => {
     async ([said, gpu]) => {
       const runner: Run = (program, parameters): Promise<CommandResult> => {
         const stdout =
-          program === "sh" ? said.survey : said[parameters[0] === "info" ? "info" : "networks"];
+          program === "sh" ? said.probe : said[parameters[0] === "info" ? "info" : "networks"];
         const inspect = parameters[0] === "container" ? said.inspect : stdout;
         return Promise.resolve({ code: said.code, stdout: inspect, stderr: said.stderr });
       };
-      await clearFailure(() => detectCards(settingsOf(gpu), runner));
+      await clearFailure(() => detectGpus(settingsOf(gpu), runner));
       const settings = { ...settingsOf("GTX 750 Ti"), models: undefined };
       await clearFailure(() => preflight(settings, runner));
     },
@@ -184,17 +184,17 @@ describe("answers of engines and hosts", () => {
 });
 
 describe("what containers and Immich say", () => {
-  const proof = {
+  const check = {
     ok: true,
     provider: "CPUExecutionProvider",
     devices: [{ device: "cpu", milliseconds: 1, operators: {}, elsewhere: [] }],
   };
   hostile(
-    "a proof is read whole or refused",
-    fc.tuple(anyText, json(proof)),
+    "a check is read whole or refused",
+    fc.tuple(anyText, json(check)),
     async ([above, line]) => {
-      let result: Proof | undefined;
-      await clearFailure(() => (result = parseProof(`${above}\n${line}`)));
+      let result: CheckResult | undefined;
+      await clearFailure(() => (result = parseCheckResult(`${above}\n${line}`)));
       if (!result) return;
       if (result.ok) {
         expect(typeof result.provider).toBe("string");
@@ -207,7 +207,7 @@ describe("what containers and Immich say", () => {
     "the status of any container is shown",
     fc.oneof(anyText, spoiledLines(["a, 1, 2"])),
     (text) => {
-      for (const card of parseCards(text)) expect(typeof card.name).toBe("string");
+      for (const card of parseGpus(text)) expect(typeof card.name).toBe("string");
       for (const model of parseModels(`12 clip/${text}/\n${text}`)) {
         expect(model.name).toMatch(/^(clip|facial-recognition|ocr)/);
       }

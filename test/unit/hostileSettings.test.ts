@@ -2,17 +2,17 @@ import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { renderEnvironment } from "../../catalogue/environment";
-import { findCard, nearestCards } from "../../catalogue/graphicsCards";
+import { renderEnvironment } from "../../catalog/environment";
+import { findGpu, nearestGpus } from "../../catalog/gpus";
 import { imageBuild } from "../../components/imageBuild";
 import { resolveModels } from "../../immich/modelSelection";
-import { loadSettings } from "../../settings";
-import { check } from "../../settings/check";
-import { parseEnvFile } from "../../settings/envFile";
-import { formatProblem } from "../../settings/problems";
-import { readSettings } from "../../settings/read";
-import { stackSchema } from "../../settings/schema";
-import type { Settings } from "../../settings/resolve";
+import { loadSettings } from "../../config/load";
+import { validate } from "../../config/validate";
+import { parseEnvFile } from "../../config/envFile";
+import { formatProblem } from "../../config/errors";
+import { readSettings } from "../../config/read";
+import { stackSchema } from "../../config/schema";
+import type { Settings } from "../../config/resolve";
 import {
   anyJson,
   anyText,
@@ -25,7 +25,7 @@ import {
 } from "../support/hostile";
 
 const version = { major: 2, minor: 7, patch: 5 };
-const surroundings = {
+const context = {
   project: "immich-ml",
   stack: "test",
   cards: {},
@@ -92,7 +92,7 @@ const stackFile: Record<string, unknown> = {
       restart: "always",
       limits: { memory: 2048, cpus: 2 },
       hardening: { noNewPrivileges: true },
-      proof: "enforce",
+      check: "enforce",
       healthTimeout: 600,
     },
     { name: "cellar", publish: { address: "127.0.0.1", port: 3004 } },
@@ -114,15 +114,15 @@ function expectUsable(settings: Settings): void {
     expect(URL.canParse(host.url)).toBe(true);
     expect(host.containerName).toMatch(/^[a-zA-Z0-9]/);
     if (host.image?.kind === "legacy") {
-      const { generation } = host.image;
-      imageBuild({ ...settings.build, generation, immichVersion: "v2.7.5", contextPath: "image" });
+      const { gpuFamily } = host.image;
+      imageBuild({ ...settings.build, gpuFamily, immichVersion: "v2.7.5", contextPath: "image" });
     }
   }
 }
 
 describe("stack files", () => {
   it("the stack file that is spoiled here is sound before", () => {
-    const { problems } = readSettings(stackFile, surroundings);
+    const { problems } = readSettings(stackFile, context);
     expect(problems.map((problem) => formatProblem(problem))).toEqual([]);
   });
 
@@ -132,7 +132,7 @@ describe("stack files", () => {
     (file) => {
       // The whole of it is an object: the engine hands it over key by key.
       if (typeof file !== "object" || file === null || Array.isArray(file)) return;
-      const { settings, problems } = readSettings(file as Record<string, unknown>, surroundings);
+      const { settings, problems } = readSettings(file as Record<string, unknown>, context);
       for (const problem of problems) {
         expect(problem.key).not.toBe("");
         expectClear(formatProblem(problem));
@@ -149,7 +149,7 @@ describe("stack files", () => {
     ([field, value]) => {
       const [attic] = stackFile["hosts"] as Record<string, unknown>[];
       const file = { ...stackFile, hosts: [{ ...attic, [field]: value }] };
-      for (const problem of readSettings(file, surroundings).problems) {
+      for (const problem of readSettings(file, context).problems) {
         expectClear(formatProblem(problem));
       }
     },
@@ -159,7 +159,7 @@ describe("stack files", () => {
     "the check of a value gives that value or says what is wrong, never both",
     anyJson,
     (value) => {
-      const { value: checked, problems } = check(stackSchema, value);
+      const { value: checked, problems } = validate(stackSchema, value);
       expect(checked === undefined).toBe(problems.length > 0);
       for (const problem of problems) expectClear(formatProblem(problem));
     },
@@ -210,11 +210,11 @@ describe("stack files", () => {
     ([field, scheme, rest]) => {
       const address = `${scheme}://me:${canarySecret}@proxy.example${rest}`;
       const file = { ...stackFile, build: { [field]: address } };
-      for (const problem of readSettings(file, surroundings).problems) {
+      for (const problem of readSettings(file, context).problems) {
         expectClear(formatProblem(problem));
       }
       const immich = { ...(stackFile["immich"] as object), api: { url: address } };
-      for (const problem of readSettings({ ...stackFile, immich }, surroundings).problems) {
+      for (const problem of readSettings({ ...stackFile, immich }, context).problems) {
         expectClear(formatProblem(problem));
       }
     },
@@ -233,7 +233,7 @@ describe("stack files", () => {
         models: { clip: value },
         immich: { ...(stackFile["immich"] as object), database: value },
       };
-      for (const problem of readSettings(file, surroundings).problems) {
+      for (const problem of readSettings(file, context).problems) {
         expectClear(formatProblem(problem));
       }
     },
@@ -243,7 +243,7 @@ describe("stack files", () => {
   it.each(["constructor", "to-string", "valueof"])("a host may be called %s", (name) => {
     const { settings, problems } = readSettings(
       { ...stackFile, hosts: [{ name, gpu: "auto", network: "immich_default" }] },
-      surroundings,
+      context,
     );
     expect(problems).toEqual([]);
     expect(settings!.hosts[0]!.card).toBeUndefined();
@@ -251,7 +251,7 @@ describe("stack files", () => {
   });
 
   it.each(["constructor", "toString", "__proto__"])("there is no preset %s", (preset) => {
-    const { problems } = readSettings({ ...stackFile, preset }, surroundings);
+    const { problems } = readSettings({ ...stackFile, preset }, context);
     expect(problems.map(({ key }) => key)).toContain("preset");
   });
 
@@ -264,7 +264,7 @@ describe("stack files", () => {
     ["immich.api.url", { immich: { version: "v2.7.5", api: { url: "http://me:pw@immich" } } }],
     ["hosts[0].url", { hosts: [{ ...hostOf(0), url: "http://a b" }] }],
   ])("%s that nothing could be reached by is refused", (key, change) => {
-    const { problems } = readSettings({ ...stackFile, ...change }, surroundings);
+    const { problems } = readSettings({ ...stackFile, ...change }, context);
     expect(problems.map((problem) => problem.key)).toContain(key);
   });
 });
@@ -279,9 +279,9 @@ function immichWith(database: object): object {
 
 describe("names of cards and models", () => {
   hostile("any card's name is found, or near ones are named", anyText, (name) => {
-    const card = findCard(name);
+    const card = findGpu(name);
     if (card) expect(card.computeCapability).toMatch(/^\d+\.\d$/);
-    expect(nearestCards(name).length).toBeLessThanOrEqual(3);
+    expect(nearestGpus(name).length).toBeLessThanOrEqual(3);
   });
 
   hostile(
@@ -445,14 +445,14 @@ describe("bounded time", () => {
     ),
   )("no setting spends long on a long text of %j", (_name, text) => {
     const started = performance.now();
-    for (const [key, schema] of Object.entries(stackSchema.shape)) check(schema, text, key);
+    for (const [key, schema] of Object.entries(stackSchema.shape)) validate(schema, text, key);
     const fields = Object.keys(stackSchema.shape.hosts.element.shape);
     const host = Object.fromEntries(fields.map((field) => [field, text]));
     const build = Object.fromEntries(
       Object.keys(stackFile["build"] as object).map((field) => [field, text]),
     );
     const file = { ...stackFile, hosts: [host], build, preset: text };
-    for (const problem of readSettings(file, surroundings).problems) {
+    for (const problem of readSettings(file, context).problems) {
       expectClear(formatProblem(problem));
     }
     expect(performance.now() - started).toBeLessThan(5_000);

@@ -8,7 +8,7 @@ import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { imageBuild } from "../../components/imageBuild";
 
 const dev = {
-  generation: "kepler-maxwell",
+  gpuFamily: "kepler-maxwell",
   immichVersion: "v2.7.5",
   contextPath: "image",
 } as const;
@@ -34,7 +34,7 @@ describe("imageBuild", () => {
         "docker.io/library/python:3.10-slim-bookworm@sha256:68d914ec641a0b69267ce65184d000a2bc3a9ee2590ab702b82250ab2385735a",
       IMMICH_IMAGE:
         "ghcr.io/immich-app/immich-machine-learning:v2.7.5@sha256:a2501141440f10516d329fdfba2c68082e19eb9ba6016c061ac80d23beadf7f3",
-      GENERATION: "kepler-maxwell",
+      GPU_FAMILY: "kepler-maxwell",
       IMMICH_VERSION: "v2.7.5",
       ONNXRUNTIME_VERSION: "1.14.1",
       CUDNN_VERSION: "8.5.0.96",
@@ -144,8 +144,8 @@ describe("imageBuild", () => {
 
   it.each([
     [
-      { generation: "fermi" },
-      'generation "fermi" is unknown; allowed: kepler-maxwell, maxwell, pascal-volta',
+      { gpuFamily: "fermi" },
+      'gpuFamily "fermi" is unknown; allowed: kepler-maxwell, maxwell, pascal-volta',
     ],
     [
       { immichVersion: "release" },
@@ -199,7 +199,7 @@ describe("LegacyImage", () => {
   it("registers one image with exact inputs under its own name", async () => {
     const { LegacyImage } = await import("../../components/legacyImage.js");
     const image = new LegacyImage("attic-image", {
-      generation: "kepler-maxwell",
+      gpuFamily: "kepler-maxwell",
       immichVersion: "v2.7.5",
     });
     const [imageId, reference] = await new Promise<[string, string]>((resolve) => {

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 import type { MachineLearningArgs } from "../../components/machineLearning";
 import { MachineLearning } from "../../components/machineLearning";
-import { inferenceProgram, proofCommand, waitingScript } from "../../proof/proof";
+import { inferenceProgram, checkCommand, waitingScript } from "../../verify/check";
 
 interface Registered {
   type: string;
@@ -65,12 +65,12 @@ async function create(args: Partial<MachineLearningArgs> = {}, base = attic) {
       url: service.url,
       containerId: service.containerId,
       executionProvider: service.executionProvider,
-      proof: service.proof,
+      check: service.check,
     }),
   );
   const container = registered.find(({ type }) => type === "docker:index/container:Container")!;
   const named = (name: string) => registered.find((resource) => resource.name === name);
-  return { outputs, container, proof: named("attic-proof"), limit: named("attic-processes") };
+  return { outputs, container, check: named("attic-check"), limit: named("attic-processes") };
 }
 
 function settled<T>(output: pulumi.Output<T>): Promise<T> {
@@ -137,18 +137,18 @@ describe("MachineLearning", () => {
       url: "http://immich-machine-learning:3003",
       containerId: "attic-id",
       executionProvider: "CUDAExecutionProvider",
-      proof: { ok: true, provider: "CUDAExecutionProvider", devices: [] },
+      check: { ok: true, provider: "CUDAExecutionProvider", devices: [] },
     });
   });
 
-  it("proves every new container, with nothing quoted into the command line", async () => {
-    const { proof } = await create({ dockerHost: "ssh://me@box", healthTimeout: 90 });
-    expect(proof?.name).toBe("attic-proof");
-    expect(proof?.inputs).toEqual({
-      create: proofCommand,
+  it("shows every new container, with nothing quoted into the command line", async () => {
+    const { check } = await create({ dockerHost: "ssh://me@box", healthTimeout: 90 });
+    expect(check?.name).toBe("attic-check");
+    expect(check?.inputs).toEqual({
+      create: checkCommand,
       stdin: inferenceProgram(),
       environment: {
-        IMMICH_ML_PROOF: waitingScript(),
+        IMMICH_ML_CHECK: waitingScript(),
         IMMICH_ML_HOST: "attic",
         IMMICH_ML_CONTAINER: "attic-id",
         IMMICH_ML_EXPECTED: "CUDAExecutionProvider",
@@ -164,7 +164,7 @@ describe("MachineLearning", () => {
 
   it("limits processes of every new container, unless that is turned off", async () => {
     const address = { dockerHost: "tcp://box:2376", tls: "/certificates" };
-    const { limit, proof } = await create(address);
+    const { limit, check } = await create(address);
     expect(limit?.inputs).toMatchObject({
       create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
       environment: {
@@ -175,38 +175,38 @@ describe("MachineLearning", () => {
       },
       triggers: ["attic-id"],
     });
-    expect(proof?.inputs["environment"]).toMatchObject({ DOCKER_CERT_PATH: "/certificates" });
+    expect(check?.inputs["environment"]).toMatchObject({ DOCKER_CERT_PATH: "/certificates" });
     registered.length = 0;
     const without = await create({ hardening: { limitProcesses: false } });
     expect(without.limit).toBeUndefined();
   });
 
-  it("proves the models Immich is told to use, and again when they change", async () => {
+  it("shows the models Immich is told to use, and again when they change", async () => {
     const models = {
       clip: { modelName: "immich-app/ViT-B-32__openai" },
       facialRecognition: { modelName: "buffalo_s" },
       ocr: false,
     } as const;
-    const { proof } = await create({ models, modelDownload: 30 });
-    expect(proof?.inputs["environment"]).toMatchObject({
+    const { check } = await create({ models, modelDownload: 30 });
+    expect(check?.inputs["environment"]).toMatchObject({
       IMMICH_ML_MODELS: "clip/ViT-B-32__openai,facial-recognition/buffalo_s",
       IMMICH_ML_DOWNLOAD: "30",
     });
   });
 
-  it("proves no models of a release whose server is asked in another form", async () => {
-    const { proof } = await create(
+  it("shows no models of a release whose server is asked in another form", async () => {
+    const { check } = await create(
       { models: { clip: { modelName: "ViT-B-32__openai" } } },
       { ...attic, immichVersion: "v1.105.1", environment: {} },
     );
-    expect(proof?.inputs["environment"]).not.toHaveProperty("IMMICH_ML_MODELS");
+    expect(check?.inputs["environment"]).not.toHaveProperty("IMMICH_ML_MODELS");
   });
 
-  it("registers no proof where it is off", async () => {
-    const { proof, outputs } = await create({ proof: "off" });
-    expect(proof).toBeUndefined();
+  it("registers no check where it is off", async () => {
+    const { check, outputs } = await create({ check: "off" });
+    expect(check).toBeUndefined();
     expect(outputs.executionProvider).toBeUndefined();
-    expect(outputs.proof).toBeUndefined();
+    expect(outputs.check).toBeUndefined();
   });
 
   it.each([
@@ -316,7 +316,7 @@ describe("MachineLearning", () => {
     expect(outputs.url).toBe("http://[fd00::2]:3003");
   });
 
-  it("limits memory, swap and processors when asked", async () => {
+  it("limits memory, swap and CPUs when asked", async () => {
     const { container } = await create({ limits: { memory: 2048, cpus: 1.5 } });
     expect(container.inputs).toMatchObject({ memory: 2048, memorySwap: 4096, cpus: "1.5" });
     registered.length = 0;
@@ -338,7 +338,7 @@ describe("MachineLearning", () => {
         },
       ],
     });
-    await settled(service.proof);
+    await settled(service.check);
     expect(options.get("docker:index/container:Container")).toMatchObject({
       deleteBeforeReplace: true,
     });

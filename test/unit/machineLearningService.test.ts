@@ -14,12 +14,12 @@ interface Registered {
 }
 
 const registered: Registered[] = [];
-const proven = '{"ok": true, "provider": "CUDAExecutionProvider", "devices": []}\n';
-let stdout = proven;
+const verified = '{"ok": true, "provider": "CUDAExecutionProvider", "devices": []}\n';
+let stdout = verified;
 
 beforeEach(() => {
   registered.length = 0;
-  stdout = proven + proven;
+  stdout = verified + verified;
 });
 
 beforeAll(async () => {
@@ -65,7 +65,7 @@ async function create(args: Partial<MachineLearningServiceArgs> = {}) {
       [key: string]: unknown;
     },
     network: inputsOf("docker:index/network:Network"),
-    proof: inputsOf("command:local:Command") as {
+    check: inputsOf("command:local:Command") as {
       environment: Record<string, string>;
       triggers: unknown[];
     },
@@ -164,7 +164,7 @@ describe("MachineLearningService", () => {
     expect(service.taskSpec["restartPolicy"]).toMatchObject({ condition });
   });
 
-  it("gives back what is withheld by name, and keeps /tmp in memory under a read-only root", async () => {
+  it("restores what is withheld by name, and keeps /tmp in memory under a read-only root", async () => {
     const { service } = await create({
       hardening: { dropCapabilities: false, readOnlyRoot: true, limitLog: false },
     });
@@ -176,10 +176,10 @@ describe("MachineLearningService", () => {
     });
   });
 
-  it("proves the tasks anew when anything that was declared changes, and only then", async () => {
+  it("shows the tasks anew when anything that was declared changes, and only then", async () => {
     const triggersOf = async (args: Partial<MachineLearningServiceArgs>) => {
       registered.length = 0;
-      return (await create(args)).proof.triggers;
+      return (await create(args)).check.triggers;
     };
     const first = await triggersOf({});
     expect(await triggersOf({})).toEqual(first);
@@ -188,10 +188,10 @@ describe("MachineLearningService", () => {
     expect(await triggersOf({ healthTimeout: 20 })).toEqual(first);
   });
 
-  it("waits for the rollout also where nothing is to be proven", async () => {
+  it("waits for the rollout also where nothing is to be verified", async () => {
     stdout = "";
-    const { proof, outputs } = await create({ proof: "off", dockerHost: "ssh://me@manager" });
-    expect(proof.environment).toMatchObject({
+    const { check, outputs } = await create({ check: "off", dockerHost: "ssh://me@manager" });
+    expect(check.environment).toMatchObject({
       IMMICH_ML_MODE: "off",
       IMMICH_ML_SERVICE: "immich-ml-rack",
       IMMICH_ML_ADDRESS: "http://immich-machine-learning:3003",
@@ -206,7 +206,7 @@ describe("MachineLearningService", () => {
       serviceName: "immich-ml-rack",
       executionProvider: "CUDAExecutionProvider",
     });
-    stdout = proven + '{"ok": false, "error": "fell back", "details": [], "hint": null}\n';
+    stdout = verified + '{"ok": false, "error": "fell back", "details": [], "hint": null}\n';
     expect((await create()).outputs.executionProvider).toBeUndefined();
   });
 

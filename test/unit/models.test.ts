@@ -4,11 +4,11 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { clipModels, findClipModel, isClipModel } from "../../catalogue/clipModels";
-import { faceModels } from "../../catalogue/faceModels";
-import { ocrModels } from "../../catalogue/ocrModels";
-import { presets } from "../../catalogue/presets";
-import { defaultOf, mistakeIn, settingsOf } from "../../immich/settings";
+import { clipModels, findClipModel, isClipModel } from "../../catalog/clipModels";
+import { faceModels } from "../../catalog/faceModels";
+import { ocrModels } from "../../catalog/ocrModels";
+import { presets } from "../../catalog/presets";
+import { defaultOf, errorIn, settingsOf } from "../../immich/settings";
 import { requirementsOf, resolveModels, type SelectionContext } from "../../immich/modelSelection";
 import { clipChangeWarning } from "../../immich/embeddings";
 
@@ -38,7 +38,7 @@ describe("presets", () => {
     });
   });
 
-  test("every preset names models of the catalogue and fits the memory its description promises", () => {
+  test("every preset names models of the catalog and fits the memory its description promises", () => {
     for (const [name, preset] of Object.entries(presets)) {
       const promised = Number(/(\d+) GB/.exec(preset.description)?.[1]) * 1024;
       const context = { immichVersion: { major: 3, minor: 1, patch: 0 }, videoMemory: promised };
@@ -56,7 +56,7 @@ describe("presets", () => {
         const resolved = resolveModels(name, {}, { immichVersion });
         if (resolved.selection === undefined) continue;
         for (const [key, value] of Object.entries(settingsOf(resolved.selection, immichVersion))) {
-          expect(mistakeIn(key, value, immichVersion), `${release} ${key}`).toBeUndefined();
+          expect(errorIn(key, value, immichVersion), `${release} ${key}`).toBeUndefined();
           expect(defaultOf(key, immichVersion), `${release} ${key}`).toBeDefined();
         }
       }
@@ -106,7 +106,7 @@ describe("overrides", () => {
     expect(selection.duplicateDetection).toBe(false);
   });
 
-  test("several mistakes are reported together, each with its key and what is allowed", () => {
+  test("several errors are reported together, each with its key and what is allowed", () => {
     const problems = problemsOf("legacy-2bg", {
       clip: "ViT-B-32_openai",
       facialRecognition: { modelName: "buffalo_x", minScore: 3, minFaces: 1.5 },
@@ -218,7 +218,7 @@ describe("refusals", () => {
   });
 });
 
-describe("catalogue", () => {
+describe("catalog", () => {
   test("has every model of the published list, with its dimension and figures", () => {
     const file = join(__dirname, "clipModels.csv");
     const [, ...lines] = readFileSync(file, "utf8").trim().split("\n");

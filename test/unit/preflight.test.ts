@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 
-import type { CommandResult, Run } from "../../preflight/command";
-import { detectCards, lookUpContainerAddress, preflight } from "../../preflight";
-import { parseContainer, parseEngineInfo } from "../../preflight/engine";
-import { parseSurvey, shellOn, surveyScript } from "../../preflight/host";
+import type { CommandResult, Run } from "../../util/run";
+import { detectGpus, lookUpContainerAddress, preflight } from "../../preflight";
+import { parseContainer, parseEngineInfo } from "../../preflight/docker";
+import { parseProbe, shellOn, probeScript } from "../../preflight/hostProbe";
 import { checkContainerName, checkHost, checkNetwork } from "../../preflight/hostChecks";
 import { isDriverAtLeast, parseNvidiaSmi } from "../../preflight/nvidia";
-import type { HostSettings, Settings } from "../../settings";
+import type { HostSettings, Settings } from "../../config/load";
 
 /** `docker info --format '{{json .}}'`, shortened to what matters, as engines really answer. */
 const engineAnswers = {
@@ -53,8 +53,8 @@ const otherUuid = "GPU-0c1f7f0e-11aa-2bb3-44cc-55dd66ee77ff";
 const nvidia = (...cards: string[]) =>
   [...cards.map((card) => `nvidia ${card}`), "nvidia-exit 0"].join("\n");
 
-/** What the survey's script prints on hosts of many kinds. */
-const surveys = {
+/** What the probe's script prints on hosts of many kinds. */
+const probes = {
   gtx750ti: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 750 Ti, 535.183.01, 1999, 5.0`)}`,
   gtx750tiOldDriver: `free 52428800\ntoolkit nvidia-container-runtime-hook\n${nvidia(`0, ${uuid}, GeForce GTX 750 Ti, 440.100, 2002`)}`,
   gtx750tiDriver450: `free 52428800\ntoolkit nvidia-container-runtime-hook\n${nvidia(`0, ${uuid}, GeForce GTX 750 Ti, 450.119.03, 2002`)}`,
@@ -85,7 +85,7 @@ const attic = {
   dockerHost: "unix:///var/run/docker.sock",
   accelerator: "cuda",
   card: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
-  image: { kind: "legacy", generation: "kepler-maxwell" },
+  image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
   gpus: undefined,
   containerName: "immich_machine_learning",
   network: "immich_default",
@@ -98,15 +98,15 @@ const official = {
 
 function messages(
   host: Partial<HostSettings>,
-  survey: keyof typeof surveys,
+  probe: keyof typeof probes,
   engineName: keyof typeof engineAnswers = "withToolkit",
 ): string[] {
-  const findings = checkHost(
+  const diagnostics = checkHost(
     { ...attic, ...host },
     engine(engineName),
-    parseSurvey(surveys[survey]),
+    parseProbe(probes[probe]),
   );
-  return findings.map(({ severity, message }) => `${severity}: ${message}`);
+  return diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
 }
 
 describe("checkHost", () => {
@@ -143,10 +143,10 @@ describe("checkHost", () => {
     ],
     ["a Mali GPU", { accelerator: "armnn", card: undefined, image: official }, "mali", "board"],
     ["an AMD GPU", { accelerator: "rocm", card: undefined, image: official }, "amd", "debian12"],
-  ] as [string, Partial<HostSettings>, keyof typeof surveys, keyof typeof engineAnswers][])(
+  ] as [string, Partial<HostSettings>, keyof typeof probes, keyof typeof engineAnswers][])(
     "finds nothing wrong with %s",
-    (_kind, host, survey, engineName) => {
-      expect(messages(host, survey, engineName)).toEqual([]);
+    (_kind, host, probe, engineName) => {
+      expect(messages(host, probe, engineName)).toEqual([]);
     },
   );
 
@@ -156,7 +156,7 @@ describe("checkHost", () => {
       {},
       "noDriver",
       [
-        "mistake: NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; open kernel modules do not serve cards before Turing",
+        "error: NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; open kernel modules do not serve cards before Turing",
       ],
     ],
     [
@@ -165,7 +165,7 @@ describe("checkHost", () => {
       "brokenDriver",
       [
         expect.stringMatching(
-          /^mistake: NVIDIA's driver does not work \(nvidia-smi: NVIDIA-SMI has failed because/,
+          /^error: NVIDIA's driver does not work \(nvidia-smi: NVIDIA-SMI has failed because/,
         ),
       ],
     ],
@@ -193,21 +193,21 @@ describe("checkHost", () => {
       "a driver too old for CUDA 11.8",
       {},
       "gtx750tiOldDriver",
-      ["mistake: the NVIDIA driver 440.100 is too old for CUDA 11.8; 450.80.02 or newer is needed"],
+      ["error: the NVIDIA driver 440.100 is too old for CUDA 11.8; 450.80.02 or newer is needed"],
     ],
     [
       "a driver too old for Immich's own image",
       { image: official, card: undefined },
       "gtx1060OldDriver",
-      ["mistake: the NVIDIA driver 470.256.02 is too old for CUDA 12.2; 535 or newer is needed"],
+      ["error: the NVIDIA driver 470.256.02 is too old for CUDA 12.2; 535 or newer is needed"],
     ],
     [
       "a card the runtime has no code for",
-      { image: { kind: "legacy", generation: "pascal-volta" }, card: undefined },
+      { image: { kind: "legacy", gpuFamily: "pascal-volta" }, card: undefined },
       "gtx750ti",
       [
         expect.stringMatching(
-          /^mistake: runtime pascal-volta has no code for NVIDIA GeForce GTX 750 Ti \(compute capability 5\.0\)/,
+          /^error: runtime pascal-volta has no code for NVIDIA GeForce GTX 750 Ti \(compute capability 5\.0\)/,
         ),
       ],
     ],
@@ -216,7 +216,7 @@ describe("checkHost", () => {
       {},
       "gtx1060",
       [
-        "mistake: the stack file says GeForce GTX 750 Ti, but the host has NVIDIA GeForce GTX 1060 3GB (compute capability 6.1); correct gpu, or set gpu: auto",
+        "error: the stack file says GeForce GTX 750 Ti, but the host has NVIDIA GeForce GTX 1060 3GB (compute capability 6.1); correct gpu, or set gpu: auto",
       ],
     ],
     [
@@ -224,7 +224,7 @@ describe("checkHost", () => {
       { card: { computeCapability: "6.1", videoMemory: 6144 }, image: official },
       "gtx1060",
       [
-        "mistake: the stack file counts on 6144 MiB of video memory, but NVIDIA GeForce GTX 1060 3GB has 3072 MiB; set videoMemory: 3072",
+        "error: the stack file counts on 6144 MiB of video memory, but NVIDIA GeForce GTX 1060 3GB has 3072 MiB; set videoMemory: 3072",
       ],
     ],
     [
@@ -232,14 +232,14 @@ describe("checkHost", () => {
       { gpus: { ids: ["3"] } },
       "twoCards",
       [
-        "mistake: gpus.ids names 3, but the host has 0 (NVIDIA GeForce RTX 3060), 1 (NVIDIA GeForce GTX 750 Ti)",
+        "error: gpus.ids names 3, but the host has 0 (NVIDIA GeForce RTX 3060), 1 (NVIDIA GeForce GTX 750 Ti)",
       ],
     ],
     [
       "more cards than there are",
       { gpus: { count: 2 } },
       "gtx750ti",
-      ["mistake: gpus.count asks for 2 cards, but the host has 0 (NVIDIA GeForce GTX 750 Ti)"],
+      ["error: gpus.count asks for 2 cards, but the host has 0 (NVIDIA GeForce GTX 750 Ti)"],
     ],
     [
       "little disk, without stopping",
@@ -254,29 +254,29 @@ describe("checkHost", () => {
       { accelerator: "openvino", card: undefined, image: official },
       "intelWithoutRenderNode",
       [
-        "mistake: /dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
+        "error: /dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
       ],
     ],
-  ] as [string, Partial<HostSettings>, keyof typeof surveys, unknown[]][])(
+  ] as [string, Partial<HostSettings>, keyof typeof probes, unknown[]][])(
     "reports %s",
-    (_kind, host, survey, expected) => {
-      expect(messages(host, survey)).toEqual(expected);
+    (_kind, host, probe, expected) => {
+      expect(messages(host, probe)).toEqual(expected);
     },
   );
 
   it("reports a missing toolkit", () => {
     expect(messages({}, "noToolkit", "debian12")).toEqual([
-      expect.stringMatching(/^mistake: the NVIDIA Container Toolkit is missing: https/),
+      expect.stringMatching(/^error: the NVIDIA Container Toolkit is missing: https/),
     ]);
   });
 
   it("reports everything that is missing at once", () => {
     const found = messages({ accelerator: "armnn", card: undefined, image: official }, "bare");
     expect(found).toEqual([
-      "mistake: the machine is amd64, but the image for armnn exists only for arm64",
-      expect.stringMatching(/^mistake: the Mali kernel driver \(\/dev\/mali0\) is missing/),
+      "error: the machine is amd64, but the image for armnn exists only for arm64",
+      expect.stringMatching(/^error: the Mali kernel driver \(\/dev\/mali0\) is missing/),
       expect.stringMatching(
-        /^mistake: the closed-source Mali library \(\/usr\/lib\/libmali\.so\) is missing/,
+        /^error: the closed-source Mali library \(\/usr\/lib\/libmali\.so\) is missing/,
       ),
     ]);
   });
@@ -292,7 +292,7 @@ describe("checkHost", () => {
 
   it("knows that an image of ours is for amd64 only, and nothing of the user's own image", () => {
     expect(messages({ accelerator: "cpu" }, "bare", "board")).toEqual([
-      "mistake: the machine is arm64, but the image for cpu exists only for amd64",
+      "error: the machine is arm64, but the image for cpu exists only for amd64",
     ]);
     const own = { kind: "given", reference: "example.org/my/ml:1" } as const;
     expect(messages({ image: own, card: undefined }, "gtx1060OldDriver", "withToolkit")).toEqual(
@@ -303,10 +303,10 @@ describe("checkHost", () => {
 
   it("reports an engine that is too old, and one without CDI", () => {
     expect(messages({ accelerator: "cpu", image: official }, "bare", "ancient")).toEqual([
-      expect.stringMatching(/^mistake: Docker 18\.09\.1 is too old; 20\.10 or newer is needed/),
+      expect.stringMatching(/^error: Docker 18\.09\.1 is too old; 20\.10 or newer is needed/),
     ]);
     expect(messages({ gpus: { cdi: ["nvidia.com/gpu=0"] } }, "gtx750ti", "debian12")).toEqual([
-      expect.stringMatching(/^mistake: gpus\.cdi needs Docker 25 or newer/),
+      expect.stringMatching(/^error: gpus\.cdi needs Docker 25 or newer/),
     ]);
   });
 
@@ -323,8 +323,8 @@ describe("checkHost", () => {
 
   it("warns of a tcp:// without TLS", () => {
     const remote = { dockerHost: "tcp://box:2375", accelerator: "cpu", image: official } as const;
-    const [finding] = checkHost({ ...attic, ...remote }, engine("withToolkit"), undefined);
-    expect(finding).toMatchObject({
+    const [diagnostic] = checkHost({ ...attic, ...remote }, engine("withToolkit"), undefined);
+    expect(diagnostic).toMatchObject({
       severity: "warning",
       message: expect.stringContaining("whoever reaches it has root on that machine") as string,
     });
@@ -371,7 +371,7 @@ describe("checkNetwork", () => {
     expect(checkNetwork(attic, ["bridge", "host", "none", "immich_default"])).toEqual([]);
     expect(checkNetwork(attic, ["bridge", "host", "none", "photos_default"])).toEqual([
       {
-        severity: "mistake",
+        severity: "error",
         message:
           "the network immich_default does not exist; there are bridge, photos_default. Start Immich first (docker compose up -d), or correct network (immich.network)",
       },
@@ -380,7 +380,7 @@ describe("checkNetwork", () => {
 });
 
 describe("parseNvidiaSmi", () => {
-  it("takes the compute capability of an old driver's card from the catalogue", () => {
+  it("takes the compute capability of an old driver's card from the catalog", () => {
     expect(parseNvidiaSmi(`0, ${uuid}, GeForce GTX 750 Ti, 390.157, 2002`, 0)).toEqual({
       kind: "cards",
       cards: [
@@ -396,8 +396,11 @@ describe("parseNvidiaSmi", () => {
     });
   });
 
-  it("leaves out what neither the driver nor the catalogue tells", () => {
-    const answer = parseNvidiaSmi(`0, ${uuid}, Some Unknown Card, 580.65.06, [N/A], [N/A]`, 0);
+  it("leaves out what neither the driver nor the catalog tells", () => {
+    const answer = parseNvidiaSmi(
+      `0, ${uuid}, Some Unknown DetectedGpu, 580.65.06, [N/A], [N/A]`,
+      0,
+    );
     expect(answer).toMatchObject({
       cards: [{ videoMemory: undefined, computeCapability: undefined }],
     });
@@ -446,9 +449,9 @@ describe("shellOn", () => {
   });
 });
 
-describe("surveyScript", () => {
+describe("probeScript", () => {
   it("keeps a strange folder in its place", () => {
-    expect(surveyScript("/mnt/my 'disk'")).toContain(`df -Pk -- '/mnt/my '\\''disk'\\'''`);
+    expect(probeScript("/mnt/my 'disk'")).toContain(`df -Pk -- '/mnt/my '\\''disk'\\'''`);
   });
 });
 
@@ -494,7 +497,7 @@ describe("lookUpContainerAddress", () => {
 });
 
 /** Answers as several hosts would, by the engine's address. */
-function world(hosts: Record<string, { info: object | undefined; survey?: string }>): Run {
+function world(hosts: Record<string, { info: object | undefined; probe?: string }>): Run {
   const done = (stdout: string): CommandResult => ({ code: 0, stdout, stderr: "" });
   return (program, parameters, options) => {
     const endpoint = options?.environment?.["DOCKER_HOST"];
@@ -503,7 +506,7 @@ function world(hosts: Record<string, { info: object | undefined; survey?: string
         parameters.includes(new URL(key).hostname),
       );
       return Promise.resolve(
-        done(host?.[1].survey ?? hosts["unix:///var/run/docker.sock"]?.survey ?? ""),
+        done(host?.[1].probe ?? hosts["unix:///var/run/docker.sock"]?.probe ?? ""),
       );
     }
     const host = hosts[endpoint!];
@@ -533,7 +536,7 @@ const settings = (hosts: HostSettings[], preflightMode = "enforce") =>
 describe("preflight", () => {
   const remote = { ...attic, name: "cellar", dockerHost: "ssh://me@cellar" };
   const run = world({
-    [local]: { info: engineAnswers.withToolkit, survey: surveys.noDriver },
+    [local]: { info: engineAnswers.withToolkit, probe: probes.noDriver },
     "ssh://me@cellar": { info: undefined },
   });
 
@@ -551,7 +554,7 @@ describe("preflight", () => {
     await expect(preflight(settings([attic], "off"), untouched)).resolves.toEqual({
       database: undefined,
       optionalMounts: {},
-      hostsOff: new Set(),
+      unreachableHosts: new Set(),
     });
   });
 
@@ -587,16 +590,16 @@ describe("preflight", () => {
 
   it("names a host that is off and goes on with the others", async () => {
     const ready = world({
-      [local]: { info: engineAnswers.withToolkit, survey: surveys.gtx750ti },
+      [local]: { info: engineAnswers.withToolkit, probe: probes.gtx750ti },
       "ssh://me@cellar": { info: undefined },
     });
     const found = await preflight(settings([attic, remote]), ready);
-    expect([...found.hostsOff]).toEqual(["cellar"]);
+    expect([...found.unreachableHosts]).toEqual(["cellar"]);
   });
 
   it("asks an engine each question once, however many hosts share it", async () => {
     const asked: string[] = [];
-    const answers = world({ [local]: { info: engineAnswers.debian12, survey: surveys.noDriver } });
+    const answers = world({ [local]: { info: engineAnswers.debian12, probe: probes.noDriver } });
     const counting: Run = (program, parameters, options) => {
       asked.push([program, ...parameters].join(" "));
       return answers(program, parameters, options);
@@ -629,40 +632,40 @@ describe("preflight", () => {
     } as HostSettings;
     const found = await preflight(
       settings([board]),
-      world({ [local]: { info: engineAnswers.board, survey: surveys.mali } }),
+      world({ [local]: { info: engineAnswers.board, probe: probes.mali } }),
     );
     expect(found.optionalMounts).toEqual({ attic: ["/lib/firmware/mali_csffw.bin"] });
   });
 });
 
-describe("detectCards", () => {
+describe("detectGpus", () => {
   const undecided = { ...attic, card: undefined, image: undefined };
-  const detect = (survey: string, host: Partial<HostSettings> = {}) =>
-    detectCards(
+  const detect = (probe: string, host: Partial<HostSettings> = {}) =>
+    detectGpus(
       settings([{ ...undecided, ...host }]),
-      world({ [local]: { info: engineAnswers.withToolkit, survey } }),
+      world({ [local]: { info: engineAnswers.withToolkit, probe } }),
     );
 
   it("tells the card of a host with gpu: auto, and asks no other host", async () => {
-    expect(await detect(surveys.gtx750ti)).toEqual({
+    expect(await detect(probes.gtx750ti)).toEqual({
       attic: { name: "NVIDIA GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 1999 },
     });
     const untouched: Run = () => Promise.reject(new Error("asked"));
-    expect(await detectCards(settings([attic]), untouched)).toEqual({});
+    expect(await detectGpus(settings([attic]), untouched)).toEqual({});
   });
 
   it("takes the oldest of the cards the container will get", async () => {
-    expect((await detect(surveys.twoCards))["attic"]?.computeCapability).toBe("8.6");
+    expect((await detect(probes.twoCards))["attic"]?.computeCapability).toBe("8.6");
     expect(
-      (await detect(surveys.twoCards, { gpus: { count: -1 } }))["attic"]?.computeCapability,
+      (await detect(probes.twoCards, { gpus: { count: -1 } }))["attic"]?.computeCapability,
     ).toBe("5.0");
     expect(
-      (await detect(surveys.twoCards, { gpus: { ids: ["1"] } }))["attic"]?.computeCapability,
+      (await detect(probes.twoCards, { gpus: { ids: ["1"] } }))["attic"]?.computeCapability,
     ).toBe("5.0");
   });
 
   it("asks for the compute capability where an old driver does not tell it", async () => {
-    await expect(detect(surveys.unknownOldCard)).rejects.toThrow(
+    await expect(detect(probes.unknownOldCard)).rejects.toThrow(
       /attic: this driver does not tell the compute capability of GeForce 610M Special/,
     );
   });
@@ -670,7 +673,7 @@ describe("detectCards", () => {
   it.each([
     ["noDriver", /attic: there is no nvidia-smi/],
     ["brokenDriver", /attic: nvidia-smi: NVIDIA-SMI has failed/],
-  ] as const)("refuses a host with %s", async (survey, message) => {
-    await expect(detect(surveys[survey])).rejects.toThrow(message);
+  ] as const)("refuses a host with %s", async (probe, message) => {
+    await expect(detect(probes[probe])).rejects.toThrow(message);
   });
 });

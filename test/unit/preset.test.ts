@@ -205,7 +205,7 @@ describe("database store", () => {
     );
   });
 
-  test("a named server container is restarted after a change, and after giving back", async () => {
+  test("a named server container is restarted after a change, and after restoring", async () => {
     const [, , restart] = await outputsOf({
       ...databaseArgs,
       serverContainer: { name: "immich_server", dockerHost: "ssh://root@attic" },
@@ -272,7 +272,7 @@ describe("indexing the photos again", () => {
       api: secret({ url: reindex.url, apiKey: "key" }),
       ...changes,
       force: false,
-      patience: 60,
+      timeout: 60,
     });
   });
 
@@ -294,7 +294,7 @@ describe("indexing the photos again", () => {
   });
 });
 
-describe("mistakes and warnings", () => {
+describe("errors and warnings", () => {
   test("every wrong value is named before anything is registered", () => {
     const models = { facialRecognition: { minScore: 7 }, concurrency: { ocr: 0 } };
     expect(() => new ModelPreset("preset", { ...databaseArgs, models })).toThrow(

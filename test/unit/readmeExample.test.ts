@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 
-import { readSettings } from "../../settings/read";
+import { readSettings } from "../../config/read";
 
 const repository = path.join(__dirname, "..", "..");
 
@@ -17,7 +17,7 @@ function example(document: string, name: string): string {
 }
 
 describe.each(["README.md", "README.zh-CN.md"])("the example of a swarm in %s", (document) => {
-  it("is a stack file without a mistake that means what is written beside it", () => {
+  it("is a stack file without an error that means what is written beside it", () => {
     const { config } = parse(example(document, "Pulumi.rack.yaml")) as { config: object };
     const values = Object.fromEntries(
       Object.entries(config).map(([key, value]) => [
@@ -35,7 +35,7 @@ describe.each(["README.md", "README.zh-CN.md"])("the example of a swarm in %s", 
     expect(settings!.hosts).toMatchObject([
       {
         accelerator: "cuda",
-        image: { kind: "legacy", generation: "maxwell" },
+        image: { kind: "legacy", gpuFamily: "maxwell" },
         url: "http://immich-machine-learning:3003",
         containerName: "immich-ml-rack",
         swarm: {

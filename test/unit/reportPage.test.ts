@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { parseDeclared, parseHistory, parseProofs } from "../../report/gather";
-import { html } from "../../report/html";
-import { overviewOf } from "../../report/modelFit";
-import { page } from "../../report/page";
-import type { ReportData } from "../../report/reportData";
+import { parseDeclared, parseHistory, parseCheckResults } from "../../cli/report/gather";
+import { html } from "../../cli/report/html";
+import { overviewOf } from "../../cli/report/modelFit";
+import { page } from "../../cli/report/page";
+import type { ReportData } from "../../cli/report/reportData";
 import { exampleReport } from "../support/reportData";
 
 /** The tags of a document with the names of their attributes, without any text or value. */
@@ -162,8 +162,8 @@ describe("what the engine says", () => {
     });
   });
 
-  it("of a proof is its result and when it was stored; other commands are none", () => {
-    const proof = { ok: true, provider: "CUDAExecutionProvider", devices: [] };
+  it("of a check is its result and when it was stored; other commands are none", () => {
+    const check = { ok: true, provider: "CUDAExecutionProvider", devices: [] };
     const command = (name: string, stdout: unknown) => ({
       urn: `urn:pulumi:dev::immich-ml::immich-ml:index:MachineLearning$command:local:Command::${name}`,
       type: "command:local:Command",
@@ -171,17 +171,17 @@ describe("what the engine says", () => {
       outputs: { stdout },
     });
     const resources = [
-      command("attic-proof", `${JSON.stringify(proof)}\n`),
-      command("cellar-proof", "broken"),
-      command("preset-restart", JSON.stringify(proof)),
+      command("attic-check", `${JSON.stringify(check)}\n`),
+      command("cellar-check", "broken"),
+      command("preset-restart", JSON.stringify(check)),
     ];
-    expect(parseProofs(JSON.stringify({ deployment: { resources } }))).toEqual({
-      attic: { proof, at: new Date("2026-11-24T18:40:00Z") },
+    expect(parseCheckResults(JSON.stringify({ deployment: { resources } }))).toEqual({
+      attic: { check, at: new Date("2026-11-24T18:40:00Z") },
     });
-    expect(parseProofs("{}")).toEqual({});
+    expect(parseCheckResults("{}")).toEqual({});
   });
 
-  it("of the history takes over nothing of the stack file and its surroundings", () => {
+  it("of the history takes over nothing of the stack file and its context", () => {
     const stored = {
       kind: "update",
       startTime: "2026-11-24T18:36:00Z",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { afterAll, describe, expect, it } from "vitest";
 
-import { parseProofs, proofCommand, rolloutScript, waitingScript } from "../../proof/proof";
+import { parseCheckResults, checkCommand, rolloutScript, waitingScript } from "../../verify/check";
 
 const folders: string[] = [];
 afterAll(() => {
@@ -58,12 +58,12 @@ esac
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     const child = execFile(
       "sh",
-      ["-c", proofCommand],
+      ["-c", checkCommand],
       {
         env: {
           PATH: `${folder}:${process.env["PATH"]}`,
-          IMMICH_ML_PROOF: rolloutScript(),
-          IMMICH_ML_CONTAINER_PROOF: waitingScript(),
+          IMMICH_ML_CHECK: rolloutScript(),
+          IMMICH_ML_CONTAINER_CHECK: waitingScript(),
           IMMICH_ML_HOST: "rack",
           IMMICH_ML_SERVICE: "immich-ml-rack",
           IMMICH_ML_ADDRESS: "http://ml:3003",
@@ -86,15 +86,15 @@ const failed = (id: string, slot: number) =>
 const steady = [running("t1", 1), running("t2", 2)];
 
 describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () => {
-  it("is waited for, and then each task here is proven and its result printed", async () => {
+  it("is waited for, and then each task here is verified and its result printed", async () => {
     const { code, stdout, stderr } = await rollOut({
       updates: ["updating 2", "completed 2"],
       wanted: steady,
     });
     expect(code).toBe(0);
-    expect(parseProofs(stdout).map(({ ok }) => ok)).toEqual([true, true]);
+    expect(parseCheckResults(stdout).map(({ ok }) => ok)).toEqual([true, true]);
     expect(stderr).toContain("rack: answers at http://ml:3003");
-    expect(stderr).not.toContain("not proven");
+    expect(stderr).not.toContain("not verified");
   });
 
   it("is not over while a task more or less runs than was asked for", async () => {
@@ -112,7 +112,7 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
     expect(code).toBe(1);
     expect(stderr).toContain("| ValueError: of f22");
     expect(stderr).toContain("The tasks from before go on answering");
-    expect(parseProofs(stdout)).toEqual([
+    expect(parseCheckResults(stdout)).toEqual([
       {
         ok: false,
         error:
@@ -123,13 +123,13 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
     ]);
   });
 
-  it("that was rolled back fails also where proofs only warn", async () => {
+  it("that was rolled back fails also where checks only warn", async () => {
     const world = { updates: ["rollback_completed 2"], wanted: steady };
     expect((await rollOut(world, { IMMICH_ML_MODE: "warn" })).code).toBe(1);
     expect((await rollOut(world, { IMMICH_ML_MODE: "off" })).code).toBe(1);
   });
 
-  it("computes nothing where the proof is off", async () => {
+  it("computes nothing where the check is off", async () => {
     const world = { updates: ["none 2"], wanted: steady };
     const { code, stdout } = await rollOut(world, { IMMICH_ML_MODE: "off" });
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
@@ -142,8 +142,8 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
       containers: ["t1 aaa", "t0 of-before"],
     });
     expect(code).toBe(0);
-    expect(parseProofs(stdout)).toHaveLength(1);
-    expect(stderr).toContain("not proven: the tasks on attic cellar,");
+    expect(parseCheckResults(stdout)).toHaveLength(1);
+    expect(stderr).toContain("not verified: the tasks on attic cellar,");
   });
 
   it("fails when the address does not answer, though the tasks are healthy", async () => {

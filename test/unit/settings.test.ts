@@ -5,11 +5,11 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { formatProblem } from "../../settings/problems";
-import { readSettings } from "../../settings/read";
-import type { Settings, Surroundings } from "../../settings/resolve";
+import { formatProblem } from "../../config/errors";
+import { readSettings } from "../../config/read";
+import type { Settings, Context } from "../../config/resolve";
 
-const surroundings: Surroundings = {
+const context: Context = {
   project: "immich-ml",
   stack: "test",
   cards: {},
@@ -31,12 +31,12 @@ const good = {
   hosts: [attic],
 };
 
-function read(file: Record<string, unknown>, around: Partial<Surroundings> = {}) {
-  const { settings, problems } = readSettings(file, { ...surroundings, ...around });
+function read(file: Record<string, unknown>, around: Partial<Context> = {}) {
+  const { settings, problems } = readSettings(file, { ...context, ...around });
   return { settings, lines: problems.map((problem) => formatProblem(problem)) };
 }
 
-function settingsOf(file: Record<string, unknown>, around?: Partial<Surroundings>): Settings {
+function settingsOf(file: Record<string, unknown>, around?: Partial<Context>): Settings {
   const { settings, lines } = read(file, around);
   expect(lines).toEqual([]);
   return settings!;
@@ -90,7 +90,7 @@ describe("what a stack file means", () => {
     expect(host).toMatchObject({
       accelerator: "cuda",
       card: { computeCapability: "5.0", videoMemory: 2048 },
-      image: { kind: "legacy", generation: "kepler-maxwell" },
+      image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       dockerHost: "unix:///var/run/docker.sock",
       cacheVolume: "immich-ml-attic-cache",
       networkAlias: "immich-machine-learning",
@@ -120,7 +120,7 @@ describe("what a stack file means", () => {
         hosts: [{ ...attic, gpu: "GeForce GTX 1060" }],
       }).hosts[0]!.image;
     expect(imageUnder("v3.1.0")).toMatchObject({ kind: "official" });
-    expect(imageUnder("v3.2.0")).toEqual({ kind: "legacy", generation: "pascal-volta" });
+    expect(imageUnder("v3.2.0")).toEqual({ kind: "legacy", gpuFamily: "pascal-volta" });
   });
 
   it.each([
@@ -139,7 +139,7 @@ describe("what a stack file means", () => {
     expect(lines[0]).toContain("use accelerator cpu");
   });
 
-  it("runs on the processor when no card is named", () => {
+  it("runs on the CPU when no card is named", () => {
     const [host] = settingsOf({ ...good, hosts: [{ name: "plain" }] }).hosts;
     expect(host).toMatchObject({
       accelerator: "cpu",
@@ -219,7 +219,7 @@ describe("what a stack file means", () => {
   });
 });
 
-describe("mistakes in a stack file", () => {
+describe("errors in a stack file", () => {
   const host = (fields: Record<string, unknown>) => ({ ...good, hosts: [{ ...attic, ...fields }] });
   it.each([
     [
@@ -323,7 +323,7 @@ describe("mistakes in a stack file", () => {
       ["immich", "database"],
     ],
     [
-      "devices on the processor",
+      "devices on the CPU",
       { ...good, hosts: [{ name: "a", devices: { count: 1 } }] },
       ["hosts[0].devices"],
     ],

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 
 import { preflight } from "../../preflight";
-import type { Run } from "../../preflight/command";
-import { parseEngineInfo, parseNodes } from "../../preflight/engine";
-import { checkSwarm, type SwarmFacts } from "../../preflight/swarmChecks";
-import type { HostSettings, Settings } from "../../settings";
+import type { Run } from "../../util/run";
+import { parseEngineInfo, parseNodes } from "../../preflight/docker";
+import { checkSwarm, type SwarmInfo } from "../../preflight/swarmChecks";
+import type { HostSettings, Settings } from "../../config/load";
 
 /** `docker info --format '{{json .}}'` of a manager, a worker and an engine in no swarm, shortened. */
 const info = (swarm: object, more: object = {}) => ({
@@ -59,10 +59,10 @@ const rack = {
   image: { kind: "given", reference: "x" },
 } as unknown as HostSettings;
 
-function findings(
+function diagnostics(
   more: object,
   nodes: object[],
-  facts: Partial<SwarmFacts> = {},
+  facts: Partial<SwarmInfo> = {},
   engine: object = manager,
   host: Partial<HostSettings> = {},
 ): string[] {
@@ -107,7 +107,7 @@ describe("checkSwarm", () => {
     ],
     ["our own service from before", {}, [node("one")], { serviceLabels: ours }],
   ])("finds nothing wrong with %s", (_title, more, nodes, facts) => {
-    expect(findings(more, nodes, facts)).toEqual([]);
+    expect(diagnostics(more, nodes, facts)).toEqual([]);
   });
 
   it.each([
@@ -201,22 +201,22 @@ describe("checkSwarm", () => {
       /reached on its own node only, but the swarm has 2: give swarm.registry/,
     ],
   ] as const)("finds %s and says what to do", (_title, more, nodes, facts, engine, message) => {
-    const found = findings(more, [...nodes], facts, engine);
+    const found = diagnostics(more, [...nodes], facts, engine);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(message);
-    expect(found[0]).toMatch(/^mistake: /);
+    expect(found[0]).toMatch(/^error: /);
   });
 
   it.each([
     [
       "none",
       undefined,
-      /^mistake: the network immich does not exist in the swarm: make it \(docker network create --driver overlay --attachable immich\)/,
+      /^error: the network immich does not exist in the swarm: make it \(docker network create --driver overlay --attachable immich\)/,
     ],
     [
       "a bridge",
       { driver: "bridge", attachable: false },
-      /^mistake: the network immich is a bridge network/,
+      /^error: the network immich is a bridge network/,
     ],
     [
       "one that containers cannot join",
@@ -227,30 +227,30 @@ describe("checkSwarm", () => {
     "tells %s from an overlay network that Immich's server can join",
     (_title, network, message) => {
       const host = { network: "immich" };
-      expect(findings({}, [node("one")], { network }, manager, host)).toEqual([
+      expect(diagnostics({}, [node("one")], { network }, manager, host)).toEqual([
         expect.stringMatching(message),
       ]);
       const good = { network: { driver: "overlay", attachable: true } };
-      expect(findings({}, [node("one")], good, manager, host)).toEqual([]);
+      expect(diagnostics({}, [node("one")], good, manager, host)).toEqual([]);
     },
   );
 
   it("wants NVIDIA's runtime as the standard one, and cannot know that of other nodes", () => {
     const host = { accelerator: "cuda" } as const;
     const runc = { ...manager, DefaultRuntime: "runc" };
-    expect(findings({}, [node("one")], {}, runc, host)).toEqual([
-      expect.stringMatching(/^mistake: .*nvidia-ctk runtime configure/),
+    expect(diagnostics({}, [node("one")], {}, runc, host)).toEqual([
+      expect.stringMatching(/^error: .*nvidia-ctk runtime configure/),
     ]);
-    expect(findings({}, [node("one"), node("two")], {}, runc, host)).toEqual([
+    expect(diagnostics({}, [node("one"), node("two")], {}, runc, host)).toEqual([
       expect.stringMatching(/^warning: .*only on nodes where it is nvidia/),
     ]);
-    expect(findings({}, [node("one")], {}, manager, host)).toEqual([]);
+    expect(diagnostics({}, [node("one")], {}, manager, host)).toEqual([]);
   });
 
   it("warns that its own registry is empty when it moves to another manager", () => {
     const nodes = [node("one", { role: "manager" }), node("two", { role: "manager" })];
     const own = { ownRegistry: { port: 5000, image: "x" } };
-    expect(findings(own, nodes)).toEqual([expect.stringMatching(/^warning: .*\(one, two\)/)]);
+    expect(diagnostics(own, nodes)).toEqual([expect.stringMatching(/^warning: .*\(one, two\)/)]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { formatProblem } from "../../settings/problems";
-import { readSettings } from "../../settings/read";
+import { formatProblem } from "../../config/errors";
+import { readSettings } from "../../config/read";
 
 const rack = {
   name: "rack",
@@ -12,8 +12,8 @@ const rack = {
 
 function read(host: object, more: object = {}) {
   const file = { immich: { version: "v2.7.5" }, hosts: [{ ...rack, ...host }], ...more };
-  const surroundings = { project: "immich-ml", stack: "test", cards: {}, secrets: {} };
-  const { settings, problems } = readSettings(file, surroundings);
+  const context = { project: "immich-ml", stack: "test", cards: {}, secrets: {} };
+  const { settings, problems } = readSettings(file, context);
   return {
     host: settings?.hosts[0],
     notes: settings?.notes ?? [],

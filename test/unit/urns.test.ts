@@ -4,17 +4,17 @@ import { join } from "node:path";
 
 import { expect, it, vi } from "vitest";
 
-import type { Settings } from "../../settings";
+import type { Settings } from "../../config/load";
 import { recordProgram, stackConfiguration } from "../support/recordedProgram";
 
 // The world outside is not asked here; test/integration/preflight*.test.ts does that.
 vi.mock("../../preflight", () => ({
-  detectCards: () => Promise.resolve({}),
+  detectGpus: () => Promise.resolve({}),
   preflight: ({ immich }: Settings) =>
     Promise.resolve({
       database: immich.database && { host: "172.18.0.3", port: 5432 },
       optionalMounts: {},
-      hostsOff: new Set(),
+      unreachableHosts: new Set(),
     }),
 }));
 
@@ -35,8 +35,8 @@ it("every resource of the dev stack keeps the address it has in the state since 
     [
       "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::attic-image",
       "immich-ml:index:LegacyImage::attic-image",
+      "immich-ml:index:MachineLearning$command:local:Command::attic-check",
       "immich-ml:index:MachineLearning$command:local:Command::attic-processes",
-      "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
       "immich-ml:index:MachineLearning$docker:index/container:Container::attic",
       "immich-ml:index:MachineLearning::attic",
       "immich-ml:index:ModelCache$docker:index/volume:Volume::attic-cache",
@@ -80,7 +80,7 @@ it("so do those of a service on a swarm", async () => {
       "immich-ml:index:DistributedImage::rack-distributed",
       "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::rack-image",
       "immich-ml:index:LegacyImage::rack-image",
-      "immich-ml:index:MachineLearningService$command:local:Command::rack-proof",
+      "immich-ml:index:MachineLearningService$command:local:Command::rack-check",
       "immich-ml:index:MachineLearningService$docker:index/network:Network::rack-network",
       "immich-ml:index:MachineLearningService$docker:index/service:Service::rack",
       "immich-ml:index:MachineLearningService::rack",
@@ -110,7 +110,7 @@ it("so do those of several hosts, with models placed beforehand, by the API with
         dockerHost: "ssh://me@cellar",
         gpu: "GeForce GTX 960",
         publish: { address: "192.168.1.2" },
-        proof: "off",
+        check: "off",
       },
       { name: "den", accelerator: "openvino" },
     ],
@@ -121,11 +121,11 @@ it("so do those of several hosts, with models placed beforehand, by the API with
       "docker:index/remoteImage:RemoteImage::den-image",
       "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::cellar-image",
       "immich-ml:index:LegacyImage::cellar-image",
+      "immich-ml:index:MachineLearning$command:local:Command::attic-check",
       "immich-ml:index:MachineLearning$command:local:Command::attic-processes",
-      "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
       "immich-ml:index:MachineLearning$command:local:Command::cellar-processes",
+      "immich-ml:index:MachineLearning$command:local:Command::den-check",
       "immich-ml:index:MachineLearning$command:local:Command::den-processes",
-      "immich-ml:index:MachineLearning$command:local:Command::den-proof",
       "immich-ml:index:MachineLearning$docker:index/container:Container::attic",
       "immich-ml:index:MachineLearning$docker:index/container:Container::cellar",
       "immich-ml:index:MachineLearning$docker:index/container:Container::den",
@@ -157,8 +157,8 @@ it("so do those of a stack that leaves Immich's configuration alone", async () =
   expect(urns).toMatchInlineSnapshot(`
     [
       "docker:index/remoteImage:RemoteImage::attic-image",
+      "immich-ml:index:MachineLearning$command:local:Command::attic-check",
       "immich-ml:index:MachineLearning$command:local:Command::attic-processes",
-      "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
       "immich-ml:index:MachineLearning$docker:index/container:Container::attic",
       "immich-ml:index:MachineLearning::attic",
       "immich-ml:index:ModelCache$docker:index/volume:Volume::attic-cache",

@@ -1,0 +1,69 @@
+import { canonicalClipName, type ClipModel, clipModels } from "../../catalog/clipModels";
+import { atLeast, parseImmichVersion } from "../../catalog/immichVersion";
+import { clipModelKey } from "../../catalog/systemConfigKeys";
+import { type ModelSelection, requirementsOf } from "../../immich/modelSelection";
+
+/** A CLIP model beside the stack's cards. */
+export interface FittingModel extends ClipModel {
+  /**
+   * MiB that the smallest card must have: this model, the stack's face and OCR models and what the
+   * driver takes; nothing where Immich publishes no figure.
+   */
+  readonly needs: number | undefined;
+  /** Nothing where the need or the card is not known. */
+  readonly fits: boolean | undefined;
+  /** Whether the stack's release of Immich knows it; nothing where the release is not known. */
+  readonly isKnown: boolean | undefined;
+  readonly isChosen: boolean;
+}
+
+export interface ModelOverview {
+  /** The best search first; those without a published figure last. */
+  readonly models: readonly FittingModel[];
+  readonly chosen: FittingModel | undefined;
+  /** The best one that fits and that the release knows. */
+  readonly best: FittingModel | undefined;
+  /** What is counted in besides the CLIP model, by name. */
+  readonly besides: readonly string[];
+}
+
+/**
+ * @param settings what the stack declares of Immich's configuration, by dotted key
+ * @param videoMemory MiB of the smallest card
+ */
+export function overviewOf(
+  settings: Readonly<Record<string, unknown>>,
+  videoMemory: number | undefined,
+  immichVersion: string | undefined,
+): ModelOverview {
+  const part = (name: string) => {
+    const model = settings[`machineLearning.${name}.modelName`];
+    const unreachable = settings[`machineLearning.${name}.enabled`] === false;
+    return unreachable || typeof model !== "string" ? undefined : model;
+  };
+  const [face, ocr, clip] = [part("facialRecognition"), part("ocr"), settings[clipModelKey]];
+  const others: ModelSelection = {
+    ...(face !== undefined && { facialRecognition: { modelName: face } }),
+    ...(ocr !== undefined && { ocr: { modelName: ocr } }),
+  };
+  const chosenName = typeof clip === "string" ? canonicalClipName(clip) : undefined;
+  const version = parseImmichVersion(immichVersion ?? "");
+  const models = clipModels
+    .map((model): FittingModel => {
+      const needs = requirementsOf({ ...others, clip: { modelName: model.name } }).videoMemory;
+      return {
+        ...model,
+        needs,
+        fits: needs === undefined || videoMemory === undefined ? undefined : needs <= videoMemory,
+        isKnown: version && atLeast(version, model.since),
+        isChosen: model.name === chosenName,
+      };
+    })
+    .sort((left, right) => (right.recall ?? 0) - (left.recall ?? 0));
+  return {
+    models,
+    chosen: models.find(({ isChosen }) => isChosen),
+    best: models.find(({ fits, isKnown }) => fits === true && isKnown !== false),
+    besides: [face, ocr].filter((name) => name !== undefined),
+  };
+}

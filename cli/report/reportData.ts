@@ -1,0 +1,54 @@
+import type { BenchmarkResult } from "../../bench/support/results";
+import type { CheckResult } from "../../verify/check";
+import type { HostStatus, QueueStatus, SettingStatus } from "../status";
+
+/** What was learnt, or why it was not. */
+export type Learnt<Answer> =
+  | { readonly answer: Answer; readonly unknown?: undefined }
+  | { readonly answer?: undefined; readonly unknown: string };
+
+/** Everything a report shows. Nothing in it is secret. */
+export interface ReportData {
+  readonly stack: Learnt<string>;
+  readonly made: Date;
+  readonly hosts: Learnt<readonly HostReport[]>;
+  /** Immich's settings as the stack declares them; none without a preset. */
+  readonly settings: readonly SettingStatus[];
+  readonly queues: readonly QueueStatus[];
+  /** Why Immich itself did not answer, where it was asked. */
+  readonly immichProblem?: string | undefined;
+  /** The release the stack is for, such as v2.7.5. */
+  readonly immichVersion?: string | undefined;
+  /** The newest first. */
+  readonly history: Learnt<readonly Operation[]>;
+  readonly benchmarks: readonly BenchmarkResult[];
+}
+
+export interface HostReport extends HostStatus {
+  readonly card?: DetectedGpu | undefined;
+  readonly check?: LastCheck | undefined;
+}
+
+export interface DetectedGpu {
+  readonly name: string;
+  /** MiB. */
+  readonly videoMemory: number;
+  /** Whether the driver said so, or the stack file and the catalog. */
+  readonly source: "driver" | "stack file";
+}
+
+export interface LastCheck {
+  readonly check: CheckResult;
+  readonly at?: Date | undefined;
+}
+
+/** One `up`, `refresh` or `destroy`. */
+export interface Operation {
+  readonly kind: string;
+  readonly result: string;
+  readonly message: string;
+  readonly began: Date;
+  readonly ended?: Date | undefined;
+  /** How many resources, by what was done with them, such as `create` or `same`. */
+  readonly changes: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,7 @@
+import path from "node:path";
+
+/** The root of this repository. */
+export const repositoryFolder = path.join(__dirname, "..");
+
+/** Everything a demo leaves on disk; git ignores it. */
+export const cacheFolder = path.join(repositoryFolder, ".demo");

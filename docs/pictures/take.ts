@@ -1,0 +1,119 @@
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { hostname, tmpdir, userInfo } from "node:os";
+import path from "node:path";
+
+import { stringify } from "yaml";
+
+import { repositoryFolder } from "../../demo/folders";
+import { createImmichDatabase } from "../../demo/immichDatabase";
+import { startPostgres } from "../../demo/postgres";
+import { run } from "../../demo/shell";
+import { findEngine } from "../../demo/withEngine";
+import { startedDocker } from "../../test/support/docker";
+import { fakeStack } from "../../test/support/fakeStack";
+import { finalScreen, withoutColours, withoutPlugins } from "./screen";
+import { terminalPicture } from "./terminalPicture";
+
+/**
+ * `npm run pictures`: takes the README's pictures of a terminal from real runs of the real engine, of
+ * a stack like Pulumi.dev.yaml on fakes. Beside each picture lies its text.
+ */
+const columns = 126;
+const containerName = "immich-ml-pictures";
+
+async function main(): Promise<void> {
+  const docker = await startedDocker();
+  const found = await findEngine(console.log);
+  if ("missing" in found) throw new Error(found.missing);
+  const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-pictures-"));
+  const server = await startPostgres({ folder: path.join(folder, "database") });
+  const pulumi = await terminal(found.engine.command, folder);
+  try {
+    const database = await createImmichDatabase(server);
+    const config = await fakeStack(database, containerName, {
+      url: "http://attic:3003",
+      environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
+    });
+    await pulumi.prepare(config, database.password);
+
+    // The outputs are long and are explained by `npm run status`.
+    const shown = (name: string, ...words: string[]) =>
+      pulumi.say(...words, "--suppress-outputs").then((screen) => take(name, words, screen));
+
+    await shown("preview", "preview");
+    await pulumi.say("up", "--yes", "--skip-preview");
+    await docker.getContainer(containerName).remove({ force: true });
+    await database.query(
+      `UPDATE system_metadata SET value = jsonb_set(value, '{machineLearning,clip}', '{"modelName": "RN50__openai"}')
+       WHERE key = 'system-config'`,
+    );
+    await shown("drift", "preview", "--refresh");
+    await shown("repair", "up", "--refresh", "--yes", "--skip-preview");
+  } finally {
+    await pulumi.say("destroy", "--yes", "--skip-preview").catch(console.error);
+    await server.remove();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The engine's command line in a terminal of its own, on a project and state in a folder. */
+async function terminal(engine: string, folder: string) {
+  const project = path.join(folder, "project");
+  await mkdir(project);
+  // The engine writes beside the project file, so it gets one of its own.
+  const text = await readFile(path.join(repositoryFolder, "Pulumi.yaml"), "utf8");
+  await writeFile(path.join(project, "Pulumi.yaml"), `${text}main: program\n`);
+  await symlink(repositoryFolder, path.join(project, "program"));
+  const environment = {
+    PULUMI_BACKEND_URL: `file://${folder}`,
+    PULUMI_CONFIG_PASSPHRASE: "pictures",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    TERM: "xterm-256color",
+  };
+  const plain = (...words: string[]) =>
+    run(engine, [...words, "--non-interactive"], { environment, directory: project });
+  return {
+    async prepare(config: Readonly<Record<string, unknown>>, password: string): Promise<void> {
+      await plain("stack", "init", "dev");
+      await plain("config", "set", "--secret", "databasePassword", password);
+      const file = path.join(project, "Pulumi.dev.yaml");
+      const encrypted = await readFile(file, "utf8");
+      const more = Object.entries(config).map(([key, value]) => [`immich-ml:${key}`, value]);
+      // What the engine wrote ends with the block `config`.
+      const lines = stringify(Object.fromEntries(more)).trimEnd().split("\n");
+      await writeFile(file, `${encrypted}${lines.map((line) => `  ${line}\n`).join("")}`);
+    },
+    /** Runs a command as a person does, and answers with what the terminal shows at its end. */
+    async say(...words: string[]): Promise<string> {
+      const line = `stty cols ${columns} rows 200; exec "$0" "$@"`;
+      const shell = ["sh", "-c", line, engine, ...words].map(quoted).join(" ");
+      const output = await run("script", ["-qefc", shell, "/dev/null"], {
+        environment,
+        directory: project,
+      });
+      return withoutPlugins(finalScreen(output));
+    },
+  };
+}
+
+async function take(name: string, words: readonly string[], screen: string): Promise<void> {
+  const command = ["pulumi", ...words, "--suppress-outputs"].join(" ");
+  const text = `$ ${command}\n${withoutColours(screen)}\n`;
+  for (const secret of [hostname(), repositoryFolder, tmpdir(), userInfo().homedir])
+    if (text.includes(secret)) throw new Error(`the picture ${name} would show ${secret}`);
+  await writeFile(path.join(__dirname, `${name}.txt`), text);
+  await writeFile(
+    path.join(__dirname, `${name}.png`),
+    await terminalPicture(command, screen, columns),
+  );
+  console.log(text);
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+main().catch((error: Error) => {
+  console.error(error.stack);
+  process.exitCode = 1;
+});

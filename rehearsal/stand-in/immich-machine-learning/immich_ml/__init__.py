@@ -1,5 +1,0 @@
-"""Stands in for Immich's machine-learning service in rehearsals.
-
-It speaks the service's HTTP interface and computes with the ONNX Runtime it finds, on small models
-of its own making. It recognises nothing in a photo.
-"""

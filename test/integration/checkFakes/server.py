@@ -1,0 +1,72 @@
+"""
+Stands in for Immich's server where a check asks it for models: /ping and /predict, which opens the
+models of the cache with ONNX Runtime and computes them. A model that is missing is taken, after
+STAND_IN_DELAY seconds, from the folder STAND_IN_DOWNLOADS; where it is not there either, or a model
+cannot be opened, the answer is 500, as Immich's is.
+"""
+
+import json
+import os
+import re
+import shutil
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy
+import onnxruntime
+
+PARTS = {"clip": ("visual", "textual")}
+
+
+def use(task, part, name):
+    folder = "/cache/%s/%s" % (task, name)
+    path = "%s/%s/model.onnx" % (folder, part)
+    if not os.path.exists(path):
+        time.sleep(float(os.environ.get("STAND_IN_DELAY", "0")))
+        shutil.copytree(
+            "%s/%s/%s" % (os.environ.get("STAND_IN_DOWNLOADS", "/nothing"), task, name),
+            folder,
+            dirs_exist_ok=True,
+        )
+    if os.environ.get("STAND_IN_REFUSES") == task + "/" + name:
+        raise RuntimeError("this server does not like %s" % name)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feed = {
+        entry.name: numpy.ones(
+            [size if isinstance(size, int) else 32 if len(entry.shape) == 4 and place > 1 else 1
+             for place, size in enumerate(entry.shape)],
+            "int32" if "int32" in entry.type else "float32",
+        )
+        for entry in session.get_inputs()
+    }
+    session.run(None, feed)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(200, b"pong")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        entries = json.loads(re.search(rb'name="entries"\r\n\r\n(.*?)\r\n--', body, re.DOTALL)[1])
+        attached = {"image": b"\x89PNG\r\n" in body, "text": b'name="text"' in body}
+        try:
+            for task, parts in entries.items():
+                for part, entry in parts.items():
+                    assert attached["text" if part == "textual" else "image"], "nothing to compute"
+                    use(task, part, entry["modelName"])
+        except Exception as error:
+            print("%s: %s" % (type(error).__name__, error), flush=True)
+            return self.answer(500, b"Internal Server Error")
+        self.answer(200, json.dumps({task: "[]" for task in entries}).encode())
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+ThreadingHTTPServer(("0.0.0.0", 3003), Handler).serve_forever()

@@ -1,0 +1,215 @@
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { local } from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as postgresql from "@pulumi/postgresql";
+import * as pulumi from "@pulumi/pulumi";
+import type Dockerode from "dockerode";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import { dynamicProviders, dynamicType } from "../../demo/providers/dynamic";
+import type { PostgresServer } from "../../demo/postgres";
+import { createWithoutEngine, removeWithoutEngine } from "../../demo/withoutEngine";
+import { fakes, startedDocker, testName } from "../support/docker";
+import { startTestPostgres } from "../support/postgres";
+
+let engine: Dockerode;
+let image: string;
+let server: PostgresServer;
+let database: ImmichDatabase;
+let folder: string;
+let journal: string;
+
+beforeAll(async () => {
+  engine = await startedDocker();
+  image = (await fakes()).python311;
+  server = await startTestPostgres();
+  folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-journal-"));
+});
+beforeEach(async () => {
+  database = await createImmichDatabase(server);
+  journal = path.join(folder, `${testName("journal")}.json`);
+});
+afterAll(async () => {
+  await server.remove();
+  await rm(folder, { recursive: true });
+});
+
+const silent = () => undefined;
+
+const create = (program: () => Promise<object>) =>
+  createWithoutEngine({
+    ...{ project: "immich-ml", stack: "test", config: { "immich-ml:list": ["a", "b"] } },
+    ...{ program, journal, say: silent },
+  });
+
+function databaseProvider() {
+  const { host, port, name, user, password } = database;
+  return new postgresql.Provider("database", {
+    ...{ host, port, database: name, username: user, sslmode: "disable" },
+    password: pulumi.secret(password),
+  });
+}
+
+test("containers, networks, volumes and commands are real, and are gone after the removal", async () => {
+  const names = { volume: testName("v"), network: testName("n"), container: testName("c") };
+  const outputs = await create(() => {
+    const provider = new docker.Provider("docker", { host: "unix:///var/run/docker.sock" });
+    const volume = new docker.Volume("volume", { name: names.volume }, { provider });
+    const network = new docker.Network("network", { name: names.network }, { provider });
+    const container = new docker.Container(
+      "container",
+      {
+        name: names.container,
+        image,
+        command: ["sleep", "infinity"],
+        envs: [pulumi.secret("TOKEN=s3cret")],
+        volumes: [{ containerPath: "/cache", volumeName: volume.name }],
+        networksAdvanced: [{ name: network.name, aliases: ["ml"] }],
+        capabilities: { drops: ["ALL"] },
+        memory: 64,
+        restart: "always",
+        healthcheck: { tests: ["CMD", "true"], interval: "1m30s", startPeriod: "500ms" },
+        labels: [{ label: "org.immich-ml.stack", value: "test" }],
+      },
+      { provider },
+    );
+    const command = new local.Command("command", {
+      create: 'cat; printf " %s" "$WHO"',
+      stdin: "hello",
+      environment: { WHO: container.name },
+    });
+    const list = new pulumi.Config().requireObject<string[]>("list");
+    return Promise.resolve({ id: container.id, said: command.stdout, list });
+  });
+
+  expect(outputs["said"]).toBe(`hello ${names.container}`);
+  expect(outputs["list"]).toEqual(["a", "b"]);
+  const found = await engine.getContainer(names.container).inspect();
+  expect(found.Id).toBe(outputs["id"]);
+  expect(found.State.Running).toBe(true);
+  expect(found.Config.Env).toContain("TOKEN=s3cret");
+  expect(found.Config.Labels).toMatchObject({ "org.immich-ml.stack": "test" });
+  expect(found.Config.Healthcheck).toMatchObject({ Interval: 90e9, StartPeriod: 5e8 });
+  expect(found.HostConfig).toMatchObject({
+    Binds: [`${names.volume}:/cache`],
+    CapDrop: ["ALL"],
+    Memory: 64 * 1024 * 1024,
+    RestartPolicy: { Name: "always" },
+  });
+  expect(found.NetworkSettings.Networks[names.network]?.Aliases).toContain("ml");
+
+  await removeWithoutEngine(journal, silent);
+  await expect(engine.getContainer(names.container).inspect()).rejects.toThrow("no such container");
+  await expect(engine.getNetwork(names.network).inspect()).rejects.toThrow("not found");
+  await expect(engine.getVolume(names.volume).inspect()).rejects.toThrow("no such volume");
+  await expect(stat(journal)).rejects.toThrow("ENOENT");
+});
+
+test("a role that may only call one function can do that and nothing else, until the removal", async () => {
+  await create(() => {
+    const provider = databaseProvider();
+    const schema = new postgresql.Schema("schema", { name: "guest" }, { provider });
+    const role = new postgresql.Role(
+      "role",
+      { name: "guest", login: true, password: pulumi.secret("guest") },
+      { provider },
+    );
+    const count = new postgresql.Function(
+      "function",
+      {
+        ...{ name: "count_rows", schema: schema.name, args: [{ name: "least", type: "integer" }] },
+        ...{ returns: "boolean", language: "sql", securityDefiner: true },
+        body: "SELECT count(*) >= least FROM public.system_metadata",
+      },
+      { provider },
+    );
+    const rights = { database: database.name, role: role.name, schema: schema.name };
+    for (const [objectType, privilege] of [
+      ["schema", "USAGE"],
+      ["function", "EXECUTE"],
+    ] as const)
+      new postgresql.Grant(
+        objectType,
+        { ...rights, objectType, privileges: [privilege] },
+        { provider, dependsOn: [count] },
+      );
+    return Promise.resolve({});
+  });
+  const asGuest = <Row extends object>(sql: string) =>
+    database.query<Row>(`SET ROLE guest`).then(() => database.query<Row>(sql));
+
+  const [rights] = await asGuest<{ call: boolean; read: boolean }>(
+    `SELECT has_function_privilege('guest', 'guest.count_rows(integer)', 'EXECUTE') AS call,
+            has_table_privilege('guest', 'system_metadata', 'SELECT') AS read`,
+  );
+  expect(rights).toEqual({ call: true, read: false });
+  expect(await database.query("SELECT guest.count_rows(2) AS enough")).toEqual([{ enough: true }]);
+
+  await removeWithoutEngine(journal, silent);
+  expect(await database.query("SELECT FROM pg_roles WHERE rolname = 'guest'")).toEqual([]);
+  expect(await database.query("SELECT FROM pg_namespace WHERE nspname = 'guest'")).toEqual([]);
+});
+
+test("a dynamic resource's own provider creates and deletes it, as it was serialised", async () => {
+  const file = path.join(folder, "dynamic.txt");
+  // What Pulumi makes of a provider; under the test runner it cannot serialise one itself.
+  const serialised = `exports.handler = () => ({
+    create: async ({ file }) => {
+      require("node:fs").writeFileSync(file, "here");
+      return { id: "file", outs: { file, length: 4 } };
+    },
+    delete: async (id, { file }) => require("node:fs").rmSync(file),
+  });`;
+  const resource = dynamicProviders[dynamicType]!;
+  const wanted = {
+    ...{ type: "pulumi-nodejs:dynamic/immich-ml:File", name: "file", provider: {} },
+    inputs: { file, __provider: serialised },
+  };
+  const made = await resource.make(wanted, silent);
+
+  expect(made).toEqual({ id: "file", outputs: { file, length: 4 } });
+  expect(await readFile(file, "utf8")).toBe("here");
+  await resource.remove({ ...wanted, ...made }, silent);
+  await expect(stat(file)).rejects.toThrow("ENOENT");
+});
+
+test("when something cannot be created its error is the run's, and the rest can be removed", async () => {
+  const name = testName("v");
+  const failing = create(() => {
+    const volume = new docker.Volume("volume", { name });
+    new local.Command("broken", {
+      create: 'echo "no card in $VOLUME" >&2; exit 3',
+      environment: { VOLUME: volume.name },
+    });
+    return Promise.resolve({});
+  });
+
+  await expect(failing).rejects.toThrow(`ended with 3\n\nno card in ${name}`);
+  await expect(create(() => Promise.resolve({}))).rejects.toThrow("remove them first");
+  await removeWithoutEngine(journal, silent);
+  await expect(engine.getVolume(name).inspect()).rejects.toThrow("no such volume");
+});
+
+test("an input it would have to ignore is refused by name", async () => {
+  const failing = create(() => {
+    new docker.Container("attic", { name: testName("c"), image, privileged: true });
+    return Promise.resolve({});
+  });
+
+  await expect(failing).rejects.toThrow(
+    "attic: without a Pulumi engine this demo cannot set privileged of " +
+      "docker:index/container:Container",
+  );
+});
+
+test("only its owner can read the journal, which holds passwords", async () => {
+  await create(() => {
+    new local.Command("command", { create: "true" });
+    return Promise.resolve({});
+  });
+
+  expect((await stat(journal)).mode & 0o777).toBe(0o600);
+});

@@ -1,0 +1,39 @@
+import type { ImmichDatabase } from "../../demo/immichDatabase";
+import { freePort } from "../../demo/postgres";
+import { fakes } from "./docker";
+
+export type StackConfig = Record<string, unknown> & {
+  readonly immich: { readonly version: string; readonly database: object };
+  readonly hosts: readonly Record<string, unknown>[];
+};
+
+/**
+ * The stack file of one host, `attic`, with the image of a GTX 750 Ti on the CPU beside Immich's
+ * database, all of it on fakes.
+ *
+ * @param host more of the host, or other values for what stands here
+ */
+export async function fakeStack(
+  { host: address, port, name, user }: ImmichDatabase,
+  containerName: string,
+  host: Readonly<Record<string, unknown>> = {},
+): Promise<StackConfig> {
+  const images = await fakes();
+  return {
+    immich: { version: "v2.7.5", database: { host: address, port, name, user } },
+    build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
+    preset: "legacy-2gb",
+    hosts: [
+      {
+        name: "attic",
+        accelerator: "cpu",
+        runtime: "kepler-maxwell",
+        containerName,
+        cacheVolume: `${containerName}-cache`,
+        keepCache: false,
+        publish: { address: "127.0.0.1", port: await freePort() },
+        ...host,
+      },
+    ],
+  };
+}

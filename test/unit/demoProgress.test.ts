@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+import { logProgress } from "../../demo/progress";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const never = () => new Promise<void>(() => undefined);
+
+test("a task that is silent for a minute is heard of at least every six seconds", async () => {
+  const heard: number[] = [];
+  void logProgress("build", () => heard.push(Date.now()), never);
+  const start = Date.now();
+  await vi.advanceTimersByTimeAsync(60_000);
+
+  const pauses = heard.map((time, i) => time - (heard[i - 1] ?? start));
+  expect(heard.length).toBeGreaterThan(9);
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(6000);
+});
+
+test("a chatty task is shown by its newest line, not by all of them", async () => {
+  const lines: string[] = [];
+  void logProgress(
+    "build",
+    (line) => lines.push(line),
+    (say) => {
+      for (let i = 1; i <= 1000; i += 1) say(`line ${i}`);
+      return never();
+    },
+  );
+  await vi.advanceTimersByTimeAsync(3000);
+
+  expect(lines).toEqual(["build: 2 s: line 1000"]);
+});
+
+test("the end of a task is told with its time, and its result handed on", async () => {
+  const lines: string[] = [];
+  const work = () => new Promise<number>((resolve) => setTimeout(() => resolve(42), 3000));
+  const result = logProgress("wait", (line) => lines.push(line), work);
+  await vi.advanceTimersByTimeAsync(3000);
+
+  await expect(result).resolves.toBe(42);
+  expect(lines.at(-1)).toBe("wait: done in 3 s");
+});
+
+test("a failure is told and thrown on as it is, and the clock stops", async () => {
+  const lines: string[] = [];
+  const failing = () => Promise.reject(new Error("no such image"));
+  await expect(logProgress("pull", (line) => lines.push(line), failing)).rejects.toThrow(
+    "no such image",
+  );
+
+  expect(lines).toEqual(["pull: failed after 0 s"]);
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -1,0 +1,135 @@
+import { describe, expect, it } from "vitest";
+
+import { namedContainer, parseDeployment } from "../../verify/deployment";
+import { compareSettings, parseGpus, parseModels, parseQueues, parseTasks } from "../../cli/status";
+import { asTable, modelCells } from "../../cli/table";
+
+describe("parseDeployment", () => {
+  it("takes the hosts and what is declared of Immich from the stack's outputs", () => {
+    const outputs = {
+      machineLearning: [{ host: "attic", containerName: "x", accelerator: "cuda" }],
+      systemConfig: { "machineLearning.clip.modelName": "ViT-B-32__openai" },
+    };
+    expect(parseDeployment(JSON.stringify(outputs))).toEqual({
+      hosts: outputs.machineLearning,
+      systemConfig: outputs.systemConfig,
+    });
+  });
+
+  it("says what to do about a stack that runs nothing", () => {
+    expect(() => parseDeployment("{}")).toThrow("this stack runs nothing yet: pulumi up");
+  });
+});
+
+describe("namedContainer", () => {
+  it("refuses an accelerator there is none of", () => {
+    const options = { container: "x", dockerHost: "unix:///x" };
+    expect(namedContainer({ ...options, accelerator: "rocm" }).accelerator).toBe("rocm");
+    expect(() => namedContainer({ ...options, accelerator: "gpu" })).toThrow("--accelerator gpu");
+  });
+});
+
+describe("what a service's tasks are", () => {
+  it("is told by the manager, with the container of each that runs on the engine asked", () => {
+    const tasks = [
+      "t2|immich-ml-rack.2|attic|Running 3 hours ago|",
+      't10|immich-ml-rack.10||Pending 4 seconds ago|"no suitable node"',
+      "t1|immich-ml-rack.1|manager|Running 3 hours ago|",
+    ];
+    expect(parseTasks(`${tasks.join("\n")}\n`, "t1|abc\nt0|of-before\n")).toEqual([
+      { slot: "1", node: "manager", state: "running", error: "", container: "abc" },
+      { slot: "2", node: "attic", state: "running", error: "", container: undefined },
+      { slot: "10", node: "", state: "pending", error: '"no suitable node"', container: undefined },
+    ]);
+  });
+});
+
+describe("what a host tells", () => {
+  it("is the memory of each card, names with blanks and all", () => {
+    expect(parseGpus("NVIDIA GeForce GTX 750 Ti, 812, 1187\nTesla K80, 3, 11438\n")).toEqual([
+      { name: "NVIDIA GeForce GTX 750 Ti", used: 812, free: 1187 },
+      { name: "Tesla K80", used: 3, free: 11438 },
+    ]);
+  });
+
+  it("is the models in the cache and nothing else that lies there", () => {
+    const listing =
+      "607140\tclip/ViT-B-32__openai/\n19328\tfacial-recognition/buffalo_s/\n4\thf-cache/hub/\n";
+    expect(parseModels(listing)).toEqual([
+      { name: "clip/ViT-B-32__openai", size: 593 },
+      { name: "facial-recognition/buffalo_s", size: 19 },
+    ]);
+    expect(parseModels("")).toEqual([]);
+  });
+});
+
+describe("what Immich tells", () => {
+  it("is held against what is declared; two spellings of one model agree", () => {
+    const actual = {
+      machineLearning: {
+        clip: { modelName: "immich-app/ViT-B-32__openai" },
+        ocr: { enabled: true },
+      },
+    };
+    expect(
+      compareSettings(
+        [
+          ["machineLearning.clip.modelName", "ViT-B-32__openai"],
+          ["machineLearning.ocr.enabled", false],
+        ],
+        actual,
+      ).map(({ key, agrees }) => [key, agrees]),
+    ).toEqual([
+      ["machineLearning.clip.modelName", true],
+      ["machineLearning.ocr.enabled", false],
+    ]);
+  });
+
+  it("is the queues of machine learning that this release has", () => {
+    const jobs = {
+      smartSearch: { jobCounts: { waiting: 41, active: 1, failed: 2, completed: 9 } },
+      faceDetection: { jobCounts: {} },
+      thumbnailGeneration: { jobCounts: { waiting: 7 } },
+    };
+    expect(parseQueues(jobs)).toEqual([
+      { queue: "smartSearch", waiting: 41, active: 1, failed: 2 },
+      { queue: "faceDetection", waiting: 0, active: 0, failed: 0 },
+    ]);
+  });
+});
+
+describe("asTable", () => {
+  it("lines up columns and leaves no blanks behind", () => {
+    expect(asTable([["HOST", "OK"], ["a-long-name", "yes"], ["b"]])).toBe(
+      "HOST         OK\na-long-name  yes\nb",
+    );
+  });
+});
+
+describe("a model in a table", () => {
+  it("has what computed its files and how long they and the server took", () => {
+    const part = { device: "0", provider: "CUDAExecutionProvider", elsewhere: [] };
+    expect(
+      modelCells({
+        model: "clip/ViT-B-32__openai",
+        serverMilliseconds: 31.5,
+        parts: [
+          { ...part, part: "visual", milliseconds: 12.3 },
+          { ...part, part: "textual", milliseconds: 4.5 },
+        ],
+      }),
+    ).toEqual([
+      "clip/ViT-B-32__openai",
+      "CUDAExecutionProvider",
+      "visual 12.3, textual 4.5",
+      "31.5",
+    ]);
+  });
+
+  it("has the reason where it is not verified", () => {
+    expect(modelCells({ model: "ocr/x", parts: [], notVerified: "is not in the cache" })).toEqual([
+      "ocr/x",
+      "not verified: is not in the cache",
+    ]);
+  });
+});

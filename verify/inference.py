@@ -1,0 +1,828 @@
+"""
+Computes inside the machine-learning container and tells what computed: first a small neural network
+of its own, then the models Immich is told to use.
+
+Runs on any image that has Python, numpy and ONNX Runtime 1.14.1 or newer. Reads the environment:
+  IMMICH_ML_EXPECTED           the acceptable execution providers, separated by commas
+  IMMICH_ML_MODELS             models as task/name, separated by commas; "cached" for those in the cache
+  IMMICH_ML_DOWNLOAD           seconds the server may take to download models that are missing
+  MACHINE_LEARNING_DEVICE_IDS  the GPUs the workers use (set by the user or absent, then "0")
+Prints one line of JSON as its last line of standard output, and exits 0 when the expected provider
+computed the network and its numbers agree with the CPU's, and every model that is there, otherwise 1.
+
+A model's file is opened by the image's own ONNX Runtime, in a process that ends before anything else,
+because a small card has no room for it twice; that tells what computes it. Then the running server is
+asked to use it, as Immich would; that tells that Immich's own code gets along with it.
+
+The network holds the operators that are known to fail on old cards: Resize, Conv, Reshape, MatMul,
+LayerNormalization, Softmax. It is written at opset 17 and IR version 8, which ONNX Runtime 1.14.1
+and everything newer reads.
+"""
+
+import contextlib
+import ctypes
+import glob
+import io
+import json
+import os
+import struct
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+
+OPERATORS = ("Resize", "Conv", "Reshape", "MatMul", "LayerNormalization", "Softmax")
+# These two are nearly all the work of Immich's models: where they ran is where the models run.
+HEAVY_OPERATORS = ("Conv", "MatMul")
+# Outputs have unit variance. Half or TF32 precision stays well below, a wrong kernel well above.
+TOLERANCE = 0.05
+
+# The parts of a task's model: each is a file <cache>/<task>/<name>/<part>/model.onnx.
+PARTS = {
+    "clip": ("visual", "textual"),
+    "facial-recognition": ("detection", "recognition"),
+    "ocr": ("detection", "recognition"),
+}
+# What a part is given where its file leaves the size open: height and width of a picture, or tokens.
+SIZES = {
+    "clip/visual": (224, 224),
+    "clip/textual": (77,),
+    "facial-recognition/detection": (640, 640),
+    "facial-recognition/recognition": (112, 112),
+    "ocr/detection": (736, 736),
+    "ocr/recognition": (48, 320),
+}
+# Seconds for a model that is there: some providers compile it for the card at its first use.
+TIMEOUT = 900
+NO_ROOM = ("out of memory", "alloc_failed", "failed to allocate", "bad allocation")
+
+# What the provider's own error means to somebody who set up a container. First match wins.
+HINTS = (
+    (
+        ("no kernel image", "nokernelimage"),
+        "this ONNX Runtime has no machine code for the card's compute capability: let the host's"
+        " «gpu» choose the runtime, or set «runtime» to one that covers the card",
+    ),
+    (
+        ("cuda failure 35", "driver version is insufficient"),
+        "the NVIDIA driver is missing in the container or older than this CUDA needs: check"
+        " nvidia-smi on the host, then install a newer driver or choose an older runtime",
+    ),
+    (
+        ("cuda failure 100", "no cuda-capable device", "cuda failure 999", "cuda failure 3:"),
+        "the container was given no usable GPU: check nvidia-smi on the host and that the NVIDIA"
+        " Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker)",
+    ),
+    (
+        ("cudnn_status_arch_mismatch", "cudnn_status_not_supported", "cudnn_status_execution_failed"),
+        "this cuDNN no longer supports the card (9.11 dropped Maxwell, Pascal and Volta): choose a"
+        " runtime with an older one",
+    ),
+    (
+        ("cublas_status_alloc_failed", "out of memory", "failed to allocate memory"),
+        "the video memory is full: stop what else uses the card, or choose a smaller preset",
+    ),
+    (
+        ("cannot open shared object file", "failed to load library"),
+        "a library the provider needs is missing in the image, or the driver's libraries are missing"
+        " in the container",
+    ),
+    (
+        ("failed to create cudaexecutionprovider",),
+        "the CUDA libraries in the image or the NVIDIA driver in the container could not be loaded:"
+        " check nvidia-smi on the host and that the image is meant for CUDA",
+    ),
+    (
+        ("permission denied", "/dev/dri", "/dev/kfd"),
+        "the container may not open the device: check the device nodes' group on the host",
+    ),
+)
+
+
+# A minimal writer of ONNX's protobuf messages, because the onnx package is not in every image.
+
+
+def varint(value):
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def number(field, value):
+    return varint(field << 3) + varint(value)
+
+
+def binary(field, content):
+    if isinstance(content, str):
+        content = content.encode()
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def tensor(name, array):
+    element = {"float32": 1, "int64": 7}[str(array.dtype)]
+    dimensions = b"".join(number(1, size) for size in array.shape)
+    return dimensions + number(2, element) + binary(8, name) + binary(9, array.tobytes())
+
+
+def attribute(name, value):
+    if isinstance(value, str):
+        return binary(1, name) + binary(4, value) + number(20, 3)
+    if isinstance(value, float):
+        return binary(1, name) + varint(2 << 3 | 5) + struct.pack("<f", value) + number(20, 1)
+    if isinstance(value, int):
+        return binary(1, name) + number(3, value & (1 << 64) - 1) + number(20, 2)
+    return binary(1, name) + b"".join(number(8, item) for item in value) + number(20, 7)
+
+
+def node(operator, inputs, output, **attributes):
+    return (
+        b"".join(binary(1, name) for name in inputs)
+        + binary(2, output)
+        + binary(3, operator.lower())
+        + binary(4, operator)
+        + b"".join(binary(5, attribute(name, value)) for name, value in attributes.items())
+    )
+
+
+def value_info(name, shape):
+    dimensions = b"".join(binary(1, number(1, size)) for size in shape)
+    return binary(1, name) + binary(2, binary(1, number(1, 1) + binary(2, dimensions)))
+
+
+def network(numpy):
+    """The network as the bytes of an ONNX file. Its weights are the same in every run."""
+    random = numpy.random.RandomState(20)
+
+    def weights(*shape):
+        return (random.standard_normal(shape) / numpy.sqrt(numpy.prod(shape[1:]))).astype("float32")
+
+    constants = {
+        "sizes": numpy.array([1, 3, 64, 64], "int64"),
+        "kernel": weights(8, 3, 3, 3),
+        "rows": numpy.array([64, 128], "int64"),
+        "projection": weights(128, 64) * 8,
+        "scale": numpy.ones(64, "float32"),
+        "bias": numpy.zeros(64, "float32"),
+    }
+    nodes = [
+        node("Resize", ["picture", "", "", "sizes"], "resized", mode="linear"),
+        node(
+            "Conv", ["resized", "kernel"], "features",
+            kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1],
+        ),
+        node("Reshape", ["features", "rows"], "tokens"),
+        node("MatMul", ["tokens", "projection"], "projected"),
+        node(
+            "LayerNormalization", ["projected", "scale", "bias"], "embedding",
+            axis=-1, epsilon=1e-5,
+        ),
+        node("Softmax", ["embedding"], "probabilities", axis=-1),
+    ]
+    graph = (
+        b"".join(binary(1, entry) for entry in nodes)
+        + binary(2, "check")
+        + b"".join(binary(5, tensor(name, array)) for name, array in constants.items())
+        + binary(11, value_info("picture", [1, 3, 32, 32]))
+        + binary(12, value_info("embedding", [64, 64]))
+        + binary(12, value_info("probabilities", [64, 64]))
+    )
+    return number(1, 8) + binary(7, graph) + binary(8, binary(1, "") + number(2, 17))
+
+
+@contextlib.contextmanager
+def captured_errors(lines):
+    """Collects what ONNX Runtime prints: from C++ on descriptor 2, from Python on standard output."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    printed = io.StringIO()
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            with contextlib.redirect_stdout(printed):
+                yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            text = file.read().decode(errors="replace") + printed.getvalue()
+            lines.extend(line.strip() for line in text.splitlines() if line.strip())
+
+
+def provider_options(onnxruntime, provider, device):
+    """The options that choose the device, as Immich's server passes them."""
+    if provider == "OpenVINOExecutionProvider":
+        return {"device_type": "GPU." + device, "precision": "FP32"}
+    if provider == "CUDAExecutionProvider":
+        return {"device_id": device, "arena_extend_strategy": "kSameAsRequested"}
+    if provider in ("ROCMExecutionProvider", "MIGraphXExecutionProvider"):
+        return {"device_id": device}
+    return {}
+
+
+def compute(onnxruntime, model, make_feed, provider, device, errors, optimized=False):
+    """
+    Runs a model, and returns the outputs, the milliseconds and which provider ran which operators.
+
+    `make_feed` is given the session and answers with its inputs.
+    """
+    options = onnxruntime.SessionOptions()
+    if not optimized:
+        # Each operator stays itself, so that its own kernel is what runs and what the profile names.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_profiling = True
+    providers = [provider]
+    settings = [provider_options(onnxruntime, provider, device)]
+    if provider != "CPUExecutionProvider":
+        providers.append("CPUExecutionProvider")
+        settings.append({})
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = os.path.join(folder, "check")
+        with captured_errors(errors):
+            session = onnxruntime.InferenceSession(
+                model, options, providers=providers, provider_options=settings
+            )
+            feed = make_feed(session)
+            session.run(None, feed)
+            started = time.perf_counter()
+            outputs = session.run(None, feed)
+            milliseconds = round((time.perf_counter() - started) * 1000, 2)
+            profile = session.end_profiling()
+        with open(profile, encoding="utf-8") as file:
+            events = json.load(file)
+    operators = {}
+    for event in events:
+        details = event.get("args", {})
+        if event.get("cat") == "Node" and details.get("provider"):
+            ran = operators.setdefault(details["provider"], [])
+            if details.get("op_name") not in ran:
+                ran.append(details.get("op_name"))
+    return outputs, milliseconds, operators, session.get_providers()
+
+
+def nvidia_card(device):
+    """Name, compute capability and memory of the card, from the driver itself; {} when it cannot tell."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+        handle, total, version = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
+        major, minor, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(100)
+        if cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(handle), int(device)):
+            return {}
+        cuda.cuDeviceGetName(name, 100, handle)
+        cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, handle)
+        cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, handle)
+        cuda.cuDeviceTotalMem_v2(ctypes.byref(total), handle)
+        cuda.cuDriverGetVersion(ctypes.byref(version))
+        return {
+            "card": name.value.decode(),
+            "computeCapability": "%d.%d" % (major.value, minor.value),
+            "videoMemory": total.value // 1048576,
+            "driverCuda": "%d.%d" % (version.value // 1000, version.value % 1000 // 10),
+        }
+    except (OSError, AttributeError, ValueError):
+        return {}
+
+
+class CheckFailed(Exception):
+    def __init__(self, message, details=(), hint=None, lacks_room=False):
+        super().__init__(message)
+        self.details = list(details)
+        self.hint = hint
+        self.lacks_room = lacks_room
+
+    def as_result(self):
+        return {
+            "ok": False,
+            "error": str(self),
+            "details": self.details[-12:],
+            "hint": self.hint,
+        }
+
+
+def hint_for(details):
+    text = "\n".join(details).lower()
+    return next((hint for marks, hint in HINTS if any(mark in text for mark in marks)), None)
+
+
+def refuse_silent_fallback(provider, active, errors, what=""):
+    if provider not in active:
+        raise CheckFailed(
+            "%sasked for %s, but %s computed silently instead" % (what, provider, ", ".join(active)),
+            errors,
+            hint_for(errors),
+        )
+
+
+def check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, device):
+    errors = []
+    try:
+        outputs, milliseconds, operators, active = compute(
+            onnxruntime, model, make_feed, provider, device, errors
+        )
+    except Exception as error:  # ONNX Runtime's errors have no common class over its releases.
+        errors.extend(str(error).splitlines())
+        raise CheckFailed("%s failed on device %s" % (provider, device), errors, hint_for(errors))
+    elsewhere = sorted(
+        operator
+        for name, ran in operators.items()
+        for operator in ran
+        if name != provider and operator in OPERATORS
+    )
+    refuse_silent_fallback(provider, active, errors)
+    if not operators.get(provider) or any(name in HEAVY_OPERATORS for name in elsewhere):
+        raise CheckFailed(
+            "%s is loaded, but the network ran on %s" % (provider, ", ".join(sorted(operators))),
+            errors,
+            hint_for(errors),
+        )
+    if not all(numpy.isfinite(output).all() for output in outputs):
+        raise CheckFailed("%s computed numbers that are not finite" % provider, errors)
+    result = {
+        "device": device,
+        "milliseconds": milliseconds,
+        "operators": operators,
+        "elsewhere": elsewhere,
+    }
+    if provider != "CPUExecutionProvider":
+        difference = max(float(abs(a - b).max()) for a, b in zip(outputs, reference))
+        result["maximumDifference"] = difference
+        if not difference <= TOLERANCE:
+            raise CheckFailed(
+                "%s computes wrong numbers: they differ from the CPU's by up to %.3g"
+                % (provider, difference),
+                errors,
+                "the card or its driver is faulty, or this runtime is not meant for the card",
+            )
+    elif abs(outputs[1].sum(axis=1) - 1).max() > 1e-3:
+        raise CheckFailed("the CPU computes wrong numbers: probabilities do not add up to one")
+    if provider == "CUDAExecutionProvider":
+        result.update(nvidia_card(device))
+    return result
+
+
+def chosen_provider(onnxruntime, expected):
+    available = onnxruntime.get_available_providers()
+    provider = next((name for name in expected if name in available), None)
+    if provider is None:
+        raise CheckFailed(
+            "this image's ONNX Runtime %s was not built for %s; it has %s"
+            % (onnxruntime.__version__, " or ".join(expected), ", ".join(available)),
+            hint="the image does not match the host's accelerator",
+        )
+    return provider
+
+
+def devices_of(provider):
+    if provider == "CPUExecutionProvider":
+        return ["cpu"]
+    numbers = os.environ.get("MACHINE_LEARNING_DEVICE_IDS", "0").split(",")
+    return list(dict.fromkeys(number.strip() for number in numbers))
+
+
+def check_onnx_runtime(expected):
+    import numpy
+    import onnxruntime
+
+    provider = chosen_provider(onnxruntime, expected)
+    if provider == "OpenVINOExecutionProvider":
+        seen = onnxruntime.capi._pybind_state.get_available_openvino_device_ids()
+        if not any(name.startswith("GPU") for name in seen):
+            raise CheckFailed(
+                "OpenVINO sees no GPU, only %s, and would compute on the CPU" % (", ".join(seen) or "nothing"),
+                hint="the container cannot open a render node of /dev/dri, or the GPU is too old",
+            )
+    model = network(numpy)
+    picture = numpy.random.RandomState(7).random_sample((1, 3, 32, 32)).astype("float32")
+
+    def make_feed(session):
+        return {"picture": picture}
+
+    reference = compute(onnxruntime, model, make_feed, "CPUExecutionProvider", "cpu", [])[0]
+    return {
+        "onnxRuntime": onnxruntime.__version__,
+        "availableProviders": onnxruntime.get_available_providers(),
+        "provider": provider,
+        "devices": [
+            check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, device)
+            for device in devices_of(provider)
+        ],
+    }
+
+
+def check_own_session(name, module, hint):
+    """
+    ARM NN and RKNN run models of their own formats through Immich's own code, never this network.
+    So only this much is verified: the libraries load and Immich's server would use them.
+    """
+    import importlib
+
+    errors = []
+    try:
+        with captured_errors(errors):
+            is_available = importlib.import_module(module).is_available
+    except ImportError as error:
+        raise CheckFailed("Immich's session for %s is missing in this image" % name, [str(error)], hint)
+    if not is_available:
+        raise CheckFailed("%s is not available; models would run on the CPU" % name, errors, hint)
+    return {"provider": name, "devices": [], "notExecuted": True}
+
+
+def check(expected):
+    if expected == ["ArmNN"]:
+        return check_own_session(
+            "ArmNN", "immich_ml.sessions.ann.loader", "check libmali.so and /dev/mali0"
+        )
+    if expected == ["RKNN"]:
+        return check_own_session("RKNN", "immich_ml.sessions.rknn", "check the rknpu kernel driver")
+    return check_onnx_runtime(expected)
+
+
+def cache_folder():
+    return os.environ.get("MACHINE_LEARNING_CACHE_FOLDER") or "/cache"
+
+
+def expected_providers():
+    return os.environ["IMMICH_ML_EXPECTED"].split(",")
+
+
+def uses_onnx_runtime():
+    return all(name.endswith("ExecutionProvider") for name in expected_providers())
+
+
+def models_asked_for():
+    """Pairs of task and name."""
+    asked = os.environ.get("IMMICH_ML_MODELS", "")
+    if asked != "cached":
+        return [tuple(model.split("/", 1)) for model in asked.split(",") if model]
+    models = []
+    for task in PARTS:
+        folder = os.path.join(cache_folder(), task)
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        models.extend((task, name) for name in names if any(files_of(task, name).values()))
+    return models
+
+
+def files_of(task, name):
+    """The file of each part of a model; None where the cache has none."""
+    # ARM NN and RKNN have files of their own, the latter in folders of their own.
+    file = "model.onnx" if uses_onnx_runtime() else "**/model.*"
+    # Text of every language is found by one model, which some releases keep under its own name.
+    names = [name, name.split("__")[-1]] if task == "ocr" else [name]
+    found = {}
+    for part in PARTS[task]:
+        folders = [os.path.join(cache_folder(), task, folder, part) for folder in names]
+        paths = [
+            path
+            for folder in folders
+            for path in sorted(glob.glob(os.path.join(glob.escape(folder), file), recursive=True))
+            if os.path.isfile(path)
+        ]
+        found[part] = paths[0] if paths else None
+    return found
+
+
+def random_feed(numpy, session, kind):
+    """Inputs of the shapes the model wants, of sizes Immich would send."""
+    random = numpy.random.RandomState(7)
+    feed = {}
+    for entry in session.get_inputs():
+        # A batch of one; of a picture three colours; then the sizes.
+        standard = ((1, 3) if len(entry.shape) == 4 else (1,)) + SIZES[kind]
+        shape = [
+            size if isinstance(size, int) and size > 0 else usual
+            for size, usual in zip(entry.shape, standard + (1,) * len(entry.shape))
+        ]
+        if "int" in entry.type:
+            # Token 1 is in every vocabulary, and a mask of ones hides nothing.
+            feed[entry.name] = numpy.ones(shape, "int64" if "int64" in entry.type else "int32")
+        else:
+            precision = "float16" if "float16" in entry.type else "float32"
+            feed[entry.name] = random.random_sample(shape).astype(precision)
+    return feed
+
+
+def is_heavy(operator):
+    return any(word in operator for word in ("Conv", "MatMul", "Gemm", "Attention"))
+
+
+def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
+    errors = []
+    try:
+        outputs, milliseconds, operators, active = compute(
+            onnxruntime,
+            path,
+            lambda session: random_feed(numpy, session, kind),
+            provider,
+            device,
+            errors,
+            optimized=True,
+        )
+    except Exception as error:
+        errors.extend(str(error).splitlines())
+        raise CheckFailed(
+            "%s fails on %s" % (label, provider),
+            errors,
+            hint_for(errors) or "the file %s may be damaged: delete it, and it is downloaded again" % path,
+            lacks_room=any(mark in "\n".join(errors).lower() for mark in NO_ROOM),
+        )
+    refuse_silent_fallback(provider, active, errors, label + ": ")
+    heavy = {name: [run for run in ran if is_heavy(run)] for name, ran in operators.items()}
+    fallbackProviders = sorted(name for name, ran in heavy.items() if ran and name != provider)
+    if not operators.get(provider) or (fallbackProviders and not heavy.get(provider)):
+        raise CheckFailed(
+            "%s ran on %s instead of %s" % (label, ", ".join(sorted(operators)), provider),
+            errors,
+            hint_for(errors),
+        )
+    if not all(numpy.isfinite(output).all() for output in outputs if output.dtype.kind == "f"):
+        raise CheckFailed("%s gives numbers that are not finite on %s" % (label, provider), errors)
+    return {
+        "provider": provider,
+        "milliseconds": milliseconds,
+        "elsewhere": sorted({run for name in fallbackProviders for run in heavy[name]}),
+    }
+
+
+def compute_parts(expected, files):
+    """What computes each of the files, by (task, name, part)."""
+    import numpy
+    import onnxruntime
+
+    provider = chosen_provider(onnxruntime, expected)
+    computed = []
+    for (task, name, part), path in files.items():
+        label = "%s/%s/%s" % (task, name, part)
+        for device in devices_of(provider):
+            try:
+                result = compute_part(
+                    onnxruntime, numpy, task + "/" + part, label, path, provider, device
+                )
+            except CheckFailed as failure:
+                # The running server may fill the card with the same model: then its answer decides.
+                if not failure.lacks_room:
+                    raise
+                result = {"outOfMemory": failure.as_result()}
+            computed.append({"model": task + "/" + name, "part": part, "device": device, **result})
+    return {"parts": computed}
+
+
+def in_a_process(work):
+    """Does the work in a process of its own, so that all its memory on the card is free again after."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            result = outcome(work)
+        except BaseException as error:
+            result = {"ok": False, "error": repr(error), "details": [], "hint": None}
+        with os.fdopen(writing, "w") as pipe:
+            json.dump(result, pipe)
+        # ONNX Runtime's GPU providers can crash while the process winds down, after all is said.
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        text = pipe.read()
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        # As a shell reports it.
+        os._exit(128 + os.WTERMSIG(status))
+    return json.loads(text)
+
+
+def outcome(work):
+    try:
+        return {"ok": True, **work()}
+    except CheckFailed as failure:
+        return failure.as_result()
+    except ImportError as error:
+        return {
+            "ok": False,
+            "error": "the image lacks a Python package: %s" % error,
+            "details": [],
+            "hint": "is this an image of Immich's machine learning?",
+        }
+
+
+def picture_file():
+    """A small PNG file with colours that change."""
+
+    def chunk(name, content):
+        body = name + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    side = 256
+    rows = b"".join(
+        b"\0" + bytes(value % 256 for x in range(side) for value in (x, y, x * y)) for y in range(side)
+    )
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def requests_for(task, name):
+    """What Immich asks of its machine learning for a task: the entries, and picture or text."""
+    picture = ("image", picture_file())
+    entry = {"modelName": name, "options": {}}
+    if task == "clip":
+        return [
+            ({"clip": {"visual": entry}}, picture),
+            ({"clip": {"textual": {**entry, "options": {"language": "en"}}}}, ("text", b"a cat")),
+        ]
+    if task == "ocr":
+        detection = {**entry, "options": {"minScore": 0.5, "maxResolution": 736}}
+        recognition = {**entry, "options": {"minScore": 0.8}}
+    else:
+        detection = {**entry, "options": {"minScore": 0.7}}
+        recognition = entry
+    return [({task: {"detection": detection, "recognition": recognition}}, picture)]
+
+
+def server_address():
+    host = os.environ.get("IMMICH_HOST") or os.environ.get("MACHINE_LEARNING_HOST") or "[::]"
+    port = os.environ.get("IMMICH_PORT") or os.environ.get("MACHINE_LEARNING_PORT") or "3003"
+    return "http://%s:%s" % ("127.0.0.1" if host in ("[::]", "::", "0.0.0.0") else host, port)
+
+
+def ask_server(entries, attachment, seconds):
+    """Posts to /predict; raises OSError, of which an HTTP error is one, when there is no good answer."""
+    boundary = "immich-ml-check"
+    body = b""
+    for field, content in (("entries", json.dumps(entries).encode()), attachment):
+        file = '; filename="check.png"' if field == "image" else ""
+        head = '--%s\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n' % (boundary, field, file)
+        body += head.encode() + content + b"\r\n"
+    request = urllib.request.Request(
+        server_address() + "/predict",
+        body + ("--%s--\r\n" % boundary).encode(),
+        {"Content-Type": "multipart/form-data; boundary=" + boundary},
+    )
+    # The container's proxy is for the world outside.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=max(1, seconds)) as answer:
+        return json.load(answer)
+
+
+def ask_for_model(task, name, seconds):
+    """Milliseconds the server takes for a model's requests once it has loaded the model."""
+    requests = requests_for(task, name)
+    deadline = time.monotonic() + seconds
+    for entries, attachment in requests:
+        ask_server(entries, attachment, deadline - time.monotonic())
+    started = time.perf_counter()
+    for entries, attachment in requests:
+        ask_server(entries, attachment, TIMEOUT)
+    return round((time.perf_counter() - started) * 1000, 1)
+
+
+def explain_server(error):
+    if isinstance(error, urllib.error.HTTPError):
+        text = error.read(300).decode(errors="replace").strip()
+        return "the server answered %d%s" % (error.code, ": " + text if text else "")
+    return "the server did not answer: %s" % (getattr(error, "reason", None) or error)
+
+
+def is_timeout(error):
+    return isinstance(getattr(error, "reason", error), TimeoutError)
+
+
+def why_missing(task, name, download):
+    """
+    Has the server download what is missing of a model, as long as that may take.
+
+    Answers why it is still missing, or nothing when all is there.
+    """
+    missing = [part for part, path in files_of(task, name).items() if path is None]
+    if not missing:
+        return None
+    what = "is not in the cache" if len(missing) == 2 else "is not in the cache: its %s" % missing[0]
+    if download <= 0:
+        return what
+    try:
+        ask_for_model(task, name, download)
+        error = None
+    except (OSError, ValueError) as caught:
+        error = caught
+    if None not in files_of(task, name).values():
+        return None
+    if error is None:
+        return "is not in the cache, although the server answered: is MACHINE_LEARNING_CACHE_FOLDER right?"
+    if is_timeout(error):
+        return "is still being downloaded; npm run check shows it later"
+    return "%s and could not be downloaded (%s)" % (what, explain_server(error))
+
+
+def check_models(expected, download):
+    """Checks every model asked for that is there or can be had in time."""
+    models = models_asked_for()
+    computed = {}
+
+    def compute_those_there():
+        files = {}
+        for task, name in models:
+            found = files_of(task, name)
+            # Half a model is verified when it is whole.
+            if None not in found.values() and task + "/" + name not in computed:
+                files.update({(task, name, part): path for part, path in found.items()})
+        if not files or not uses_onnx_runtime():
+            return
+        result = in_a_process(lambda: compute_parts(expected, files))
+        if not result["ok"]:
+            raise CheckFailed(result["error"], result["details"], result["hint"])
+        for part in result["parts"]:
+            computed.setdefault(part.pop("model"), []).append(part)
+
+    compute_those_there()
+    deadline = time.monotonic() + download
+    reasons = {
+        (task, name): why_missing(task, name, deadline - time.monotonic()) for task, name in models
+    }
+    compute_those_there()
+    return [
+        check_model(task, name, computed.get(task + "/" + name, []), reasons[task, name])
+        for task, name in models
+    ]
+
+
+def check_model(task, name, parts, reason):
+    model = task + "/" + name
+    if reason:
+        return {"model": model, "parts": [], "notVerified": reason}
+    try:
+        milliseconds = ask_for_model(task, name, TIMEOUT)
+    except (OSError, ValueError) as error:
+        lacking = next((part["outOfMemory"] for part in parts if "outOfMemory" in part), None)
+        raise CheckFailed(
+            "Immich's server cannot use %s: %s" % (model, explain_server(error)),
+            lacking["details"] if lacking else [],
+            lacking["hint"] if lacking else "the reason stands in the container's log",
+        )
+    result = {"model": model, "serverMilliseconds": milliseconds, "parts": parts}
+    if any("outOfMemory" in part for part in parts):
+        result["parts"] = [part for part in parts if "outOfMemory" not in part]
+        result["note"] = "the server uses it; there was no room on the card to see a second copy compute"
+    return result
+
+
+def explained(result):
+    """The result as lines for people."""
+    if result["ok"]:
+        if result.get("notExecuted"):
+            yield "%s is loaded and will be used (nothing was computed on it)" % result["provider"]
+        for device in result["devices"]:
+            card = " on " + device["card"] if "card" in device else ""
+            agreement = (
+                ", at most %.1g from the CPU's numbers" % device["maximumDifference"]
+                if "maximumDifference" in device
+                else ""
+            )
+            yield "%s%s computed the network in %s ms%s" % (
+                result["provider"], card, device["milliseconds"], agreement,
+            )
+            if device["elsewhere"]:
+                yield "  on the CPU instead: " + ", ".join(device["elsewhere"])
+        for model in result.get("models", []):
+            if "notVerified" in model:
+                yield "not verified: %s %s" % (model["model"], model["notVerified"])
+                continue
+            for part in model["parts"]:
+                yield "%s computed %s/%s in %s ms" % (
+                    part["provider"], model["model"], part["part"], part["milliseconds"],
+                )
+                if part["elsewhere"]:
+                    yield "  on the CPU instead: " + ", ".join(part["elsewhere"])
+            yield "Immich's server answered with %s in %s ms" % (
+                model["model"], model["serverMilliseconds"],
+            )
+            if "note" in model:
+                yield "  " + model["note"]
+        return
+    yield result["error"]
+    for line in result["details"]:
+        yield "  | " + line
+    if result["hint"]:
+        yield "What to do: " + result["hint"]
+
+
+def main():
+    expected = expected_providers()
+    download = float(os.environ.get("IMMICH_ML_DOWNLOAD") or "0")
+    result = in_a_process(lambda: check(expected))
+    if result["ok"]:
+        models = outcome(lambda: {"models": check_models(expected, download)})
+        result = {**result, **models} if models["ok"] else models
+    for line in explained(result):
+        print(line, file=sys.stderr, flush=True)
+    print(json.dumps(result), flush=True)
+    sys.exit(0 if result["ok"] else 1)
+
+
+main()
