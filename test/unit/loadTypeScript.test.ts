@@ -53,6 +53,34 @@ describe("loadTypeScript.cjs", { timeout: 60_000 }, () => {
     expect(await program()).toBe("all the same");
   });
 
+  it("leaves an error of a program that nothing catches to Node.js", async () => {
+    await write('throw new Error("on purpose");');
+    await expect(program()).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("Error: on purpose") as string,
+    });
+  });
+
+  it("prints an error under Pulumi's runner by its stack trace, which names lines of the .ts file", async () => {
+    const maps = path.join("node_modules", "source-map-support");
+    await symlink(path.join(repository, maps), path.join(folder, maps));
+    for (const needed of ["buffer-from", "source-map"].map((name) =>
+      path.join("node_modules", name),
+    ))
+      await symlink(path.join(repository, needed), path.join(folder, needed));
+    await write(
+      `interface Gone { name: string }\n\nthrow Object.assign(new Error("on purpose"), { noise: "left out" });`,
+    );
+    const runner = `require("source-map-support/register");
+      process.on("unhandledRejection", (error) => console.log(require("node:util").inspect(error, { colors: true })));
+      void Promise.resolve().then(() => require("./program.ts"));`;
+    const parameters = ["--require", "./loadTypeScript.cjs", "-e", runner];
+    const { stdout } = await execute(process.execPath, parameters, { cwd: folder });
+    expect(stdout).toContain("Error: on purpose\n");
+    expect(stdout).toMatch(/program\.ts:3:\d+/);
+    expect(stdout).not.toContain("left out");
+  });
+
   it("imports a module itself and not a copy, or the engine would store its configuration", async () => {
     await write(
       `import * as path from "node:path"; import * as own from "./own";
