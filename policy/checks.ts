@@ -1,11 +1,30 @@
+import {
+  commandTypes,
+  containerSpec,
+  containerType,
+  type Inputs,
+  list,
+  object,
+  serviceType,
+  text,
+  volumeType,
+} from "./inputs";
+import { isSingleAddress, privileges, unconfined, volumeDeviceProblem } from "./privileges";
+
 /*
- * What is checked of a resource, as plain functions of what the engine hands over: its inputs, under
- * the names the Docker and Command providers give them. Each answers with what is wrong, a sentence
- * each; with nothing where all is well.
+ * What is checked of a resource, as plain functions of its inputs. Each returns what is wrong, a sentence
+ * each; nothing where all is well.
  */
 
-/** A resource's inputs, of whatever provider. */
-export type Inputs = Readonly<Record<string, unknown>>;
+export {
+  commandTypes,
+  containerType,
+  type Inputs,
+  privileges,
+  serviceType,
+  unconfined,
+  volumeType,
+};
 
 /** A resource as a stack's policy sees it. */
 export interface StackResource {
@@ -17,63 +36,44 @@ export interface StackResource {
   readonly parentUrn: string | undefined;
 }
 
-export const containerType = "docker:index/container:Container";
-export const serviceType = "docker:index/service:Service";
-export const commandTypes: readonly string[] = ["command:local:Command", "command:remote:Command"];
-const volumeType = "docker:index/volume:Volume";
-
-/** Capabilities with which a container leaves itself (capabilities(7)). */
-const hostCapabilities = ["ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO"];
-
-/** Rights over the host: `privileged`, capabilities, the host's processes, the engine's socket. */
-export function privileges(type: string, props: Inputs): string[] {
-  const found: string[] = [];
-  if (props["privileged"] === true) found.push("privileged is true");
-  const adds = list(object(props["capabilities"])["adds"]).map(String);
-  const strong = adds.filter((name) => hostCapabilities.includes(name.replace(/^CAP_/, "")));
-  if (strong.length > 0) found.push(`capabilities.adds has ${strong.join(", ")}`);
-  for (const mode of ["pidMode", "ipcMode", "usernsMode"]) {
-    if (props[mode] === "host") found.push(`${mode} is host`);
-  }
-  const spec = type === serviceType ? containerSpec(props) : props;
-  const paths = [...list(spec["mounts"]), ...list(spec["volumes"])].flatMap((mount) => {
-    const { source, hostPath } = object(mount);
-    return [source, hostPath].filter((path) => typeof path === "string");
-  });
-  if (paths.some((path) => /(^|\/)docker\.sock$/.test(path))) {
-    found.push("the engine's socket is mounted, which is root on the host");
-  }
-  return found;
+/** A volume of the local driver can be a folder of the host by another name. */
+export function volumeOfHost(_type: string, props: Inputs): string[] {
+  return volumeDeviceProblem(props["driverOpts"], false);
 }
-
-const everywhere: readonly unknown[] = [undefined, "", "0.0.0.0", "::", "[::]", "*"];
 
 /** Ports that are open on every interface of the host. */
 export function openPorts(type: string, props: Inputs): string[] {
   if (type === serviceType) {
+    const networks = list(object(props["taskSpec"])["networksAdvanceds"]).map(object);
+    const joinsHost = networks.some(({ name, id }) => name === "host" || id === "host");
     // A service's port has no address: Swarm opens it on every node and interface.
-    return list(object(props["endpointSpec"])["ports"]).map(
+    const ports = list(object(props["endpointSpec"])["ports"]).map(
       (port) => `port ${text(object(port)["publishedPort"])} is published by the service`,
     );
+    return [...(joinsHost ? ["the service is on the host's network"] : []), ...ports];
   }
   const found: string[] = [];
-  if (props["networkMode"] === "host") found.push("networkMode is host, so every port is open");
+  const networks = list(props["networksAdvanced"]).map((network) => object(network)["name"]);
+  if (props["networkMode"] === "host" || networks.includes("host"))
+    found.push("networkMode is host, so every port is open");
   if (props["publishAllPorts"] === true) found.push("publishAllPorts is true");
   for (const port of list(props["ports"])) {
     const { ip, external, internal } = object(port);
-    if (!everywhere.includes(ip)) continue;
+    if (isSingleAddress(ip ?? "")) continue;
     const which = external === undefined ? text(internal) : text(external);
     found.push(`port ${which} is open on ${ip ? text(ip) : "every interface (it has no ip)"}`);
   }
   return found;
 }
 
-/** A missing health check. */
+/** A health check that is missing or runs nothing. */
 export function missingHealthCheck(type: string, props: Inputs): string[] {
   const spec = type === serviceType ? containerSpec(props) : props;
-  const tests = list(object(spec["healthcheck"])["tests"]);
-  if (tests.length === 0) return ["healthcheck is missing"];
-  return tests[0] === "NONE" ? ["healthcheck switches the image's own off"] : [];
+  const [how, ...command] = list(object(spec["healthcheck"])["tests"]);
+  if (how === undefined) return ["healthcheck is missing"];
+  if (how === "NONE") return ["healthcheck switches the image's own off"];
+  const runs = (how === "CMD" || how === "CMD-SHELL") && text(command[0] ?? "").trim() !== "";
+  return runs ? [] : [`healthcheck.tests is ${text([how, ...command])}, which runs nothing`];
 }
 
 /** An image by a name that may be another one tomorrow. */
@@ -109,7 +109,7 @@ function holdsValue(name: string): string {
 
 /**
  * Volumes that go with the stack. One stays where it is protected, or where the component that made
- * it says that it keeps it: the engine does not tell policies of `retainOnDelete`.
+ * it keeps it: the engine does not pass `retainOnDelete` to policies.
  */
 export function unkeptVolumes(resources: readonly StackResource[]): StackResource[] {
   const keepers = new Set(
@@ -119,20 +119,4 @@ export function unkeptVolumes(resources: readonly StackResource[]): StackResourc
     ({ type, isProtected, parentUrn }) =>
       type === volumeType && !isProtected && !(parentUrn && keepers.has(parentUrn)),
   );
-}
-
-function containerSpec(props: Inputs): Inputs {
-  return object(object(props["taskSpec"])["containerSpec"]);
-}
-
-function object(value: unknown): Inputs {
-  return typeof value === "object" && value !== null ? (value as Inputs) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? (value as unknown[]) : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing");
 }

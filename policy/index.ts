@@ -15,7 +15,10 @@ import {
   plainSecrets,
   privileges,
   serviceType,
+  unconfined,
   unkeptVolumes,
+  volumeOfHost,
+  volumeType,
 } from "./checks";
 
 /** Each names what is wrong, why it matters and what to do; a violation adds where. */
@@ -26,14 +29,31 @@ new PolicyPack("immich-ml", {
       enforcementLevel: "mandatory",
       description:
         "A container with rights over the host turns every fault of an ML library into a fault of the host. " +
-        "Give it single devices instead (devices, deviceRequests), and no docker.sock.",
+        "Give it the accelerator's devices (devices, deviceRequests), volumes, and data folders of the host, no more.",
       check: privileges,
+    }),
+    ofTypes([volumeType], {
+      name: "volume-not-of-the-host",
+      enforcementLevel: "mandatory",
+      description:
+        "A volume whose driverOpts.device is a folder of the host mounts that folder by another name. " +
+        "Use a plain volume, or one of a data folder.",
+      check: volumeOfHost,
+    }),
+    ofContainers({
+      name: "confined",
+      enforcementLevel: "mandatory",
+      description:
+        "seccomp, AppArmor and the masked paths of /proc are what is left between a fault and the host. " +
+        "Only Rockchip's NPU (accelerator: rknn) needs securityOpts without them: for such a stack make this " +
+        'policy advisory, by --policy-pack-config with { "confined": "advisory" }.',
+      check: unconfined,
     }),
     ofContainers({
       name: "no-port-on-all-interfaces",
       enforcementLevel: "mandatory",
       description:
-        "Immich's machine learning has no authentication: whoever reaches the port computes on the card. " +
+        "Immich's machine learning has no authentication: whoever reaches the port computes on the GPU. " +
         "Join Immich's network instead, or publish on one address of the host (ports[].ip, publish.address).",
       check: openPorts,
     }),
@@ -49,7 +69,7 @@ new PolicyPack("immich-ml", {
       name: "image-by-id-or-digest",
       enforcementLevel: "mandatory",
       description:
-        "A tag may be another image tomorrow, and no preview shows it. " +
+        "A tag may point to another image tomorrow, and no preview shows it. " +
         "Give an image's id (RemoteImage.imageId) or a digest (name@sha256:…).",
       check: movingImage,
     }),

@@ -8,18 +8,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../demo/postgres";
 import { findEngine } from "../../demo/withEngine";
 import { startedDocker, testName } from "../support/docker";
-import { isOnPath, missingEngine, openEngineStack } from "../support/engineStack";
+import { missingEngine, openEngineStack } from "../support/engineStack";
 
 const pack = path.join(__dirname, "..", "..", "policy");
 
-const missing =
-  missingEngine ??
-  (isOnPath("pulumi-analyzer-policy")
-    ? undefined
-    : "the engine's part for policies, pulumi-analyzer-policy, is not on the PATH");
-if (missing && !missingEngine) console.log(`SKIPPED: ${missing}`);
-
-describe.skipIf(missing)("the policy pack on the real engine", () => {
+describe.skipIf(missingEngine)("the policy pack on the real engine", () => {
   let folder: string;
 
   beforeAll(async () => {
@@ -88,6 +81,8 @@ describe.skipIf(missing)("the policy pack on the real engine", () => {
     expect(refused).toBe(true);
     for (const policy of [
       "nothing-privileged",
+      "confined",
+      "volume-not-of-the-host",
       "no-port-on-all-interfaces",
       "health-check",
       "image-by-id-or-digest",

@@ -11,7 +11,10 @@ import {
   privileges,
   serviceType,
   type StackResource,
+  unconfined,
   unkeptVolumes,
+  volumeOfHost,
+  volumeType,
 } from "../../policy/checks";
 import { recordProgram, stackConfiguration } from "../support/recordedProgram";
 
@@ -48,12 +51,107 @@ const checks: readonly (readonly [
         serviceType,
         service({ mounts: [{ source: "/run/docker.sock" }] }),
       ],
+      ...[
+        "/",
+        "//",
+        "/etc",
+        "/var/run",
+        "/run/../etc/",
+        "/root/.ssh",
+        "/var/lib/docker",
+        "/proc",
+      ].map((hostPath): Case => [
+        `the host's ${hostPath}`,
+        containerType,
+        { volumes: [{ hostPath }] },
+      ]),
+      ...[
+        "/var/run/docker.sock/",
+        "/run/containerd/containerd.sock",
+        "/mnt/../run/podman/podman.sock",
+      ].map((source): Case => [`the socket ${source}`, containerType, { mounts: [{ source }] }]),
+      ["a data folder's parent", containerType, { mounts: [{ source: "/mnt" }] }],
+      ["a way out of a data folder", containerType, { mounts: [{ source: "/mnt/a/../../etc" }] }],
+      [
+        "a library that can be written",
+        containerType,
+        { mounts: [{ source: "/usr/lib/libmali.so" }] },
+      ],
+      [
+        "a service with a folder of the host",
+        serviceType,
+        service({ mounts: [{ source: "/etc" }] }),
+      ],
+      [
+        "volumes of another container",
+        containerType,
+        { volumes: [{ fromContainer: "immich_server" }] },
+      ],
+      [
+        "a folder of the host as a volume's device",
+        containerType,
+        { mounts: [{ source: "cache", volumeOptions: { driverOptions: { device: "/etc" } } }] },
+      ],
+      ...["/dev/sda", "/dev/mem", "/dev/kmsg", "/dev/fuse", "/dev/dri/../sda", "/dev"].map(
+        (hostPath): Case => [`the device ${hostPath}`, containerType, { devices: [{ hostPath }] }],
+      ),
+      ["any device by a rule", containerType, { deviceCgroupRules: ["a *:* rwm"] }],
+      ...["DAC_READ_SEARCH", "BPF", "MKNOD", "sys_admin", "cap_sys_admin", "all", " ALL "].map(
+        (name): Case => [
+          `the capability ${name}`,
+          containerType,
+          { capabilities: { adds: [name] } },
+        ],
+      ),
+      ["a service's capability", serviceType, service({ capAdds: ["NET_ADMIN"] })],
+      ["another container's processes", containerType, { pidMode: "container:immich_server" }],
+      ["another container's memory", containerType, { ipcMode: "container:immich_server" }],
+      ["the host's cgroups", containerType, { cgroupnsMode: "host" }],
+      ["privileged in another form", containerType, { privileged: "true" }],
     ],
     [
       ["nothing of the kind", containerType, {}],
       ["single devices", containerType, { devices: [{ hostPath: "/dev/dri" }], privileged: false }],
       ["a weak capability", containerType, { capabilities: { adds: ["CHOWN"], drops: ["ALL"] } }],
       ["a service", serviceType, service({ mounts: [{ source: "cache" }] })],
+      ["a data folder", containerType, { volumes: [{ hostPath: "/mnt/user/appdata/immich/" }] }],
+      ["namespaces of its own", containerType, { ipcMode: "private", cgroupnsMode: "private" }],
+      [
+        "a library to read",
+        containerType,
+        { mounts: [{ source: "/usr/lib/wsl", readOnly: true }] },
+      ],
+      ["the rule for USB devices", containerType, { deviceCgroupRules: ["c 189:* rmw"] }],
+      ["a render node", containerType, { devices: [{ hostPath: "/dev/dri/renderD128" }] }],
+    ],
+  ],
+  [
+    "confined",
+    unconfined,
+    [
+      ...[
+        "seccomp=unconfined",
+        "apparmor=unconfined",
+        "systempaths=unconfined",
+        "label=disable",
+      ].map((option): Case => [option, containerType, { securityOpts: [option] }]),
+      ["another spelling", containerType, { securityOpts: [" SECCOMP=Unconfined"] }],
+      ["a profile of one's own", containerType, { securityOpts: ["seccomp=/tmp/open.json"] }],
+    ],
+    [
+      ["none", containerType, {}],
+      ["no new privileges", containerType, { securityOpts: ["no-new-privileges:true"] }],
+      ["a service", serviceType, service({})],
+    ],
+  ],
+  [
+    "volumes that are the host's",
+    volumeOfHost,
+    [["one", volumeType, { driverOpts: { type: "none", o: "bind", device: "/etc" } }]],
+    [
+      ["a plain one", volumeType, {}],
+      ["a share", volumeType, { driverOpts: { type: "nfs", device: ":/models" } }],
+      ["a data folder", volumeType, { driverOpts: { o: "bind", device: "/srv/models/immich" } }],
     ],
   ],
   [
@@ -66,10 +164,32 @@ const checks: readonly (readonly [
       ["every port", containerType, { publishAllPorts: true }],
       ["the host's network", containerType, { networkMode: "host" }],
       ["a service's port", serviceType, { endpointSpec: { ports: [{ publishedPort: 3003 }] } }],
+      ...[
+        "0",
+        "0:0:0:0:0:0:0:0",
+        "::ffff:0.0.0.0",
+        "000.000.000.000",
+        "0.0.0.1",
+        "[::]",
+        "*",
+        "any",
+      ].map((ip): Case => [
+        `the address ${ip}`,
+        containerType,
+        { ports: [{ internal: 3003, ip }] },
+      ]),
+      [
+        "a service on the host's network",
+        serviceType,
+        { taskSpec: { networksAdvanceds: [{ name: "host" }] } },
+      ],
+      ["the host's network by its name", containerType, { networksAdvanced: [{ name: "host" }] }],
     ],
     [
       ["no port", containerType, { networkMode: "bridge" }],
       ["an address", containerType, { ports: [{ internal: 3003, ip: "192.168.1.2" }] }],
+      ["an address of IPv6", containerType, { ports: [{ internal: 3003, ip: "fd00::2" }] }],
+      ["the machine's own", containerType, { ports: [{ internal: 3003, ip: "::1" }] }],
       ["a service without", serviceType, service({})],
     ],
   ],
@@ -79,6 +199,9 @@ const checks: readonly (readonly [
     [
       ["none", containerType, {}],
       ["switched off", containerType, { healthcheck: { tests: ["NONE"] } }],
+      ["a shell without a command", containerType, { healthcheck: { tests: ["CMD-SHELL"] } }],
+      ["an empty command", containerType, { healthcheck: { tests: ["CMD", " "] } }],
+      ["a word that is no form", containerType, { healthcheck: { tests: ["true"] } }],
       ["a service without", serviceType, service({ image: digest })],
     ],
     [

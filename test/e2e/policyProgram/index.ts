@@ -6,7 +6,12 @@ new docker.Container("bad", {
   image: "immich-machine-learning:release",
   privileged: true,
   ports: [{ internal: 3003, external: 3003 }],
+  securityOpts: ["seccomp=unconfined"],
+  volumes: [{ hostPath: "/etc", containerPath: "/host" }],
   envs: ["DB_PASSWORD=in-clear"],
 });
-new docker.Volume("cache", { name: "immich-ml-test-policy-never-made" });
+new docker.Volume("cache", {
+  name: "immich-ml-test-policy-never-made",
+  driverOpts: { type: "none", o: "bind", device: "/" },
+});
 new local.Command("token", { create: "true", environment: { API_TOKEN: "in-clear" } });
