@@ -2,8 +2,9 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 
+import { buildImage } from "../demo/buildImage";
 import { repositoryFolder } from "../demo/folders";
-import { buildImage, fakeBuildArgs } from "../test/support/builtImage";
+import { fakeBuildArgs } from "../test/support/builtImage";
 import { fakes, startedDocker, testName } from "../test/support/docker";
 import { benchmark, type Figures } from "./support/benchmark";
 

@@ -4,8 +4,9 @@ import path from "node:path";
 
 import type Docker from "dockerode";
 
+import { buildImage, type BuildRequest } from "../demo/buildImage";
 import { repositoryFolder } from "../demo/folders";
-import { buildImage, fakeBuildArgs, type BuildRequest } from "../test/support/builtImage";
+import { fakeBuildArgs } from "../test/support/builtImage";
 import { fakes, startedDocker, testName } from "../test/support/docker";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 

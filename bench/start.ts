@@ -6,9 +6,10 @@ import { setTimeout } from "node:timers/promises";
 import type Docker from "dockerode";
 import { stringify } from "yaml";
 
+import { buildImage } from "../demo/buildImage";
 import { freePort } from "../demo/postgres";
 import { installDebianPackages, isInstalled, run } from "../demo/shell";
-import { buildImage, fakeBuildArgs } from "../test/support/builtImage";
+import { fakeBuildArgs } from "../test/support/builtImage";
 import { fakes, startedDocker, testName } from "../test/support/docker";
 import { type EngineCommand, openEngineStack } from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";

@@ -14,9 +14,7 @@ const pack = path.join(__dirname, "..", "..", "policy");
 
 const missing =
   missingEngine ??
-  (isOnPath("pulumi-analyzer-policy")
-    ? undefined
-    : "the engine's part for policies, pulumi-analyzer-policy, is not on the PATH");
+  (isOnPath("pulumi-analyzer-policy") ? undefined : "pulumi-analyzer-policy is not on the PATH");
 if (missing && !missingEngine) console.log(`SKIPPED: ${missing}`);
 
 describe.skipIf(missing)("the policy pack on the real engine", () => {
@@ -53,7 +51,7 @@ describe.skipIf(missing)("the policy pack on the real engine", () => {
       const { code, text } = await ended;
       expect(text).toMatch(/immich-ml@/);
       expect(text).not.toContain("[mandatory]");
-      // An image that is still to be built has no id yet; the engine says so.
+      // An image that is not built yet has no id, which is only advice.
       const advice = [...text.matchAll(/\[advisory\] +([a-z-]+)/g)].map(([, policy]) => policy);
       expect(advice.filter((policy) => policy !== "image-by-id-or-digest")).toEqual([]);
       expect(code).toBe(0);

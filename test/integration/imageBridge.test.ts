@@ -5,8 +5,9 @@ import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, expect, it } from "vitest";
 
+import { buildImage } from "../../demo/buildImage";
 import { repositoryFolder } from "../../demo/folders";
-import { buildImage, fakeBuildArgs } from "../support/builtImage";
+import { fakeBuildArgs } from "../support/builtImage";
 import { fakes, startedDocker, testName } from "../support/docker";
 
 let docker: Docker;

@@ -10,14 +10,14 @@ import {
   type EnginelessOptions,
 } from "../../demo/withoutEngine";
 
-const say = (line: string) => console.error(line);
+const log = (line: string) => console.error(line);
 const [, , direction, file] = process.argv;
 const options = JSON.parse(readFileSync(file!, "utf8")) as Omit<EnginelessOptions, "program">;
 
 const work =
   direction === "up"
-    ? createWithoutEngine({ ...options, program: loadProgram, say })
-    : removeWithoutEngine(options.journal, say);
+    ? createWithoutEngine({ ...options, program: loadProgram, log })
+    : removeWithoutEngine(options.journal, log);
 work.then(
   (outputs) => console.log(JSON.stringify(outputs ?? {})),
   (error: Error) => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { buildContext } from "../../demo/providers/buildContext";
+import { buildContext } from "../../demo/buildContext";
 import { run } from "../../demo/shell";
 
 let folder: string;
