@@ -108,7 +108,9 @@ describe.each(languages)("%s", (document) => {
 describe.each(documents)("%s", (document) => {
   test("names only npm scripts that exist", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-    const named = [...readCurrent(document).matchAll(/\bnpm run ([\w:-]+)/g)].map((match) => match[1]!);
+    const named = [...readCurrent(document).matchAll(/\bnpm run ([\w:-]+)/g)].map(
+      (match) => match[1]!,
+    );
     expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
   });
 
