@@ -2,22 +2,27 @@ import { defineConfig } from "vitest/config";
 
 const minutes = 60_000;
 
+/** Integration tests that need no Docker engine: each file has its own database and temporary folder. */
+const withoutDocker = [
+  ...["apiReindex", "apiStore", "databasePreset", "databaseStore", "demoDatabase"],
+  ...["hostileApi", "hostileDatabase", "hostileScripts", "reportBrowser", "shellcheck"],
+].map((name) => `test/integration/${name}.test.ts`);
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/summary.mts"],
     projects: [
       {
         extends: true,
-        // Some start the whole program or a shell, which a busy machine does slowly.
+        // Some start the whole program or a shell, which is slow on a busy machine.
         test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: minutes },
       },
       {
         extends: true,
         test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
-          // They share one Docker engine, and timing faults into each other's work shows nothing.
-          fileParallelism: false,
+          name: "services",
+          include: withoutDocker,
+          maxWorkers: 2,
           testTimeout: 10 * minutes,
           hookTimeout: 15 * minutes,
           sequence: { groupOrder: 1 },
@@ -26,13 +31,26 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          exclude: withoutDocker,
+          // They share one Docker engine and would disturb each other's timing.
+          fileParallelism: false,
+          testTimeout: 10 * minutes,
+          hookTimeout: 15 * minutes,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          // Each file has stacks, databases and names of its own; the engine leaves a core idle.
+          // Each file has its own stacks, databases and names, and one file leaves a core idle.
           maxWorkers: 2,
           testTimeout: 15 * minutes,
           hookTimeout: 15 * minutes,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -2,17 +2,17 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 
+import { buildImage } from "../demo/buildImage";
 import { repositoryFolder } from "../demo/folders";
-import { buildImage, fakeBuildArgs } from "../test/support/builtImage";
+import { fakeBuildArgs } from "../test/support/builtImage";
 import { fakes, startedDocker, testName } from "../test/support/docker";
 import { benchmark, type Figures } from "./support/benchmark";
 
 /**
- * What the opset bridge costs and gains, in the kepler-maxwell image on the CPU: the same encoder once
- * at opset 18 with its weights inside the file, once at opset 19, converted by the bridge. Both are
- * opened in turn, each time in a process of its own, from a warm page cache. Then the same through the server's
- * `/predict` (the fake of Immich's, on the image's ONNX Runtime): the first request of a server that
- * has just started, and later ones.
+ * Cost and gain of the opset bridge, in the image variant kepler-maxwell on the CPU: the same encoder at
+ * opset 18 with its weights in the file, and at opset 19, converted by the bridge. Both are opened in
+ * turn, each in a new process, from a warm page cache. Then the same through `/predict` of the fake
+ * server: the first request after a start, and later ones.
  */
 const rounds = 9;
 // ViT-B-32's two encoders, and a visual one of twice the weights.
@@ -21,8 +21,8 @@ const models = ["visual:768", "textual:512", "visual:1088"];
 interface Opened {
   /** Seconds. */
   open: number;
-  /** Seconds of the CPU while the model was opened. */
-  CPU: number;
+  /** Seconds of CPU time to open the model. */
+  cpu: number;
   run: number;
 }
 
@@ -71,7 +71,7 @@ function showModel(measured: Measured, figures: Figures): void {
   const seconds = conversion.map((one) => one.seconds);
   const memory = conversion.map((one) => one.memory / bytes);
   const open = (opened: Opened[]) => opened.map((one) => one.open);
-  const CPU = (opened: Opened[]) => opened.map((one) => one.CPU);
+  const cpu = (opened: Opened[]) => opened.map((one) => one.cpu);
   const ran = (opened: Opened[]) => opened.map((one) => one.run);
   const milliseconds = decision.map((one) => one * 1e3);
 
@@ -80,8 +80,8 @@ function showModel(measured: Measured, figures: Figures): void {
   figures.add(name("open.native"), open(native), "s");
   figures.add(name("open.converted"), open(converted), "s");
   figures.ratio(name("open.ratio"), open(converted), open(native), { atMost: 0.6 });
-  figures.ratio(name("open.ratio.cpuTime"), CPU(converted), CPU(native));
-  // What of it is not ONNX Runtime's own packing of matrices, the same work for both on a CPU.
+  figures.ratio(name("open.ratio.cpuTime"), cpu(converted), cpu(native));
+  // Without ONNX Runtime's packing of matrices, which is the same work for both.
   const { nativeUnpacked, convertedUnpacked } = measured;
   figures.ratio(name("open.ratio.withoutPacking"), open(convertedUnpacked), open(nativeUnpacked));
   figures.add(name("run.native"), ran(native), "s");

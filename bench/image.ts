@@ -4,15 +4,15 @@ import path from "node:path";
 
 import type Docker from "dockerode";
 
+import { buildImage, type BuildRequest } from "../demo/buildImage";
 import { repositoryFolder } from "../demo/folders";
-import { buildImage, fakeBuildArgs, type BuildRequest } from "../test/support/builtImage";
+import { fakeBuildArgs } from "../test/support/builtImage";
 import { fakes, startedDocker, testName } from "../test/support/docker";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 
 /**
- * What is built again after a change, how long it takes and what the image weighs; beside it the
- * seed's way on the same base (bench/seedImage). What was downloaded before is in pip's cache for
- * ours; the seed keeps none.
+ * Time of a build after a change, the layers that it replaces, and the size of the image; beside it the
+ * seed's Dockerfile on the same base (bench/seedImage). Our build keeps pip's cache, the seed none.
  */
 async function measure(figures: Figures): Promise<void> {
   const docker = await startedDocker();
@@ -80,12 +80,12 @@ interface Layer {
   megabytes: number;
 }
 
-/** The layers that are files, the lowest first. */
+/** The layers with files, lowest first. */
 async function layers(docker: Docker, tag: string): Promise<Layer[]> {
   const image = docker.getImage(tag);
   const { RootFS } = await image.inspect();
   const history = (await image.history()) as { Size: number; CreatedBy: string }[];
-  // Entries for ENV and the like are no layers. The base's come first and are named by its fakeProvider.
+  // Entries for ENV and the like are no layers. The layers of the base come first.
   const made = history
     .reverse()
     .filter(({ CreatedBy, Size }) => Size > 0 || /^(RUN|COPY|WORKDIR)/.test(CreatedBy));

@@ -14,10 +14,9 @@ import { benchmark, type Figures, timed } from "./support/benchmark";
 import { type PeakMemory, cpuTimeOfChildren, watchMemory } from "./support/processTree";
 
 /**
- * A run that changes nothing: `pulumi up` of a stack like Pulumi.dev.yaml (image, cache, container,
- * check, preset), with the check before any change, against the floor: a program of one resource of
- * each of the same providers that reads and checks nothing (bench/floor). In turn; both without the
- * preview that goes before.
+ * A run without changes: `pulumi up` of a stack like Pulumi.dev.yaml (image, cache, container, check,
+ * preset), with its preflight, against the floor: a program with one resource of each of the same
+ * providers that checks nothing (bench/floor). In turn, both without a preview.
  */
 const rounds = 9;
 const upWithoutPreview = ["up", "--yes", "--skip-preview"];
@@ -40,23 +39,23 @@ async function measure(figures: Figures): Promise<void> {
     for (const program of programs) await succeeded(program.up());
 
     const times = { ours: [] as number[], floor: [] as number[] };
-    const CPU = { ours: [] as number[], floor: [] as number[] };
+    const cpu = { ours: [] as number[], floor: [] as number[] };
     const memory = { ours: [] as PeakMemory[], floor: [] as PeakMemory[] };
     for (let round = 0; round < rounds; round += 1) {
       for (const [name, program] of [["ours", ours] as const, ["floor", floor] as const]) {
         const before = cpuTimeOfChildren();
         const { milliseconds, answer } = await timed(() => watched(program.up()));
         times[name].push(milliseconds / 1000);
-        CPU[name].push(cpuTimeOfChildren() - before);
+        cpu[name].push(cpuTimeOfChildren() - before);
         memory[name].push(answer);
       }
     }
     figures.add("noop.up", times.ours, "s");
     figures.add("noop.floor", times.floor, "s");
     figures.ratio("noop.ratio", times.ours, times.floor, { atMost: 1.1 });
-    figures.add("noop.cpuTime.up", CPU.ours, "s");
-    figures.add("noop.cpuTime.floor", CPU.floor, "s");
-    figures.ratio("noop.cpuTime.ratio", CPU.ours, CPU.floor);
+    figures.add("noop.cpuTime.up", cpu.ours, "s");
+    figures.add("noop.cpuTime.floor", cpu.floor, "s");
+    figures.ratio("noop.cpuTime.ratio", cpu.ours, cpu.floor);
     for (const name of ["ours", "floor"] as const) {
       const of = (kind: keyof PeakMemory) => memory[name].map((peak) => peak[kind]);
       figures.add(`noop.memory.program[${name}]`, of("program"), "MB");

@@ -12,9 +12,9 @@ import { createFunctions } from "../test/support/databaseFunctions";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 
 /**
- * How long the model preset takes in a real database: a change, a change that changes nothing, and a
- * read, each with its own connection as in a run of the engine. The floor is a connection and one
- * `SELECT 1`, measured in turn with the others.
+ * Time of the model preset in a real database: a change, a run without a change, and a read, each with
+ * its own connection as in a run of the engine. The floor is a connection with one `SELECT 1`, measured
+ * in turn.
  */
 const rounds = 40;
 const role = { user: "immich_ml", password: "role-password" };

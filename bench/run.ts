@@ -4,7 +4,7 @@ import path from "node:path";
 
 /**
  * `npm run bench` lists the benchmarks, one a file; `npm run bench -- preset` runs bench/preset.ts, and
- * `npm run bench -- all` every one. Ends with 1 where one failed or missed a goal.
+ * `npm run bench -- all` runs all of them. Exits with 1 when one failed or missed a goal.
  */
 const names = readdirSync(__dirname)
   .filter((file) => file.endsWith(".ts") && file !== path.basename(__filename))

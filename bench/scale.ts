@@ -10,21 +10,21 @@ import { openEngineStack } from "../test/support/engineStack";
 import { benchmark, type Figures, median, timed } from "./support/benchmark";
 
 /**
- * How long creating, running again and changing 1, 10 and 50 hosts on one engine takes, beside docker
- * compose with the same containers, in turn. The image sleeps and says it is healthy; neither side
- * waits for that, and nothing is verified (`check: off`). A local file holds the state.
+ * Time to create, run again, change and destroy 1, 10 and 50 hosts on one engine, in turn with docker
+ * compose and the same containers. The image sleeps and is healthy; neither side waits for that, and
+ * nothing is checked (`check: off`). The state is a local file.
  */
 const sizes = [1, 10, 50];
-/** Another number may stand behind the benchmark's name. */
+/** `npm run bench -- scale <rounds>` */
 const rounds = Number(process.argv[2] ?? 2);
-/** Measured of a fleet, in this order. */
+/** Measured for each fleet, in this order. */
 const steps = ["create", "noOp", "change", "destroy"] as const;
 
 type Times = Record<(typeof steps)[number], number[]>;
 
 /** One of the two ways to run the same containers. */
 interface Fleet {
-  /** Brings it to this environment. */
+  /** Runs the containers with this environment. */
   up(modelTtl: number): Promise<unknown>;
   down(): Promise<unknown>;
   remove(): Promise<unknown>;
@@ -62,7 +62,7 @@ async function measure(figures: Figures): Promise<void> {
       }
     }
     const [one, , fifty] = noOps.map(median);
-    // Else what else the machine did is all that was measured, and the goal would count as met.
+    // Otherwise the goal would be met by the noise of a busy machine.
     if (fifty! <= one!) {
       throw new Error(
         `a no-op of 50 hosts took no longer (${fifty} ms) than one of a single host (${one} ms): the machine is too busy for this benchmark, run it again`,
@@ -76,7 +76,7 @@ async function measure(figures: Figures): Promise<void> {
   }
 }
 
-/** Docker 20.10 may count the end of a removed container for ever; the figures are none the worse. */
+/** Docker 20.10 may keep the endpoint of a removed container, which spoils no figure. */
 async function removeNetwork(name: string): Promise<void> {
   await run("docker", ["network", "rm", name]).catch((error: Error) =>
     console.error(error.message),
@@ -92,7 +92,7 @@ async function goThrough(fleet: Fleet, times: Times): Promise<void> {
   }
 }
 
-/** `pulumi up` on the command line, as a person runs it who does not want to be asked. */
+/** `pulumi up` on the command line, without questions. */
 async function ourFleet(hosts: readonly string[], image: string, network: string): Promise<Fleet> {
   const prefix = testName("bench-scale");
   const config = (modelTtl: number) => ({
@@ -125,7 +125,7 @@ async function ourFleet(hosts: readonly string[], image: string, network: string
   };
 }
 
-/** The containers that the program above makes, written down for docker compose. */
+/** The same containers for docker compose. */
 function composeFleet(
   hosts: readonly string[],
   image: string,
@@ -174,13 +174,13 @@ function composeFleet(
       await write(modelTtl);
       await compose("up", "--detach");
     },
-    // Ours asks the containers to stop as well, and waits no longer for them.
+    // Ours stops the containers without waiting, too.
     down: () => compose("down", "--volumes", "--timeout", "0"),
     remove: () => compose("down", "--volumes", "--timeout", "0"),
   };
 }
 
-/** An image that sleeps, and whose health check is as cheap as one can be. */
+/** An image that sleeps, with the cheapest possible health check. */
 async function sleeper(folder: string): Promise<string> {
   const { python310 } = await fakes();
   const image = `${testName("bench-sleeper")}:1`;
@@ -188,7 +188,7 @@ async function sleeper(folder: string): Promise<string> {
     path.join(folder, "Dockerfile"),
     `FROM ${python310}
 RUN ln -sf /bin/true /usr/local/bin/python3
-# Neither side waits for a container that does not want to end.
+# Neither side waits for a container to stop.
 STOPSIGNAL SIGKILL
 CMD ["sleep", "infinity"]
 `,
@@ -197,7 +197,7 @@ CMD ["sleep", "infinity"]
   return image;
 }
 
-/** The plugin of the docker client where it is there, else Debian's docker-compose. */
+/** The plugin of the docker client if installed, else Debian's docker-compose. */
 async function composeCommand(): Promise<readonly [string, ...string[]]> {
   const hasPlugin = await run("docker", ["compose", "version"]).then(
     () => true,

@@ -6,17 +6,18 @@ import { setTimeout } from "node:timers/promises";
 import type Docker from "dockerode";
 import { stringify } from "yaml";
 
+import { buildImage } from "../demo/buildImage";
 import { freePort } from "../demo/postgres";
 import { installDebianPackages, isInstalled, run } from "../demo/shell";
-import { buildImage, fakeBuildArgs } from "../test/support/builtImage";
+import { fakeBuildArgs } from "../test/support/builtImage";
 import { fakes, startedDocker, testName } from "../test/support/docker";
 import { type EngineCommand, openEngineStack } from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 
 /**
- * From `pulumi up` to a service that is verified, against `docker compose up` and waiting until the
- * same image's own health check says healthy. The image is there already; in turn, from nothing to
- * nothing. Compose shows nothing: its service may be healthy and compute on the wrong device.
+ * From `pulumi up` to a checked service, against `docker compose up` and waiting for the health check
+ * of the same image. The image exists already; in turn, from nothing to nothing. Compose checks nothing
+ * else: its service may be healthy and compute on the wrong device.
  */
 const rounds = 3;
 const version = "v2.7.5";
@@ -111,13 +112,13 @@ async function untilHealthy(docker: Docker, id: string): Promise<void> {
   while (Date.now() < end) {
     const { State } = await docker.getContainer(id).inspect();
     if (State.Health?.Status === "healthy") return;
-    // As often as the check of ours looks.
+    // As often as our check polls.
     await setTimeout(1000);
   }
   throw new Error("compose's container did not become healthy within two minutes");
 }
 
-/** Docker's own plugin, or the program Debian packs. */
+/** Docker's plugin, or Debian's docker-compose. */
 async function findCompose(): Promise<readonly string[]> {
   const isPlugin = await run("docker", ["compose", "version"]).then(
     () => true,

@@ -4,9 +4,9 @@ import { runningTasks, startSwarm } from "../test/support/swarm";
 import { benchmark, type Figures } from "./support/benchmark";
 
 /**
- * What a service on a swarm answers a second with one, two and four tasks, and what is lost of it while
- * its image is changed: a service as the component declares it, on an engine of the benchmark's own, with
- * the fake server's small model. Replicas are tried in turn, so that a busy machine slows them alike.
+ * Answers per second of a swarm service with one, two and four tasks, and requests lost while its image
+ * is changed. The service is like the component's, on a private engine, with the fake server's small
+ * model. The numbers of replicas are tried in turn, so that a busy machine slows them alike.
  */
 const service = "immich-ml-bench";
 const network = "immich-ml-bench";
@@ -79,7 +79,7 @@ async function measure(figures: Figures): Promise<void> {
   }
 }
 
-/** By the docker client, since the engine of Pulumi is not what is measured. */
+/** With the docker client, since Pulumi is not measured here. */
 async function createService(engine: PrivateEngine, image: string): Promise<void> {
   await engine.docker("network", "create", "--driver", "overlay", "--attachable", network);
   await engine.docker(
@@ -95,7 +95,7 @@ async function createService(engine: PrivateEngine, image: string): Promise<void
 async function scaleTo(engine: PrivateEngine, count: number): Promise<void> {
   await engine.docker("service", "scale", `${service}=${count}`);
   if ((await runningTasks(engine, service)).length !== count) {
-    throw new Error(`the service has not come to ${count} tasks`);
+    throw new Error(`the service does not have ${count} tasks`);
   }
 }
 

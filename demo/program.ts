@@ -1,7 +1,7 @@
 import path from "node:path";
 import { repositoryFolder } from "./folders";
 
-/** Runs index.ts as it stands; it may export its outputs or a function that makes them. */
+/** Runs index.ts, which exports its outputs or a function that returns them. */
 export async function loadProgram(): Promise<object> {
   const file = path.join(repositoryFolder, "index.ts");
   const loaded = (await import(file)) as { default?: unknown };

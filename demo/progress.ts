@@ -1,44 +1,44 @@
 import { stripVTControlCharacters } from "node:util";
 
-/** Tells a person one line of news. */
-export type Say = (line: string) => void;
+/** Takes one line for the user. */
+export type Log = (line: string) => void;
 
-/** The least time between two lines of one task, so that a chatty tool does not drown the rest. */
+/** At least this long between two lines of one task, so that a chatty tool does not hide the others. */
 const secondsBetweenLines = 2;
-/** Longer lines are cut: a package manager's list of packages says no more than its beginning. */
+/** Longer lines are cut, such as a package manager's list of packages. */
 const maxLineLength = 160;
-/** The longest time a running task says nothing. */
+/** At most this long without a line of a running task. */
 const secondsOfSilence = 5;
 
 /**
- * Does a piece of work and keeps a person informed: its newest line every two seconds while it has
- * news, a heartbeat after five seconds without any, a line with the time it took at the end.
+ * Runs a task and logs its progress: its newest line every two seconds, a heartbeat after five seconds
+ * without one, and at the end the time it took.
  */
 export async function logProgress<T>(
   task: string,
-  say: Say,
-  work: (say: Say) => Promise<T>,
+  log: Log,
+  work: (log: Log) => Promise<T>,
 ): Promise<T> {
   const start = Date.now();
   const seconds = () => `${((Date.now() - start) / 1000).toFixed(0)} s`;
-  let lastSaid = start;
+  let lastLogged = start;
   let news: string | undefined = "started";
-  const speak = (line: string) => {
-    lastSaid = Date.now();
+  const logNow = (line: string) => {
+    lastLogged = Date.now();
     news = undefined;
-    say(`${task}: ${line}`);
+    log(`${task}: ${line}`);
   };
   const clock = setInterval(() => {
-    const silence = (Date.now() - lastSaid) / 1000;
-    if (news !== undefined && silence >= secondsBetweenLines) speak(`${seconds()}: ${news}`);
-    else if (silence >= secondsOfSilence) speak(`${seconds()}: still at it`);
+    const silence = (Date.now() - lastLogged) / 1000;
+    if (news !== undefined && silence >= secondsBetweenLines) logNow(`${seconds()}: ${news}`);
+    else if (silence >= secondsOfSilence) logNow(`${seconds()}: still running`);
   }, 500);
   try {
     const result = await work((line) => (news = plain(line)));
-    speak(`done in ${seconds()}`);
+    logNow(`done in ${seconds()}`);
     return result;
   } catch (error) {
-    speak(`failed after ${seconds()}`);
+    logNow(`failed after ${seconds()}`);
     throw error;
   } finally {
     clearInterval(clock);

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import type { Say } from "./progress";
+import type { Log } from "./progress";
 
 /** A user of this machine. */
 export interface Account {
@@ -10,17 +10,17 @@ export interface Account {
 export interface RunOptions {
   environment?: NodeJS.ProcessEnv;
   directory?: string;
-  /** Called with every line of output as it comes. */
-  say?: Say;
-  /** Default: the caller's; only root can name another. */
+  /** Called with each line of output as it arrives. */
+  log?: Log;
+  /** Runs the command as this user, which only root can. @default the caller */
   account?: Account;
-  /** Written to the command's standard input. */
-  input?: string;
 }
 
 /**
- * Runs a command without a shell and answers with its standard output.
- * A command that fails, or is not there, becomes an error that ends with its last lines.
+ * Runs a command without a shell.
+ *
+ * @returns its standard output
+ * @throws an error with its last lines, when it fails or is not installed
  */
 export function run(
   command: string,
@@ -32,46 +32,50 @@ export function run(
       cwd: options.directory,
       env: { ...process.env, ...options.environment },
       ...options.account,
-      stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
     const lines: string[] = [];
-    const listen = (keep: boolean) => {
+    const splitLines = () => {
       let rest = "";
       return (chunk: Buffer) => {
-        if (keep) output += chunk.toString();
         const parts = (rest + chunk.toString()).split(/\r?\n|\r/);
         rest = parts.pop() ?? "";
         for (const line of parts.filter((part) => part.trim() !== "")) {
           lines.push(line);
-          options.say?.(line);
+          options.log?.(line);
         }
       };
     };
-    child.stdout?.on("data", listen(true));
-    child.stderr?.on("data", listen(false));
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    child.stdout.on("data", splitLines());
+    child.stderr.on("data", splitLines());
     child.on("error", (error) =>
       reject(new Error(`${command} could not be started: ${error.message}`)),
     );
     child.on("close", (code) => {
-      if (code === 0) resolve(output);
-      else
-        reject(
-          new Error(
-            [`${command} ${args.join(" ")} ended with ${code}`, ...lines.slice(-15)].join("\n  "),
-          ),
-        );
+      if (code === 0) return resolve(output);
+      const failure = `${command} ${args.join(" ")} ended with ${code}`;
+      reject(new Error([failure, ...lines.slice(-15)].join("\n  ")));
     });
-    child.stdin?.end(options.input);
   });
+}
+
+/** Whether a command succeeds. */
+export function succeeds(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<boolean> {
+  return run(command, args, options).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Whether a command of that name is on the PATH. */
 export function isInstalled(command: string): Promise<boolean> {
-  return run("sh", ["-c", `command -v "$0"`, command]).then(
-    () => true,
-    () => false,
-  );
+  return succeeds("sh", ["-c", `command -v "$0"`, command]);
 }
 
 export function isRoot(): boolean {
@@ -79,11 +83,11 @@ export function isRoot(): boolean {
 }
 
 /** Installs Debian packages; needs root. */
-export async function installDebianPackages(packages: readonly string[], say: Say): Promise<void> {
+export async function installDebianPackages(packages: readonly string[], log: Log): Promise<void> {
   const environment = { DEBIAN_FRONTEND: "noninteractive" };
-  await run("apt-get", ["update", "-q"], { say });
-  await run("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], {
-    say,
-    environment,
-  });
+  const install = ["-y", "-q", "--no-install-recommends", "install"];
+  // Another installation may be running; dpkg would fail at once.
+  const wait = ["-o", "DPkg::Lock::Timeout=300"];
+  await run("apt-get", [...wait, "-q", "update"], { log });
+  await run("apt-get", [...wait, ...install, ...packages], { log, environment });
 }

@@ -2,64 +2,59 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import {
-  type EngineEvent,
-  LocalWorkspace,
-  type OutputMap,
-  PulumiCommand,
-} from "@pulumi/pulumi/automation";
-import { EngineEvents } from "./engineEvents";
+import { LocalWorkspace, type OutputMap, PulumiCommand } from "@pulumi/pulumi/automation";
 import { cacheFolder, repositoryFolder } from "./folders";
-import { logProgress, type Say } from "./progress";
+import { type Log, logProgress } from "./progress";
 import { isInstalled, run } from "./shell";
 
-/** The Pulumi engine with everything this program needs, or why it cannot be had. */
+/** The Pulumi engine with all that this program needs, or why there is none. */
 export type EngineSearch = { engine: PulumiCommand } | { missing: string };
 
 const providers = ["docker", "command", "postgresql"];
 const engineFolder = path.join(cacheFolder, "pulumi");
-/** Of its own, so that neither the stack selected by the user nor a login is touched. */
+/** Separate, so that the demo touches neither the user's selected stack nor a login. */
 const pulumiHome = path.join(engineFolder, "home");
 
 /**
- * Looks for a Pulumi engine on the PATH. Where there is none, fetches it if get.pulumi.com answers
- * within three seconds.
+ * Finds the Pulumi engine on the PATH. Otherwise downloads it, if get.pulumi.com answers within three
+ * seconds.
  */
-export async function findEngine(say: Say): Promise<EngineSearch> {
+export async function findEngine(log: Log): Promise<EngineSearch> {
   await preparePulumiHome();
   const onPath = await isInstalled("pulumi");
   if (!onPath && !(await answers("https://get.pulumi.com")))
     return { missing: "there is no Pulumi on the PATH, and get.pulumi.com cannot be reached" };
   const engine = onPath
     ? await PulumiCommand.get({ skipVersionCheck: true })
-    : await logProgress("Pulumi", say, () => PulumiCommand.install({ root: engineFolder }));
+    : await logProgress("Pulumi", log, () => PulumiCommand.install({ root: engineFolder }));
   for (const provider of providers) {
     if (await isInstalled(`pulumi-resource-${provider}`)) continue;
     const version = await packageVersion(`@pulumi/${provider}`);
     if (existsSync(path.join(pulumiHome, "plugins", `resource-${provider}-v${version}`))) continue;
     const install = ["plugin", "install", "resource", provider, version];
+    const environment = { PULUMI_HOME: pulumiHome };
     try {
-      if (!(await answers("https://get.pulumi.com"))) throw new Error("get.pulumi.com is silent");
-      await logProgress(`Pulumi's provider ${provider}`, say, (tell) =>
-        run(engine.command, install, { say: tell, environment: { PULUMI_HOME: pulumiHome } }),
+      if (!(await answers("https://get.pulumi.com"))) throw new Error("no answer");
+      await logProgress(`Pulumi's provider ${provider}`, log, (logLine) =>
+        run(engine.command, install, { log: logLine, environment }),
       );
     } catch {
       return {
-        missing: `Pulumi's provider ${provider} ${version} is not here and cannot be fetched`,
+        missing: `Pulumi's provider ${provider} ${version} is missing and cannot be downloaded`,
       };
     }
   }
   return { engine };
 }
 
-/** A stack of this repository, kept in a folder: no login, no file of the repository is changed. */
+/** A stack of this repository whose state is in a folder: no login, no changed file in the repository. */
 export interface DemoStack {
-  /** Whether no earlier run has left it behind. */
+  /** Whether no earlier demo left it. */
   isNew: boolean;
-  /** Shows what would be done; answers with the number of resources that would change. */
+  /** @returns the number of resources that would change */
   preview(refresh?: boolean): Promise<number>;
   up(refresh?: boolean): Promise<OutputMap>;
-  /** Destroys the resources and forgets the stack. */
+  /** Destroys the resources and removes the stack. */
   destroy(): Promise<void>;
 }
 
@@ -67,15 +62,15 @@ export interface StackOptions {
   engine: PulumiCommand;
   project: string;
   stack: string;
-  /** The text of a stack file, in place of the repository's own. */
+  /** The text of the stack file, instead of the repository's. */
   stackFile: string;
   /** Set as encrypted configuration. */
   secrets: Readonly<Record<string, string>>;
-  say: Say;
+  log: Log;
 }
 
 export async function openStack(options: StackOptions): Promise<DemoStack> {
-  const { engine: pulumiCommand, stack: stackName, say } = options;
+  const { engine: pulumiCommand, stack: stackName, log } = options;
   const state = path.join(engineFolder, "state");
   const projectFolder = path.join(engineFolder, "project");
   const configFile = path.join(projectFolder, `Pulumi.${stackName}.yaml`);
@@ -87,14 +82,14 @@ export async function openStack(options: StackOptions): Promise<DemoStack> {
     pulumiHome,
     envVars: {
       PULUMI_BACKEND_URL: `file://${state}`,
-      // It protects a password that is made up for a database nobody else can reach.
+      // It protects a generated password of a database that listens on loopback only.
       PULUMI_CONFIG_PASSPHRASE: "demo",
       PULUMI_SKIP_UPDATE_CHECK: "true",
     },
   };
 
-  // The engine writes into the folder of the project file, a new stack's salt for example; so it
-  // is given a folder of its own, from which it reaches the program through a link.
+  // The engine writes beside the project file, such as a new stack's salt. This project file is a copy
+  // that reaches the program through a link.
   const projectText = await readFile(path.join(repositoryFolder, "Pulumi.yaml"), "utf8");
   await writeFile(path.join(projectFolder, "Pulumi.yaml"), `${projectText}\nmain: program\n`);
   const link = path.join(projectFolder, "program");
@@ -110,53 +105,49 @@ export async function openStack(options: StackOptions): Promise<DemoStack> {
   for (const [key, value] of Object.entries(options.secrets))
     await stack.setConfig(`${options.project}:${key}`, { value, secret: true });
 
-  const warnings = new Set<string>();
-  const told = async (
-    kind: "preview" | "up" | "destroy",
-    refresh: boolean,
-    operation: (onEvent: (event: EngineEvent) => void) => Promise<unknown>,
-  ): Promise<number> => {
-    const command = `pulumi ${kind}${refresh ? " --refresh" : ""}`;
-    const events = new EngineEvents(kind, say, warnings);
-    say(`$ ${command}`);
+  /** Runs a command of the engine and logs what it prints. */
+  const logged = async <Result>(
+    command: string,
+    operation: (output: typeof engineOutput) => Promise<Result>,
+  ): Promise<Result> => {
+    log(`$ pulumi ${command}`);
     try {
-      await operation(events.hear);
+      return await operation(engineOutput);
     } catch (error) {
-      throw events.count.hasError ? new Error(`${command} failed.`) : error;
-    } finally {
-      events.end();
+      // The error repeats all the output.
+      throw new Error(`pulumi ${command} failed.`, { cause: error });
     }
-    const { changes } = events.count;
-    if (kind === "preview") say(changes === 0 ? "  no changes" : `  changes: ${changes}`);
-    return changes;
   };
+  const onOutput = (text: string) => log(text.trimEnd());
+  const engineOutput = { onOutput, onError: onOutput, suppressProgress: true } as const;
 
   return {
     isNew,
     preview: (refresh = false) =>
-      told("preview", refresh, (onEvent) => stack.preview({ refresh, onEvent })),
-    async up(refresh = false) {
-      let outputs: OutputMap = {};
-      await told("up", refresh, async (onEvent) => {
-        outputs = (await stack.up({ refresh, onEvent })).outputs;
-      });
-      return outputs;
-    },
-    async destroy() {
-      await told("destroy", false, (onEvent) => stack.destroy({ onEvent }));
-      await stack.workspace.removeStack(stackName);
-      for (const left of [projectFolder, state]) await rm(left, { recursive: true });
-    },
+      logged(`preview${refresh ? " --refresh --diff" : ""}`, async (output) => {
+        const { changeSummary } = await stack.preview({ ...output, refresh, diff: refresh });
+        const changes = Object.entries(changeSummary).filter(([operation]) => operation !== "same");
+        return changes.reduce((sum, [, count]) => sum + count, 0);
+      }),
+    up: (refresh = false) =>
+      logged(`up${refresh ? " --refresh" : ""}`, async (output) => {
+        const { outputs } = await stack.up({ ...output, refresh, suppressOutputs: true });
+        return outputs;
+      }),
+    destroy: () =>
+      logged("destroy", async (output) => {
+        await stack.destroy(output);
+        await stack.workspace.removeStack(stackName);
+        for (const folder of [projectFolder, state]) await rm(folder, { recursive: true });
+      }),
   };
 }
 
-/** Plugins are shared with the user's own Pulumi; everything else stays apart. */
+/** The user's plugins are shared with the demo, everything else is separate. */
 async function preparePulumiHome(): Promise<void> {
   await mkdir(pulumiHome, { recursive: true });
-  const shared = path.join(
-    process.env["PULUMI_HOME"] ?? path.join(homedir(), ".pulumi"),
-    "plugins",
-  );
+  const usersHome = process.env["PULUMI_HOME"] ?? path.join(homedir(), ".pulumi");
+  const shared = path.join(usersHome, "plugins");
   const link = path.join(pulumiHome, "plugins");
   await mkdir(shared, { recursive: true });
   if (!existsSync(link)) await symlink(shared, link);
@@ -174,7 +165,7 @@ function answers(address: string): Promise<boolean> {
   );
 }
 
-/** Whether a demo with the engine has left a stack behind. */
+/** Whether a demo with the engine left a stack. */
 export function hasDemoStack(): boolean {
   return existsSync(path.join(engineFolder, "project"));
 }

@@ -7,23 +7,22 @@ import { dockerProviders } from "./providers/docker";
 import { dynamicProviders, dynamicType } from "./providers/dynamic";
 import type { Inputs, Made, FakeProvider, FakeProviders, Wanted } from "./providers/provider";
 import { postgresqlProviders } from "./providers/postgresql";
-import { logProgress, type Say } from "./progress";
+import { logProgress, type Log } from "./progress";
 
 /**
- * Runs a Pulumi program without a Pulumi engine: every resource it asks for is really created, with
- * npm packages alone. There is no state and no diff; what was created is written to a journal, from
- * which it can be removed in the opposite order.
+ * Runs a Pulumi program without a Pulumi engine and really creates its resources, with npm packages
+ * alone. There is no state and no diff: a journal lists what was created, for removal in reverse order.
  */
 export interface EnginelessOptions {
   project: string;
   stack: string;
-  /** A stack's configuration: `immich-ml:preset` and so on, objects as objects. */
+  /** The stack's configuration, such as `immich-ml:preset`; objects are not serialised. */
   config: Readonly<Record<string, unknown>>;
-  /** Loads the program and answers with its exports. */
+  /** Loads the program. @returns its exports */
   program: () => Promise<object>;
-  /** A file that keeps what was created, secrets included; only its owner may read it. */
+  /** A file that lists what was created, with secrets; readable only by its owner. */
   journal: string;
-  say: Say;
+  log: Log;
 }
 
 const fakeProviders: FakeProviders = {
@@ -35,11 +34,11 @@ const fakeProviders: FakeProviders = {
 
 type Entry = Made & Wanted;
 
-/** Creates what the program asks for and answers with the stack's outputs. */
+/** Creates the program's resources. @returns the stack's outputs */
 export async function createWithoutEngine(options: EnginelessOptions): Promise<Inputs> {
   const entries = await readJournal(options.journal);
   if (entries.length > 0)
-    throw new Error(`${options.journal} names resources of an earlier run; remove them first.`);
+    throw new Error(`${options.journal} lists resources of an earlier run; remove them first.`);
   const providers = new Map<string, Inputs>();
   const failures: unknown[] = [];
 
@@ -56,8 +55,8 @@ export async function createWithoutEngine(options: EnginelessOptions): Promise<I
     const fakeProvider = fakeProviderOf(wanted);
     const made = await logProgress(
       `${shortType(wanted.type)} ${wanted.name}`,
-      options.say,
-      (tell) => fakeProvider.make(wanted, tell),
+      options.log,
+      (logLine) => fakeProvider.make(wanted, logLine),
     );
     entries.push({ ...wanted, ...made });
     await writeJournal(options.journal, entries);
@@ -76,7 +75,7 @@ export async function createWithoutEngine(options: EnginelessOptions): Promise<I
         }
       },
       call: ({ token }) => {
-        const error = new Error(`without a Pulumi engine ${token} cannot be asked`);
+        const error = new Error(`without a Pulumi engine ${token} cannot be called`);
         failures.push(error);
         throw error;
       },
@@ -94,7 +93,7 @@ export async function createWithoutEngine(options: EnginelessOptions): Promise<I
     ),
   );
 
-  // What fails to be created rejects everything that depends on it, some of it where nobody waits.
+  // A failed resource rejects all that depends on it, some of which nothing awaits.
   const rejected = (reason: unknown) => failures.push(reason);
   process.on("unhandledRejection", rejected);
   try {
@@ -103,19 +102,19 @@ export async function createWithoutEngine(options: EnginelessOptions): Promise<I
     if (failures.length > 0) throw failures[0];
     return await valueOf(pulumi.output<Inputs>({ ...exported }));
   } finally {
-    // Rejections are told after the turn in which they happen.
+    // Node.js reports rejections after the turn in which they happen.
     await new Promise((resolve) => setImmediate(resolve));
     process.off("unhandledRejection", rejected);
   }
 }
 
-/** Removes what `createWithoutEngine` created, the newest first. */
-export async function removeWithoutEngine(journal: string, say: Say): Promise<void> {
+/** Removes what `createWithoutEngine` created, newest first. */
+export async function removeWithoutEngine(journal: string, log: Log): Promise<void> {
   const entries = await readJournal(journal);
   for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
     const made = entry;
-    await logProgress(`removing ${shortType(made.type)} ${made.name}`, say, (tell) =>
-      fakeProviderOf(made).remove(made, tell),
+    await logProgress(`removing ${shortType(made.type)} ${made.name}`, log, (logLine) =>
+      fakeProviderOf(made).remove(made, logLine),
     );
     await writeJournal(journal, entries);
   }
@@ -139,7 +138,7 @@ function shortType(type: string): string {
   return type.split(":").at(-1) ?? type;
 }
 
-/** A secret arrives wrapped; the wrapper's signature is Pulumi's own for secrets. */
+/** Unwraps secrets. */
 function withoutSecretMarks(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecretMarks);
   if (typeof value !== "object" || value === null) return value;

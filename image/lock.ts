@@ -3,10 +3,10 @@
  * major version of Immich, and one for each version of the CUDA libraries.
  *
  *     npm run lock:image            all of them
- *     npm run lock:image -- --check  fails when one is not what it would be resolved to now
+ *     npm run lock:image -- --check  fails when one is out of date
  *
- * Needs Python 3 with venv; `uv`, which resolves, is installed into a folder of its own. Resolution
- * sees PyPI as it was on `packagesUntil`, so it gives the same locks on any day and machine.
+ * Needs Python 3 with venv; installs the resolver `uv` into a temporary folder. Resolution sees PyPI
+ * as of `packagesUntil`, so it writes the same locks on any day and machine.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ import { join } from "node:path";
 
 import { gpuFamilies, lockedImmichMajors } from "../catalog/gpuFamilies";
 
-// Of the newest Immich release whose dependencies were read, v3.1.0.
+// Release day of Immich v3.1.0, the newest whose dependencies were read.
 const packagesUntil = "2026-07-27";
 const uvVersion = "0.13.9";
 // glibc 2.36 of Debian 12 runs wheels for 2.28 and older.
@@ -24,9 +24,9 @@ const platform = "x86_64-manylinux_2_28";
 const requirements = join(__dirname, "requirements");
 
 interface Lock {
-  /** Name in requirements/locks. */
+  /** File name in requirements/locks. */
   readonly name: string;
-  /** Names in requirements/. */
+  /** File names in requirements/. */
   readonly inputs: readonly string[];
   readonly python: string;
   readonly options: readonly string[];
@@ -39,7 +39,7 @@ const locks: readonly Lock[] = [
     name: `cuda-${cuda}.txt`,
     inputs: [`cuda-${cuda}.in`],
     python: families[0]!.python,
-    // NVIDIA's packages depend on each other by what could be used, not by what is loaded.
+    // NVIDIA's packages also depend on libraries that inference never loads.
     options: ["--no-deps"],
   })),
   ...families.flatMap(({ name, python }) =>
@@ -59,7 +59,7 @@ function resolve(uv: string, lock: Lock): string {
       ...["pip", "compile", ...lock.inputs, ...lock.options],
       ...["--python-version", lock.python, "--python-platform", platform],
       ...["--exclude-newer", packagesUntil, "--only-binary", ":all:", "--generate-hashes"],
-      // Not to be moved by the machine: no annotations of where something came from.
+      // No annotations, which would depend on this machine.
       ...["--no-header", "--no-annotate", "--no-emit-index-url", "--no-config", "--quiet"],
     ],
     { cwd: requirements, encoding: "utf8", maxBuffer: 2 ** 26 },

@@ -6,31 +6,31 @@ import { performance } from "node:perf_hooks";
 import { isInstalled, run } from "../../demo/shell";
 import { type Figure, withResult } from "./results";
 
-/** What a figure must be to be good enough; nothing for one that only informs. */
+/** The goal of a figure. */
 export type Goal = { readonly atMost: number } | { readonly atLeast: number };
 
-/** Takes down what a benchmark measures. */
+/** Collects the figures of a benchmark. */
 export interface Figures {
   /**
-   * Prints a figure on a line of its own; of several values the median, with minimum and maximum.
+   * Prints a figure on its own line; for several values the median, with minimum and maximum.
    *
    * @param unit such as `ms`; empty for a ratio
    */
   add(name: string, values: number | readonly number[], unit: string, goal?: Goal): void;
-  /** Something by a peer, measured in turn with it: round by round, the one divided by the other. */
+  /** The values divided by those of a peer, round by round, both measured in turn. */
   ratio(name: string, values: readonly number[], peers: readonly number[], goal?: Goal): void;
 }
 
 /**
- * Runs a benchmark to its end, writes its section of bench/RESULTS.md and ends the program with 1
- * where a goal was missed. One that fails writes nothing.
+ * Runs a benchmark, writes its section of bench/RESULTS.md and exits with 1 when a goal was missed. A
+ * benchmark that fails writes nothing.
  */
 export function benchmark(name: string, measure: (figures: Figures) => Promise<void>): void {
   const figures: Figure[] = [];
   const add: Figures["add"] = (figure, values, unit, goal) => {
-    const taken = takeDown(figure, [values].flat(), unit, goal);
+    const taken = toFigure(figure, [values].flat(), unit, goal);
     figures.push(taken);
-    console.log(toEnvEntry(taken));
+    console.log(formatLine(taken));
   };
   const ratio: Figures["ratio"] = (figure, values, peers, goal) =>
     add(
@@ -56,7 +56,7 @@ export function benchmark(name: string, measure: (figures: Figures) => Promise<v
 }
 
 /** @internal Exported for tests. */
-export function takeDown(
+export function toFigure(
   name: string,
   values: readonly number[],
   unit: string,
@@ -79,28 +79,28 @@ export function takeDown(
   return { ...figure, goal: comparison, verdict: met ? "met" : "missed", ...spread };
 }
 
-function toEnvEntry({ name, value, unit, goal, verdict, spread }: Figure): string {
+function formatLine({ name, value, unit, goal, verdict, spread }: Figure): string {
   const parts = [name, unit ? `${value} ${unit}` : value];
   if (goal) parts.push(`goal ${goal}`, verdict!);
   if (spread) parts.push(`(${spread})`);
   return parts.join("  ");
 }
 
-/** The value in the middle; of an even number the mean of the two there. */
+/** The middle value; for an even number of values the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
-  if (values.length === 0) throw new Error("there is no median of nothing");
+  if (values.length === 0) throw new Error("no values have no median");
   const sorted = [...values].sort((left, right) => left - right);
   const half = sorted.length / 2;
   return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
 }
 
-/** Three digits that mean something, and no power of ten. */
+/** Three significant digits. */
 function rounded(value: number): string {
   const digits = Math.abs(value) >= 100 ? 1 : Math.abs(value) >= 10 ? 2 : 3;
   return value.toFixed(digits);
 }
 
-/** How long a piece of work takes, in milliseconds, and what it answers. */
+/** Runs some work. @returns its time in milliseconds and its result */
 export async function timed<Answer>(
   work: () => Promise<Answer>,
 ): Promise<{ milliseconds: number; answer: Answer }> {
@@ -109,12 +109,12 @@ export async function timed<Answer>(
   return { milliseconds: performance.now() - begin, answer };
 }
 
-/** CPU, memory and versions; nothing that names the machine. */
+/** CPU, memory and versions, but not the machine's name. */
 async function describeMachine(): Promise<string> {
   const version = async (what: string, command: string, ...parameters: string[]) => {
     if (!(await isInstalled(command))) return `no ${what}`;
     const answer = await run(command, parameters).catch(() => "");
-    return `${what} ${/\d+(\.\d+)+/.exec(answer)?.[0] ?? "without an answer"}`;
+    return `${what} ${/\d+(\.\d+)+/.exec(answer)?.[0] ?? "unknown"}`;
   };
   return [
     `${cpus().length} cores (${cpus()[0]?.model.trim() ?? "unknown"})`,

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Memory of a process and everything it started, in MB, at its greatest. */
+/** Peak memory of a process and all that it started, in MB. */
 export interface PeakMemory {
-  /** Of all processes together, at one moment. Memory they share counts in each. */
+  /** Of all processes together at one moment. Shared memory counts in each. */
   readonly tree: number;
   /** Of the Node.js process that runs the program. */
   readonly program: number;
@@ -11,7 +11,7 @@ export interface PeakMemory {
 const pageSize = 4096;
 const isProgram = (commandLine: string) => commandLine.includes("@pulumi/pulumi/cmd/run");
 
-/** Looks at the processes below `root` every 25 ms until told to stop. Linux only. */
+/** Measures the processes below `root` every 25 ms until `stop()`. Linux only. */
 export function watchMemory(root: number): { stop(): PeakMemory } {
   let tree = 0;
   let program = 0;
@@ -34,8 +34,8 @@ export function watchMemory(root: number): { stop(): PeakMemory } {
 }
 
 /**
- * Seconds of CPU time that this process's children used that have ended, and theirs. Other
- * work on the machine slows a run down, but does not count here. Linux only.
+ * Seconds of CPU time of this process's ended children and theirs. Unlike wall time it does not count
+ * other work on the machine. Linux only.
  */
 export function cpuTimeOfChildren(): number {
   const fields = statusOf("self");
@@ -44,7 +44,7 @@ export function cpuTimeOfChildren(): number {
 
 const ticksPerSecond = 100;
 
-/** The fields of `/proc/<id>/stat` after the command's name, which may hold blanks itself. */
+/** The fields of `/proc/<id>/stat` after the command's name, which may contain blanks. */
 function statusOf(id: string): readonly string[] {
   return readFileSync(`/proc/${id}/stat`, "utf8")
     .replace(/^.*\) /s, "")
@@ -69,7 +69,7 @@ function descendants(root: number): Process[] {
       const memory = Number(pages) * pageSize;
       all.set(Number(name), { parent: Number(parent), memory, commandLine });
     } catch {
-      // It has ended meanwhile.
+      // It has ended.
     }
   }
   const belongs = (id: number): boolean =>

@@ -2,13 +2,13 @@
  * bench/RESULTS.md as data and back: a section for each benchmark, a row for each figure.
  */
 
-/** What one benchmark measured when it ran last. */
+/** The last run of one benchmark. */
 export interface BenchmarkResult {
   /** As in `npm run bench -- <name>`. */
   readonly name: string;
   /** Day of the run, as 2026-11-23. */
   readonly date: string;
-  /** Where it ran: CPU, memory, versions; never the machine's name. */
+  /** CPU, memory and versions, without the machine's name. */
   readonly machine: string;
   readonly figures: readonly Figure[];
 }
@@ -16,13 +16,13 @@ export interface BenchmarkResult {
 export interface Figure {
   /** Such as `preset.noOp`. */
   readonly name: string;
-  /** The median, as it is printed. */
+  /** The median as printed. */
   readonly value: string;
   readonly unit: string;
-  /** A comparison such as `<= 100`; nothing for a figure that only informs. */
+  /** A comparison such as `<= 100`. */
   readonly goal?: string;
   readonly verdict?: "met" | "missed";
-  /** Least and greatest value and their number, where it was measured more than once. */
+  /** Minimum, maximum and number of values, when there are several. */
   readonly spread?: string;
 }
 
@@ -34,7 +34,7 @@ A figure measured more than once is the median.
 
 const columns = "| figure | value | unit | goal | | spread |\n|---|---:|---|---|---|---|\n";
 
-/** The text with this result in the place of the benchmark's previous one. */
+/** The text with this result instead of the previous one of the benchmark. */
 export function withResult(text: string, result: BenchmarkResult): string {
   const others = parseResults(text).filter(({ name }) => name !== result.name);
   const all = [...others, result].sort((left, right) => (left.name < right.name ? -1 : 1));
@@ -48,7 +48,7 @@ function section({ name, date, machine, figures }: BenchmarkResult): string {
   return `## ${name}\n\n${date} · ${machine}\n\n${columns}${rows.map((row) => `| ${row} |\n`).join("")}`;
 }
 
-/** Reads what {@link withResult} wrote; what is no section of a benchmark is passed over. */
+/** Parses what {@link withResult} wrote. */
 export function parseResults(text: string): BenchmarkResult[] {
   return text.split(/^## /m).slice(1).map(parseSection);
 }

@@ -1,21 +1,21 @@
 import { spawn } from "node:child_process";
 import type { local } from "@pulumi/command";
 import type { Unwrap } from "@pulumi/pulumi";
-import type { Say } from "../progress";
+import type { Log } from "../progress";
 import { type FakeProvider, type FakeProviders, onlyInputs } from "./provider";
 
 type Command = Unwrap<local.CommandArgs>;
 
 const command: FakeProvider<Command> = {
-  async make(wanted, say) {
+  async make(wanted, log) {
     onlyInputs(wanted, [
       ...["create", "update", "delete", "stdin", "environment", "dir", "interpreter"],
       ...["triggers", "logging", "addPreviousOutputInEnv"],
     ]);
-    const output = await execute(wanted.inputs.create, wanted.inputs, {}, say);
+    const output = await execute(wanted.inputs.create, wanted.inputs, {}, log);
     return { id: wanted.name, outputs: { ...output } };
   },
-  async remove(made, say) {
+  async remove(made, log) {
     const previous =
       made.inputs.addPreviousOutputInEnv === false
         ? {}
@@ -23,7 +23,7 @@ const command: FakeProvider<Command> = {
             PULUMI_COMMAND_STDOUT: made.outputs["stdout"] as string,
             PULUMI_COMMAND_STDERR: made.outputs["stderr"] as string,
           };
-    await execute(made.inputs.delete, made.inputs, previous, say);
+    await execute(made.inputs.delete, made.inputs, previous, log);
   },
 };
 
@@ -33,7 +33,7 @@ async function execute(
   line: string | undefined,
   inputs: Command,
   previousOutput: NodeJS.ProcessEnv,
-  say: Say,
+  log: Log,
 ): Promise<{ stdout: string; stderr: string }> {
   if (line === undefined) return { stdout: "", stderr: "" };
   const [program, ...args] = inputs.interpreter ?? ["/bin/sh", "-c"];
@@ -47,7 +47,7 @@ async function execute(
     child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => {
       stderr += chunk.toString();
-      chunk.toString().split("\n").filter(Boolean).forEach(say);
+      chunk.toString().split("\n").filter(Boolean).forEach(log);
     });
     child.on("error", reject);
     child.on("close", (code) => {

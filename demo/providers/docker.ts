@@ -1,20 +1,20 @@
-import type { ContainerArgs, NetworkArgs, RemoteImageArgs, VolumeArgs } from "@pulumi/docker";
+import type { ContainerArgs, RemoteImageArgs, VolumeArgs } from "@pulumi/docker";
 import type { Unwrap } from "@pulumi/pulumi";
 import Docker from "dockerode";
-import type { Say } from "../progress";
-import { buildContext } from "./buildContext";
+import { BuildFailed, buildImage } from "../buildImage";
+import type { Log } from "../progress";
 import { type FakeProvider, type FakeProviders, onlyInputs, type Wanted } from "./provider";
 
 type Container = Unwrap<ContainerArgs>;
 type Build = NonNullable<Unwrap<RemoteImageArgs>["build"]>;
 
 const image: FakeProvider<Unwrap<RemoteImageArgs>> = {
-  async make(wanted, say) {
+  async make(wanted, log) {
     onlyInputs(wanted, ["name", "build", "triggers", "keepLocally"]);
     const { name, build } = wanted.inputs;
     const docker = engineOf(wanted);
-    if (build === undefined) await pull(docker, name, say);
-    else await buildImage(docker, wanted.name, name, build, say);
+    if (build === undefined) await pull(docker, name, log);
+    else await buildDeclared(docker, wanted.name, name, build, log);
     const { Id: imageId, RepoDigests: digests } = await docker.getImage(name).inspect();
     return { id: imageId, outputs: { imageId, repoDigest: digests?.[0] ?? "" } };
   },
@@ -41,23 +41,6 @@ const volume: FakeProvider<Unwrap<VolumeArgs>> = {
   },
 };
 
-const network: FakeProvider<Unwrap<NetworkArgs>> = {
-  async make(wanted) {
-    onlyInputs(wanted, ["name", "driver", "labels"]);
-    const { name = wanted.name, driver, labels } = wanted.inputs;
-    const Driver = driver ?? "bridge";
-    const created = await engineOf(wanted).createNetwork({
-      Name: name,
-      Driver,
-      Labels: byName(labels),
-    });
-    return { id: created.id, outputs: { name } };
-  },
-  async remove(made) {
-    await unlessGone(engineOf(made).getNetwork(made.id).remove());
-  },
-};
-
 const container: FakeProvider<Container> = {
   async make(wanted) {
     const created = await engineOf(wanted).createContainer(containerOf(wanted));
@@ -77,7 +60,6 @@ const container: FakeProvider<Container> = {
 export const dockerProviders: FakeProviders = {
   "docker:index/remoteImage:RemoteImage": image,
   "docker:index/volume:Volume": volume,
-  "docker:index/network:Network": network,
   "docker:index/container:Container": container,
 };
 
@@ -90,74 +72,40 @@ function engineOf({ provider }: Wanted<object>): Docker {
   throw new Error(`without a Pulumi engine this demo cannot reach a Docker engine at ${host}`);
 }
 
-async function pull(docker: Docker, name: string, say: Say): Promise<void> {
+async function pull(docker: Docker, name: string, log: Log): Promise<void> {
   const stream = await docker.pull(name);
   await new Promise<void>((resolve, reject) => {
     docker.modem.followProgress(
       stream,
       (error) => (error ? reject(error) : resolve()),
-      (event: { status?: string; id?: string }) => say(`${event.status ?? ""} ${event.id ?? ""}`),
+      (event: { status?: string; id?: string }) => log(`${event.status ?? ""} ${event.id ?? ""}`),
     );
   });
 }
 
-/** BuildKit, since the Dockerfile's cache mounts need it; the engine brings it, no client has to. */
-async function buildImage(docker: Docker, resource: string, tag: string, build: Build, say: Say) {
+async function buildDeclared(
+  docker: Docker,
+  resource: string,
+  tag: string,
+  build: Build,
+  log: Log,
+): Promise<void> {
   const part = { type: "build", name: resource, inputs: build, provider: {} };
   onlyInputs(part, ["context", "dockerfile", "buildArgs", "target", "labels"]);
-  const dockerfile = build.dockerfile ?? "Dockerfile";
-  const stream = await docker.buildImage(await buildContext(build.context, dockerfile), {
-    t: tag,
-    version: "2",
-    dockerfile,
-    buildargs: build.buildArgs ?? {},
-    labels: build.labels === undefined ? {} : byName(build.labels),
-    ...(build.target !== undefined && { target: build.target }),
-  });
-  const lines: string[] = [];
-  let failure: string | undefined;
-  const { followProgress } = docker as unknown as { followProgress: FollowProgress };
-  await new Promise<void>((resolve, reject) => {
-    followProgress(
-      stream,
-      (error) => {
-        if (error) reject(error);
-        else if (failure !== undefined)
-          reject(new Error([...lines.slice(-30), failure].join("\n")));
-        else resolve();
-      },
-      (event) => {
-        if (event.error !== undefined) failure = event.error;
-        for (const line of readable(event.stream ?? "")) {
-          lines.push(line);
-          say(line);
-        }
-      },
-    );
-  });
+  const { buildArgs = {}, labels, ...request } = build;
+  try {
+    await buildImage(docker, { ...request, tag, buildArgs, labels: byName(labels) }, log);
+  } catch (error) {
+    if (!(error instanceof BuildFailed)) throw error;
+    throw new Error([...error.log.split("\n").slice(-30), error.message].join("\n"));
+  }
 }
 
-/** Decodes BuildKit's messages; not yet in the package's types. */
-type FollowProgress = (
-  this: void,
-  stream: NodeJS.ReadableStream,
-  onFinished: (error: Error | null) => void,
-  onProgress: (event: { stream?: string; error?: string }) => void,
-) => void;
-
-/** BuildKit's steps come as text, what a step prints comes in base64. */
-function readable(text: string): string[] {
-  const encoded = text.trim();
-  const isEncoded = /^[A-Za-z0-9+/]+={0,2}$/.test(encoded) && encoded.length % 4 === 0;
-  const decoded = isEncoded ? Buffer.from(encoded, "base64").toString() : text;
-  return decoded.split(/[\r\n]+/).filter((line) => line.trim() !== "");
-}
-
+/** What the container of a host without accelerator devices may have. */
 const containerInputs = [
-  ...["name", "image", "envs", "labels", "command", "entrypoints", "user", "healthcheck"],
-  ...["networksAdvanced", "ports", "volumes", "mounts", "devices", "deviceRequests"],
-  ...["deviceCgroupRules", "groupAdds", "securityOpts", "capabilities", "readOnly", "tmpfs"],
-  ...["logDriver", "logOpts", "memory", "memorySwap", "cpus", "restart"],
+  ...["name", "image", "envs", "labels", "command", "healthcheck", "restart"],
+  ...["networksAdvanced", "ports", "volumes", "securityOpts", "capabilities"],
+  ...["logDriver", "logOpts", "memory", "memorySwap"],
 ];
 
 function containerOf(wanted: Wanted<Container>): Docker.ContainerCreateOptions {
@@ -174,44 +122,20 @@ function containerOf(wanted: Wanted<Container>): Docker.ContainerCreateOptions {
     ExposedPorts: Object.fromEntries(ports.map((port) => [portName(port), {}])),
     ...(inputs.name !== undefined && { name: inputs.name }),
     ...(inputs.command && { Cmd: inputs.command }),
-    ...(inputs.entrypoints && { Entrypoint: inputs.entrypoints }),
-    ...(inputs.user !== undefined && { User: inputs.user }),
     ...(inputs.healthcheck && { Healthcheck: healthcheckOf(inputs.healthcheck) }),
     ...(joined && {
       NetworkingConfig: { EndpointsConfig: { [joined.name]: { Aliases: joined.aliases ?? [] } } },
     }),
     HostConfig: {
       Binds: (inputs.volumes ?? []).map(bindOf),
-      Mounts: (inputs.mounts ?? []).map((mount) => ({
-        Type: mount.type as Docker.MountType,
-        Source: mount.source ?? "",
-        Target: mount.target,
-        ReadOnly: mount.readOnly ?? false,
-      })),
-      Devices: (inputs.devices ?? []).map((device) => ({
-        PathOnHost: device.hostPath,
-        PathInContainer: device.containerPath ?? device.hostPath,
-        CgroupPermissions: device.permissions ?? "rwm",
-      })),
-      DeviceRequests: (inputs.deviceRequests ?? []).map((request) => ({
-        Driver: request.driver ?? "",
-        Count: request.count ?? 0,
-        DeviceIDs: request.deviceIds ?? [],
-        Capabilities: [request.capabilities ?? []],
-      })),
-      DeviceCgroupRules: inputs.deviceCgroupRules ?? [],
-      GroupAdd: inputs.groupAdds ?? [],
       SecurityOpt: inputs.securityOpts ?? [],
       CapAdd: inputs.capabilities?.adds ?? [],
       CapDrop: inputs.capabilities?.drops ?? [],
-      ReadonlyRootfs: inputs.readOnly ?? false,
-      Tmpfs: inputs.tmpfs ?? {},
       ...(inputs.logDriver !== undefined && {
         LogConfig: { Type: inputs.logDriver, Config: inputs.logOpts ?? {} },
       }),
       Memory: bytes(inputs.memory),
       MemorySwap: bytes(inputs.memorySwap),
-      NanoCpus: Math.round(Number(inputs.cpus ?? 0) * 1e9),
       RestartPolicy: { Name: inputs.restart ?? "no" },
       PortBindings: Object.fromEntries(
         ports.map((port) => [
@@ -239,7 +163,7 @@ function healthcheckOf(check: NonNullable<Container["healthcheck"]>): Docker.Hea
   };
 }
 
-/** Reads durations as Go writes them: `10m0s`, `500ms`. */
+/** Parses a duration as Go prints it, such as `10m0s` or `500ms`. */
 function nanoseconds(duration: string | undefined): number {
   const units: Record<string, number> = { h: 3.6e12, m: 6e10, s: 1e9, ms: 1e6 };
   const parts = (duration ?? "0s").matchAll(/([\d.]+)(ms|h|m|s)/g);
@@ -261,7 +185,7 @@ function byName(
   return Object.fromEntries(labels.map(({ label, value }) => [label, value]));
 }
 
-/** Somebody else may have removed it already. */
+/** It may have been removed by hand. */
 async function unlessGone(removal: Promise<unknown>): Promise<void> {
   try {
     await removal;

@@ -1,8 +1,8 @@
-import type { Say } from "../progress";
+import type { Log } from "../progress";
 
 export type Inputs = Record<string, unknown>;
 
-/** A resource that a program asks for. */
+/** A resource that the program declares. */
 export interface Wanted<ResourceInputs = Inputs> {
   type: string;
   name: string;
@@ -17,16 +17,16 @@ export interface Made {
   outputs: Inputs;
 }
 
-/** Creates one type of resource for real, and removes it. */
+/** Creates and removes real resources of one type, in place of a Pulumi provider. */
 export interface FakeProvider<ResourceInputs = Inputs> {
-  make(wanted: Wanted<ResourceInputs>, say: Say): Promise<Made>;
-  remove(made: Made & Wanted<ResourceInputs>, say: Say): Promise<void>;
+  make(wanted: Wanted<ResourceInputs>, log: Log): Promise<Made>;
+  remove(made: Made & Wanted<ResourceInputs>, log: Log): Promise<void>;
 }
 
-/** FakeProviders by type token. */
+/** Fake providers by type token. */
 export type FakeProviders = Readonly<Record<string, FakeProvider>>;
 
-/** Refuses inputs a fakeProvider would have to ignore: a silent difference shows nothing. */
+/** Refuses inputs that the fake provider would ignore, so that no test passes without them. */
 export function onlyInputs(wanted: Wanted<object>, known: readonly string[]): void {
   const unknown = Object.keys(wanted.inputs).filter((input) => !known.includes(input));
   if (unknown.length === 0) return;

@@ -1,6 +1,6 @@
 /**
- * What a terminal shows after everything was printed, with its colours: the engine goes back up to
- * its table and writes it again, line by line, for as long as it works.
+ * What a terminal shows at the end, with its colours. While it works, the engine moves up to its table
+ * and writes it again.
  */
 export function finalScreen(output: string): string {
   const lines = [""];
@@ -32,19 +32,18 @@ export function withoutColours(text: string): string {
 }
 
 /**
- * Leaves out what the engine says about where its plugins lie on this machine, which is about the
- * machine the picture is taken on and not about the stack.
+ * Removes the engine's warnings about its plugins, which concern this machine and not the stack.
  */
 export function withoutPlugins(screen: string): string {
   const isAboutPlugins = /using pulumi-resource-\S+ from \$PATH|resource plugin \S+ is expected/;
   const lines = screen.split("\n").filter((line) => !isAboutPlugins.test(line));
   return (
     lines
-      // The table counts these warnings, or shows the newest one, at the end of the stack's row.
+      // The stack's row ends with the number of warnings or the last one.
       .map((line) =>
         line.includes("pulumi:Stack ") ? line.replace(/\s+\S*(\d+ \S*)?warning.*$/, "") : line,
       )
-      // A heading under which nothing is left.
+      // A heading without lines.
       .filter((line, index) => !isHeading(line, lines[index + 1]))
       .join("\n")
       .replace(/(Diagnostics:.*\n)\s*\n/, "$1")

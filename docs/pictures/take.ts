@@ -15,8 +15,8 @@ import { finalScreen, withoutColours, withoutPlugins } from "./screen";
 import { terminalPicture } from "./terminalPicture";
 
 /**
- * `npm run pictures`: takes the README's pictures of a terminal from real runs of the real engine, of
- * a stack like Pulumi.dev.yaml on fakes. Beside each picture lies its text.
+ * `npm run pictures` takes the README's pictures of a terminal from runs of the real engine, of a stack
+ * like Pulumi.dev.yaml on fakes. Each picture has a file with its text.
  */
 const columns = 126;
 const containerName = "immich-ml-pictures";
@@ -36,31 +36,31 @@ async function main(): Promise<void> {
     });
     await pulumi.prepare(config, database.password);
 
-    // The outputs are long and are explained by `npm run status`.
-    const shown = (name: string, ...words: string[]) =>
-      pulumi.say(...words, "--suppress-outputs").then((screen) => take(name, words, screen));
+    // The outputs are long; `npm run status` explains them.
+    const picture = (name: string, ...words: string[]) =>
+      pulumi.run(...words, "--suppress-outputs").then((screen) => take(name, words, screen));
 
-    await shown("preview", "preview");
-    await pulumi.say("up", "--yes", "--skip-preview");
+    await picture("preview", "preview");
+    await pulumi.run("up", "--yes", "--skip-preview");
     await docker.getContainer(containerName).remove({ force: true });
     await database.query(
       `UPDATE system_metadata SET value = jsonb_set(value, '{machineLearning,clip}', '{"modelName": "RN50__openai"}')
        WHERE key = 'system-config'`,
     );
-    await shown("drift", "preview", "--refresh");
-    await shown("repair", "up", "--refresh", "--yes", "--skip-preview");
+    await picture("drift", "preview", "--refresh");
+    await picture("repair", "up", "--refresh", "--yes", "--skip-preview");
   } finally {
-    await pulumi.say("destroy", "--yes", "--skip-preview").catch(console.error);
+    await pulumi.run("destroy", "--yes", "--skip-preview").catch(console.error);
     await server.remove();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** The engine's command line in a terminal of its own, on a project and state in a folder. */
+/** The engine's command line in a terminal, with project and state in a folder. */
 async function terminal(engine: string, folder: string) {
   const project = path.join(folder, "project");
   await mkdir(project);
-  // The engine writes beside the project file, so it gets one of its own.
+  // The engine writes beside the project file, so this is a copy.
   const text = await readFile(path.join(repositoryFolder, "Pulumi.yaml"), "utf8");
   await writeFile(path.join(project, "Pulumi.yaml"), `${text}main: program\n`);
   await symlink(repositoryFolder, path.join(project, "program"));
@@ -79,12 +79,12 @@ async function terminal(engine: string, folder: string) {
       const file = path.join(project, "Pulumi.dev.yaml");
       const encrypted = await readFile(file, "utf8");
       const more = Object.entries(config).map(([key, value]) => [`immich-ml:${key}`, value]);
-      // What the engine wrote ends with the block `config`.
+      // The file that the engine wrote ends with the block `config`.
       const lines = stringify(Object.fromEntries(more)).trimEnd().split("\n");
       await writeFile(file, `${encrypted}${lines.map((line) => `  ${line}\n`).join("")}`);
     },
-    /** Runs a command as a person does, and answers with what the terminal shows at its end. */
-    async say(...words: string[]): Promise<string> {
+    /** Runs a command in the terminal. @returns what it shows at the end */
+    async run(...words: string[]): Promise<string> {
       const line = `stty cols ${columns} rows 200; exec "$0" "$@"`;
       const shell = ["sh", "-c", line, engine, ...words].map(quoted).join(" ");
       const output = await run("script", ["-qefc", shell, "/dev/null"], {

@@ -3,7 +3,7 @@ import Convert from "ansi-to-html";
 import { html, Html } from "../../cli/report/html";
 import { startChromium } from "../../test/support/chromium";
 
-/** The engine's colours, readable on the dark ground of the picture. */
+/** The engine's colours, readable on the picture's dark background. */
 const colours = {
   1: "#ff8f86",
   2: "#66d6a0",
@@ -17,7 +17,7 @@ const colours = {
   13: "#d9a5ff",
 };
 
-/** A command and what it printed, as a picture of a terminal. */
+/** A picture of a terminal with a command and its output. */
 export async function terminalPicture(
   command: string,
   screen: string,

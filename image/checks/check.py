@@ -1,6 +1,6 @@
-"""Checks, during the build and without a card, that the image can only fail for want of a driver.
+"""Checks, during the build and without a GPU, that the image lacks nothing but a driver.
 
-Each prints one line; one that fails ends the build with a line that says what is wrong.
+Each check prints one line; one that fails ends the build with a line that names the reason.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from driver_stub import write_stub
 
 CUDA_WHEELS = Path("/opt/cuda")
 
-# What ONNX Runtime reports when every library is there and only the driver is missing
+# ONNX Runtime reports this when only the driver is missing
 # (cudaErrorInsufficientDriver).
 DRIVER_MISSING = "CUDA failure 35"
 
-# Libraries of NVIDIA's that come with the driver, from the host, and never from the image.
+# NVIDIA's libraries that come from the host's driver, never from the image.
 FROM_DRIVER = ("libcuda.so", "libnvidia-")
 
 CUDA_LIBRARY = re.compile(r"^lib(cu|nv)[a-zA-Z]+\.so")
 
-# A graph with one node, opset 13, IR version 7: readable by every runtime in question.
-# Written by hand so that the check depends on nothing but ONNX Runtime.
+# A graph with one node, opset 13, IR version 7, which every supported runtime reads. Written by hand,
+# so that the check depends only on ONNX Runtime.
 IDENTITY_MODEL = bytes.fromhex(
     "0807"  # ir_version: 7
     "3a2f"  # graph
@@ -62,12 +62,12 @@ class CheckFailed(Exception):
 
 
 def check_runtime(expected: str) -> str:
-    """The ONNX Runtime is the one the GPU family asks for, and was built with CUDA."""
+    """The ONNX Runtime is the one that the image variant needs, and was built with CUDA."""
     import onnxruntime
 
     if onnxruntime.__version__ != expected:
         raise CheckFailed(
-            f"ONNX Runtime is {onnxruntime.__version__}, the GPU family needs {expected}"
+            f"ONNX Runtime is {onnxruntime.__version__}, this image variant needs {expected}"
         )
     providers = onnxruntime.get_available_providers()
     if "CUDAExecutionProvider" not in providers:
@@ -92,8 +92,7 @@ for part in ("Tensor", "Convolution", "RNN"):
 
 
 def check_cudnn(expected: str) -> str:
-    """cuDNN says it is the version of the lock (a newer one has no code for the card), and each of
-    the libraries that it loads by itself can be loaded."""
+    """cuDNN has the locked version (a newer one has no code for the GPU) and loads all of its parts."""
     libraries = sorted(CUDA_WHEELS.glob("nvidia/cudnn/lib/libcudnn.so.*"))
     if not libraries:
         raise CheckFailed(f"no cuDNN under {CUDA_WHEELS}")
@@ -107,7 +106,7 @@ def check_cudnn(expected: str) -> str:
     unit = 10000 if number >= 90000 else 1000
     actual = f"{number // unit}.{number % unit // 100}.{number % 100}"
     if actual != ".".join(expected.split(".")[:3]):
-        raise CheckFailed(f"cuDNN is {actual}, the GPU family needs {expected}")
+        raise CheckFailed(f"cuDNN is {actual}, this image variant needs {expected}")
     parts = re.findall(r"part: (\w+) 0", output)
     if parts != ["Tensor", "Convolution", "RNN"]:
         raise CheckFailed(f"cuDNN {actual} cannot load all of its parts:\n{output}")
@@ -129,8 +128,8 @@ finally:
 
 
 def check_session() -> str:
-    """A CUDA session ends in 'no driver', never in a silent session on the CPU, and each CUDA
-    library that the loader took for it is the locked wheel's."""
+    """A CUDA session fails with 'no driver', never falls back to the CPU silently, and loads each CUDA
+    library from the locked wheels."""
     outcome = run_as_with_driver(SESSION, IDENTITY_MODEL)
     output = (outcome.stdout + outcome.stderr).decode(errors="replace")
     libraries = [
@@ -147,7 +146,7 @@ def check_session() -> str:
     if DRIVER_MISSING in output:
         return f"a CUDA session fails only for want of a driver ({DRIVER_MISSING}); loaded {names}"
     if "providers: CUDAExecutionProvider" in output:
-        return f"a CUDA session runs: this build sees a card; loaded {names}"
+        return f"a CUDA session runs: this build has a GPU; loaded {names}"
     if "providers: CPUExecutionProvider" in output:
         raise CheckFailed(
             "a session asked for CUDA silently runs on the CPU:"
@@ -160,7 +159,7 @@ def check_session() -> str:
 
 
 def run_as_with_driver(script: str, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Runs Python in a process that finds a libcuda.so.1: the real one, or the stub."""
+    """Runs Python in a process that finds a libcuda.so.1: the real one or the stub."""
     with tempfile.TemporaryDirectory() as folder:
         environment = dict(os.environ)
         if not has_driver():
@@ -179,8 +178,8 @@ def has_driver() -> bool:
     return True
 
 
-# What Immich's server (v2.2.0 to v3.1.0) imports to open models and read photos; some of it only
-# when the first request comes, which is too late to learn that a package is incomplete.
+# Modules that Immich's server (v2.2.0 to v3.1.0) imports to open models and read photos. It imports
+# some only on the first request, too late to notice an incomplete package.
 LIBRARIES = (
     *("aiocache", "cv2", "fastapi", "gunicorn", "huggingface_hub", "numpy", "onnx", "orjson"),
     *("PIL.Image", "pydantic_settings", "python_multipart", "requests", "rich", "tokenizers"),
@@ -191,7 +190,7 @@ LIBRARIES = (
 
 
 def check_libraries() -> str:
-    """The locked packages are whole: each one that Immich uses can be imported."""
+    """Each locked package that Immich uses is complete: it can be imported."""
     for name in LIBRARIES:
         try:
             importlib.import_module(name)
@@ -202,14 +201,14 @@ def check_libraries() -> str:
 
 
 def check_immich() -> str:
-    """Immich's server and everything it imports are there."""
+    """Immich's server can be imported."""
     importlib.import_module("immich_ml")
     importlib.import_module("immich_ml.main")
     return "immich_ml imports"
 
 
 def check_bridge() -> str:
-    """The opset bridge stands between whoever opens a model and ONNX Runtime."""
+    """The opset bridge is installed: it wraps ONNX Runtime's sessions."""
     import onnxruntime
 
     import opset_bridge
@@ -232,7 +231,7 @@ CHECKS: dict[str, Callable[..., str]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("check", choices=CHECKS)
-    parser.add_argument("expected", nargs="*", help="of runtime and cudnn: the version")
+    parser.add_argument("expected", nargs="*", help="for runtime and cudnn: the version")
     arguments = parser.parse_args()
     try:
         print(f"image check: {CHECKS[arguments.check](*arguments.expected)}", flush=True)

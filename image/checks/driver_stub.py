@@ -1,10 +1,10 @@
 """Writes a libcuda.so.1 that is no driver.
 
-Two libraries end the process when they find no libcuda.so.1, or one of the functions below missing
-in it, long before anything could say that there is no driver: the CUDA provider of ONNX Runtime
+Two libraries end the process when libcuda.so.1, or one of the functions below, is missing, before
+anything can report a missing driver: the CUDA provider of ONNX Runtime
 1.19 and 1.20 (contrib_ops/cuda/bert/tensorrt_fused_multihead_attention/cudaDriverWrapper.cc), and
-cuDNN 8.5 when it loads its convolutions. This library has those functions and nothing by which the
-CUDA runtime would take it for a driver. There is no compiler in the image, hence the bytes.
+cuDNN 8.5 when it loads its convolutions. This library has those functions and nothing that
+makes the CUDA runtime take it for a driver. The image has no compiler, hence the bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GLOBAL_FUNCTION = 1 << 4 | 2
 
 
 def write_stub(folder: Path) -> None:
-    """Writes the library, by both of a driver's names, into a folder for the loader's path."""
+    """Writes the library, under both names that a driver has, into a folder for the loader."""
     strings = b"\0"
     names = []
     for name in ["libcuda.so.1", *FUNCTIONS]:
@@ -55,7 +55,7 @@ def write_stub(folder: Path) -> None:
     table = bytes(SYMBOL_SIZE) + b"".join(
         struct.pack("<IBBHQQ", name, GLOBAL_FUNCTION, 0, 1, code, len(CODE)) for name in functions
     )
-    # One bucket in which each symbol leads to the next: the loader compares names one by one.
+    # One bucket that chains all symbols, so the loader compares names one by one.
     hash_table = symbols + len(table)
     chain = [0, *range(2, symbol_count), 0]
     hashes = struct.pack(f"<{3 + symbol_count}I", 1, symbol_count, 1, *chain)

@@ -1,15 +1,16 @@
-"""Makes any ONNX model ensure_compatible by the ONNX Runtime that is installed.
+"""Lets the installed ONNX Runtime open models that are too new for it.
 
-A model whose opset or IR version is too new is converted once; the result lies beside the original
-and is used from then on. Models that the runtime can read are opened untouched.
+A model whose opset or IR version is too new is converted once; the result is kept beside the
+original and used from then on. Models that the runtime can read are opened untouched.
 
 `opset_bridge.pth` calls :func:`install` when Python starts, so that code which opens models with
-`onnxruntime.InferenceSession` needs no change. Nothing but this file and `hook.py` is loaded until
-ONNX Runtime is imported.
+`onnxruntime.InferenceSession` needs no change. Only this file, `hook.py` and `errors.py`
+are loaded until ONNX Runtime is imported.
 """
 
 from __future__ import annotations
 
-from opset_bridge.hook import OpsetBridgeError, install, is_installed
+from opset_bridge.errors import OpsetBridgeError
+from opset_bridge.hook import install, is_installed
 
 __all__ = ["OpsetBridgeError", "install", "is_installed"]

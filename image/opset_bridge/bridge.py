@@ -1,8 +1,8 @@
-"""Finds or makes the form of a model that the runtime reads, beside the original.
+"""Finds or makes the converted model that the runtime can read, beside the original.
 
 For `model.onnx` and a runtime that reads opset 18: `model.opset18.onnx`, its weights in
 `model.opset18.<hash>.data`, and `model.opset18.lock`. The converted model names its data file and
-what it was made from, and is put in place last and in one step: whoever sees it can use it.
+what it was made from, and is put in place last and in one step, so a reader never sees half of it.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opset_bridge.convert import Converted, convert
-from opset_bridge.hook import OpsetBridgeError
-from opset_bridge.limits import Limits, limits_of
+from opset_bridge.errors import OpsetBridgeError
 from opset_bridge.header import Header, read_header
+from opset_bridge.limits import Limits, limits_of
 from opset_bridge.wire import MalformedMessage
 
 # Metadata of a converted model: what it was made from, and the files this depends on.
 MADE_FROM = "opset_bridge.made_from"
 SOURCES = "opset_bridge.sources"
 DATA_FILE = "opset_bridge.data_file"
-# A change of how models are converted that old results must not survive is a change of this.
+# Raise this when old conversions must not be used any more.
 CONVERSION = "1"
 
 MEBIBYTE = 1024 * 1024
 
 
 def ensure_compatible(path: str) -> str:
-    """The path to open instead of `path`: itself when the runtime can read the model or when it is
-    no model (the runtime says best what is wrong with it), else that of the converted model.
+    """The path to open: `path` when the runtime can read it, else that of the converted model.
 
-    :raises OpsetBridgeError: when the model needs a conversion that cannot be done or kept
+    A file that is no model is left to the runtime, whose error explains it best.
+
+    :raises OpsetBridgeError: when the model cannot be converted, or the result cannot be kept
     """
     limits = _installed_limits()
     if limits is None:
@@ -75,7 +76,7 @@ class _Conversion:
             return self.target
         try:
             with self._lock():
-                # Another worker may have done it while this one waited.
+                # Another worker may have converted it meanwhile.
                 if not self._is_current():
                     self._make()
         except OSError as error:
@@ -83,7 +84,7 @@ class _Conversion:
         return self.target
 
     def _is_current(self) -> bool:
-        """Whether the converted model is whole and made from what lies there now."""
+        """Whether the converted model is complete and made from the files as they are now."""
         try:
             metadata = read_header(self.target).metadata
             name, _, size = metadata.get(DATA_FILE, "").rpartition(" ")
@@ -106,7 +107,7 @@ class _Conversion:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """One worker converts, others wait; the lock of a killed one is free."""
+        """One worker converts while the others wait; a killed worker's lock is released."""
         with open(f"{self.stem}.lock", "ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -118,7 +119,7 @@ class _Conversion:
         made_from = self._made_from([])
         digest = hashlib.sha256(made_from.encode()).hexdigest()[:12]
         data = f"{self.stem}.{digest}.data"
-        _say(
+        _log(
             f"{self.path}: opset {self.header.opset} and IR version {self.header.ir_version} are"
             f" too new for this ONNX Runtime, converting to opset {self.limits.opset} once"
         )
@@ -146,7 +147,7 @@ class _Conversion:
             if old != data or not converted.weights:
                 _unlink(old)
         size = (converted.data_size + len(model)) / MEBIBYTE
-        _say(f"{self.target}: {size:.0f} MiB in {time.monotonic() - begin:.1f} s")
+        _log(f"{self.target}: {size:.0f} MiB in {time.monotonic() - begin:.1f} s")
 
     def _require_space(self, converted: Converted) -> None:
         volume = os.statvfs(os.path.dirname(self.path) or ".")
@@ -173,7 +174,7 @@ class _Conversion:
 
 @contextmanager
 def _replacing(path: str) -> Iterator[int]:
-    """A file descriptor whose content becomes the file at `path` in one step, or not at all."""
+    """A file descriptor whose content replaces the file at `path` in one step, or not at all."""
     part = f"{path}.part"
     descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o666)
     try:
@@ -201,7 +202,7 @@ def _copy_weights(converted: Converted, file: int) -> None:
             while rest:
                 copied = os.sendfile(file, source.fileno(), position, rest)
                 if copied == 0:
-                    raise OSError(errno.EIO, f"{weight.path} became shorter while it was read")
+                    raise OSError(errno.EIO, f"{weight.path} was truncated while it was read")
                 position += copied
                 rest -= copied
     os.ftruncate(file, converted.data_size)
@@ -220,6 +221,6 @@ def _unlink(path: str) -> None:
         pass
 
 
-def _say(text: str) -> None:
-    # Not through logging: gunicorn's workers configure it as they like, this has to be seen.
+def _log(text: str) -> None:
+    # Not through logging: gunicorn's workers may silence it.
     print(f"opset bridge: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Converts a model's graph; its large weights are never in memory."""
+"""Converts a model's graph without reading its large weights into memory."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opset_bridge.hook import OpsetBridgeError
-from opset_bridge.limits import Limits
+from opset_bridge.errors import OpsetBridgeError
 from opset_bridge.header import mapped, without_large_weights
+from opset_bridge.limits import Limits
 
 if TYPE_CHECKING:
     import onnx
 
-# ONNX Runtime maps external data into memory; a tensor at an odd offset has crashed 1.14.1, one at
-# the beginning of a page is also read without a copy.
+# ONNX Runtime maps external data into memory. 1.14.1 crashed on a tensor at an odd offset; one at the
+# beginning of a page is also used without a copy.
 ALIGNMENT = 4096
 
-# Operators whose newer versions only take more types, and for which onnx 1.20.1 to 1.23.2 have no
-# adapter. A node of theirs that does use a newer type is refused by the runtime.
+# Operators whose newer versions only accept more types and for which onnx 1.20.1 to 1.23.2 have no
+# adapter. The runtime refuses a node that uses one of the newer types.
 UNCHANGED_OPERATORS = frozenset({"ConstantOfShape", "GlobalMaxPool"})
 HIDDEN_DOMAIN = "opset_bridge.hidden"
 
@@ -29,38 +29,38 @@ DOWNLOAD_AGAIN = "delete the model from the cache, Immich downloads it again"
 
 @dataclass(frozen=True)
 class Weight:
-    """Bytes that have to be copied into the converted model's data file."""
+    """Bytes to copy into the converted model's data file."""
 
     path: str
-    """The file they lie in now."""
+    """The file that holds them now."""
     source: int
-    """Where in that file."""
+    """Offset in that file."""
     target: int
-    """Where in the data file."""
+    """Offset in the data file."""
     length: int
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A converted model that is not yet written."""
+    """A converted model, not yet written."""
 
     model: onnx.ModelProto
     weights: list[Weight]
     data_size: int
     sources: list[str]
-    """Files other than the model's own that weights were taken from."""
+    """Other files that its weights come from."""
 
 
 def convert(path: str, limits: Limits, data_name: str) -> Converted:
     """Rewrites the model at `path` so that a runtime with these limits reads it.
 
-    :param data_name: name the weights' file will have in the model's folder
-    :raises OpsetBridgeError: when there is no older form; names model, operator and opset
+    :param data_name: name of the file for the weights, in the model's folder
+    :raises OpsetBridgeError: when an operator has no older form; names model, operator and opset
     """
     import onnx
 
     with mapped(path) as content:
-        # Memory: the graph alone, however large the weights.
+        # Only the graph is in memory, however large the weights.
         model = onnx.ModelProto.FromString(without_large_weights(content, os.path.basename(path)))
     _require_weights_in_folder(path, model.graph)
     model = _inline_functions(path, model)
@@ -77,9 +77,9 @@ def _default_opset(model: onnx.ModelProto) -> int:
 
 
 def _require_weights_in_folder(path: str, graph: onnx.GraphProto) -> None:
-    """A downloaded model must not make the server read files that are not its own.
+    """A downloaded model must not make the server read files outside its folder.
 
-    By name alone: a link in the folder was put there by the cache's owner, no download makes one.
+    Checks names only: a download creates no links, so a link is the work of the cache's owner.
     """
     nodes = _nodes(graph)
     graphs = [graph, *(subgraph for node in nodes for subgraph in _subgraphs(node))]
@@ -94,7 +94,7 @@ def _require_weights_in_folder(path: str, graph: onnx.GraphProto) -> None:
         parts = location.replace("\\", "/").split("/")
         if not location or "\0" in location or not parts[0] or ".." in parts:
             raise OpsetBridgeError(
-                f"{path}: the weights of {tensor.name or 'a constant'} are said to lie at"
+                f"{path}: the weights of {tensor.name or 'a constant'} lie at"
                 f" {location!r}, which is no file in the model's folder; choose another model"
             )
 
@@ -104,7 +104,7 @@ def _external_data(tensor: onnx.TensorProto) -> dict[str, str]:
 
 
 def _inline_functions(path: str, model: onnx.ModelProto) -> onnx.ModelProto:
-    """The converter does not look into functions that a model defines itself."""
+    """onnx's converter ignores functions that the model defines."""
     if not model.functions:
         return model
     import onnx.inliner
@@ -153,14 +153,14 @@ def _convert_opset(path: str, model: onnx.ModelProto, target: int) -> onnx.Model
     opset = _default_opset(model)
     external = [t for t in model.graph.initializer if t.data_location == t.EXTERNAL]
     inputs = {value.name for value in model.graph.input}
-    # The converter wants to read each initializer's data, but takes an input on its type alone.
+    # onnx's converter reads the data of an initializer, but needs only the type of an input.
     for tensor in external:
         if tensor.name not in inputs:
             model.graph.input.append(
                 onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
     _keep(model.graph.initializer, lambda tensor: tensor.data_location != tensor.EXTERNAL)
-    # The converter passes by nodes of other domains.
+    # onnx's converter skips nodes of other domains.
     _move_unchanged_operators(model, "", HIDDEN_DOMAIN)
     model.opset_import.add(domain=HIDDEN_DOMAIN, version=1)
     try:
@@ -197,9 +197,9 @@ def _unconvertible(path: str, operator: str, opset: int, target: int) -> str:
 
 
 def _place_weights(path: str, model: onnx.ModelProto, data_name: str) -> Converted:
-    """Gives each tensor outside the graph a place at which the runtime can map it.
+    """Gives each external tensor an offset at which the runtime can map it.
 
-    Weights that already lie aligned in a file of their own stay there.
+    Weights that are already aligned in a separate file stay there.
     """
     folder = os.path.dirname(path)
     weights: list[Weight] = []
@@ -239,7 +239,7 @@ def _place_weights(path: str, model: onnx.ModelProto, data_name: str) -> Convert
 
 
 def _keep(field: Any, wanted: Callable[[Any], bool]) -> None:
-    """Removes from a repeated field what is not wanted."""
+    """Removes the other elements from a repeated field."""
     kept = [element for element in field if wanted(element)]
     del field[:]
     field.extend(kept)

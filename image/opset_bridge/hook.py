@@ -1,4 +1,4 @@
-"""Puts the bridge between whoever opens a model and ONNX Runtime."""
+"""Makes every `InferenceSession` open the model that its ONNX Runtime can read."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-# The module that defines InferenceSession. `onnxruntime` and everybody else import the class from
-# here, so that changing it here reaches subclasses and `from onnxruntime import InferenceSession`.
+from opset_bridge.errors import OpsetBridgeError
+
+# The module that defines InferenceSession. Everything imports the class from here, so a change made
+# here reaches subclasses and `from onnxruntime import InferenceSession` too.
 SESSION_MODULE = "onnxruntime.capi.onnxruntime_inference_collection"
 
 _MARK = "__opset_bridge__"
 
 
-class OpsetBridgeError(RuntimeError):
-    """A model cannot be made ensure_compatible. The message is one line: model, reason, what to do.
-
-    Not an OSError on purpose: Immich answers an OSError by deleting the model and downloading it
-    again (immich_ml/models/base.py, v2.2.0 to v3.1.0), which helps against none of the reasons.
-    """
-
-
 def install() -> None:
-    """From now on each `InferenceSession` gets a model that it can read. Safe to call twice."""
+    """Wraps `InferenceSession`, now or when ONNX Runtime is imported. Safe to call twice."""
     loaded = sys.modules.get(SESSION_MODULE)
     if loaded is not None:
         _bridge_sessions(loaded)
@@ -37,12 +31,12 @@ def install() -> None:
 
 
 def is_installed(onnxruntime: ModuleType) -> bool:
-    """Whether sessions of this (imported) ONNX Runtime go through the bridge."""
+    """Whether sessions of this imported ONNX Runtime go through the bridge."""
     return hasattr(onnxruntime.InferenceSession.__init__, _MARK)
 
 
 class _SessionModuleFinder(importlib.abc.MetaPathFinder):
-    """Lets the usual machinery find the module and changes the class once it is loaded."""
+    """Finds the module as usual and wraps the class once it is loaded."""
 
     def find_spec(
         self,
@@ -78,7 +72,7 @@ def _bridge_sessions(module: ModuleType) -> None:
 
     @functools.wraps(original)
     def open_session(self: Any, path_or_bytes: Any, *args: Any, **keywords: Any) -> None:
-        # A model given as bytes has no file to convert beside; Immich never does that.
+        # A model given as bytes has no folder for the result; Immich never does that.
         if not isinstance(path_or_bytes, (str, os.PathLike)):
             original(self, path_or_bytes, *args, **keywords)
             return
@@ -93,7 +87,7 @@ def _bridge_sessions(module: ModuleType) -> None:
             original(self, path, *args, **keywords)
         except Exception as error:
             raise OpsetBridgeError(
-                f"{model}: its form converted for this ONNX Runtime was not opened: "
+                f"{model}: the model converted for this ONNX Runtime cannot be opened: "
                 + " ".join(str(error).split())
             ) from error
 

@@ -14,31 +14,31 @@ if [ -n "$PACKAGE_INDEX" ]; then
   set -- "$@" --index-url "$PACKAGE_INDEX"
 fi
 
-# A broken download ends pip; what was complete lies in its cache when it is called again.
-try_thrice() {
+# A broken download ends pip. What it finished is in its cache for the next attempt.
+retry() {
   "$@" || "$@" || "$@"
 }
 
 case $kind in
 cuda)
-  try_thrice python3 -m pip install "$@" --no-compile --target "$directory"
-  # cuDNN 8's training halves, C headers and link-time stubs: nothing of it is loaded for inference.
+  retry python3 -m pip install "$@" --no-compile --target "$directory"
+  # Inference loads neither cuDNN 8's training libraries nor C headers and static libraries.
   find "$directory" -name '*_train.so*' -delete
   find "$directory" -type d -name include -prune -exec rm -rf {} +
   find "$directory" -name '*.a' -delete
-  # cuBLAS' drop-in for a Fortran BLAS and cuFFT's for FFTW: no provider links them.
+  # Replacements for a Fortran BLAS and for FFTW: no provider links them.
   find "$directory" \( -name 'libnvblas.so*' -o -name 'libcufftw.so*' \) -delete
   ;;
 python)
   python3 -m venv "$directory"
-  try_thrice "$directory/bin/python" -m pip install "$@"
+  retry "$directory/bin/python" -m pip install "$@"
   "$directory/bin/python" -m pip uninstall --yes --quiet --disable-pip-version-check pip setuptools
   packages=$("$directory/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
   find "$packages" -type d \( -name tests -o -name test \) -prune -exec rm -rf {} +
   # Not '*.pyi': scikit-image, which insightface needs, reads its own when it is imported.
   find "$packages" \( -name '*.a' -o -name '*.h' -o -name '*.pxd' \) -delete
   # ONNX Runtime's tools for optimising and quantising models, and the provider that needs TensorRT.
-  rm -rf "$packages/onnxruntime/transpreviousValues" "$packages/onnxruntime/quantization" \
+  rm -rf "$packages/onnxruntime/transformers" "$packages/onnxruntime/quantization" \
     "$packages/onnxruntime/tools" "$packages/onnxruntime/capi/libonnxruntime_providers_tensorrt.so"
   ;;
 *)

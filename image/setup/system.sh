@@ -1,5 +1,6 @@
 #!/bin/sh
-# The operating system's part of the image. Reads APT_MIRROR and CA_CERTIFICATE, both may be empty.
+# Installs Debian's packages and the user's certificate. Reads APT_MIRROR and CA_CERTIFICATE, which may
+# be empty.
 set -eu
 
 if [ -n "$CA_CERTIFICATE" ]; then
@@ -23,7 +24,7 @@ if [ -n "$APT_MIRROR" ]; then
 fi
 
 apt-get update
-# ca-certificates is in Debian's Python images; named for bases that lack it.
+# Debian's Python images have ca-certificates; other bases may lack it.
 apt-get install -y --no-install-recommends ca-certificates libgomp1 libmimalloc2.0 tini
 rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log
 if [ -n "$CA_CERTIFICATE" ]; then

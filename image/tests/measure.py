@@ -32,7 +32,7 @@ from opset_bridge.bridge import ensure_compatible
 TOKENS = 50
 VOCABULARY = 49408
 
-# Each measurement in a process of its own: nothing of the last model is left in memory.
+# Each measurement runs in a new process, so nothing of the last model is left in memory.
 OPEN = """
 import json, resource, sys, time
 import numpy, onnxruntime
@@ -40,23 +40,23 @@ options = onnxruntime.SessionOptions()
 options.enable_cpu_mem_arena = False
 for setting in sys.argv[2:]:
     options.add_session_config_entry(*setting.split("="))
-def CPU():
+def cpu():
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
-used = CPU()
+used = cpu()
 begin = time.perf_counter()
 session = onnxruntime.InferenceSession(
     sys.argv[1], sess_options=options, providers=["CPUExecutionProvider"]
 )
 opened = time.perf_counter()
-used = CPU() - used
+used = cpu() - used
 inputs = {
     value.name: numpy.ones(value.shape, numpy.int32 if "int32" in value.type else numpy.float32)
     for value in session.get_inputs()
 }
 session.run(None, inputs)
 done = time.perf_counter()
-print(json.dumps({"open": opened - begin, "CPU": used, "run": done - opened}))
+print(json.dumps({"open": opened - begin, "cpu": used, "run": done - opened}))
 """
 
 CONVERT = """
@@ -73,15 +73,15 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "memory": peak() - bef
 """
 
 
-# On a CPU ONNX Runtime copies each matrix into an order of its own when it opens a model, in
-# whatever file it lies: work that no form of the file saves.
+# On a CPU, ONNX Runtime repacks each matrix when it opens a model, whatever file holds it: no file
+# format saves this work.
 WITHOUT_PACKING = "session.disable_prepacking=1"
 
 
 def encoder(
     kind: str, width: int, opset: int, ir_version: int, pooled: bool = False
 ) -> onnx.ModelProto:
-    """The shape of a CLIP encoder: as many weights, in the same operators, with random values.
+    """A CLIP encoder with random weights: the same number, in the same operators.
 
     :param pooled: whether the answer is one vector, as the server gives it, or one a token
     """
@@ -123,7 +123,7 @@ def run(script: str, path: Path, *settings: str) -> dict[str, float]:
 
 
 def open_warm(path: Path, *settings: str) -> dict[str, float]:
-    """Opens a model whose bytes, wherever they lie, the operating system has just read."""
+    """Opens a model whose bytes are in the page cache."""
     weights = list(path.parent.glob(f"{path.stem}.opset*.data")) or [path]
     with weights[0].open("rb") as file:
         while file.read(2**22):
@@ -159,7 +159,7 @@ def measure(model: str, rounds: int, folder: Path) -> dict[str, Any]:
     return result
 
 
-# The service asks for CUDA wherever ONNX Runtime was built with it, and without a driver that fails.
+# The service asks for CUDA where ONNX Runtime was built with it, which fails without a driver.
 SERVE = """
 import onnxruntime, runpy
 onnxruntime.get_available_providers = lambda: ["CPUExecutionProvider"]
@@ -169,7 +169,7 @@ runpy.run_module("immich_ml", run_name="__main__")
 
 @contextmanager
 def server(cache: Path) -> Iterator[str]:
-    """Immich's service, or what stands in for it, in a process of its own; gives its address."""
+    """Starts Immich's service, or its fake, and yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {
@@ -213,8 +213,7 @@ REQUESTS = 8
 
 
 def measure_requests(width: int, rounds: int, cache: Path) -> dict[str, Any]:
-    """A service that has just started answers its first request, then more, one way and the other in
-    turn; the service's own code for both."""
+    """First and later requests to a service that has just started, native and converted in turn."""
     models = {}
     for way, opset, ir_version in (("native", 18, 8), ("converted", 19, 9)):
         models[way] = cache / "clip" / way / "visual" / "model.onnx"

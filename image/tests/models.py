@@ -13,7 +13,7 @@ Arrays = dict[str, numpy.ndarray[Any, Any]]
 
 
 class Graph:
-    """Collects nodes and weights; each node's output is a name to go on with."""
+    """Collects nodes and weights; a call adds a node and returns the names of its outputs."""
 
     def __init__(self, opset: int, seed: int = 0) -> None:
         self.opset = opset

@@ -1,8 +1,7 @@
-"""The bridge's models on a card: what CUDA computes against what a newer ONNX Runtime computes on
-the CPU from the unconverted files. Run by `npm run check:models`; not part of the usual tests,
-which need no card.
+"""The bridge's models on a GPU: CUDA's results against those of a newer ONNX Runtime on the CPU, from
+the unconverted files. Run by `npm run check:models`; not part of the usual tests, which need no GPU.
 
-    IMMICH_ML_PROVIDER  what has to compute; default CUDAExecutionProvider
+    IMMICH_ML_PROVIDER  the provider that must compute; default CUDAExecutionProvider
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from models import FAMILIES, Arrays
 from reference import Reference
 
 PROVIDER = os.environ.get("IMMICH_ML_PROVIDER", "CUDAExecutionProvider")
-# Another order of the same additions, not less precise numbers: cards before Ampere have no TF32.
+# Sums in another order, not less precise numbers: GPUs before Ampere have no TF32.
 RELATIVE, ABSOLUTE = 1e-2, 2e-3
 HEAVY = {"Conv", "MatMul", "Gemm", "FusedConv", "FusedMatMul"}
 
@@ -40,23 +39,24 @@ print(session.get_providers()[0])
 
 
 @pytest.fixture(scope="session", autouse=True)
-def card() -> Iterator[None]:
-    """Ends everything with one line where the provider does not come up: else each test would
-    pass on the CPU. In a process of its own, which ONNX Runtime 1.20 takes with it."""
+def gpu() -> Iterator[None]:
+    """Ends the run with one line when the provider is not available: each test would pass on the CPU.
+
+    In a separate process, since ONNX Runtime 1.20 crashes without a driver."""
     tried = subprocess.run(
         [sys.executable, "-c", IDENTITY, PROVIDER], capture_output=True, text=True
     )
     if tried.stdout.strip() != PROVIDER:
         lines = [line for line in tried.stderr.splitlines() if line.strip()]
         reason = lines[-1] if lines else f"exit status {tried.returncode}"
-        # Behind the names of the functions in which it happened.
+        # Without the names of the functions that failed.
         reason = reason[max(reason.find("CUDA failure"), 0) :]
         pytest.exit(f"NO CARD: {PROVIDER} does not come up in this container: {reason}", 3)
     yield
 
 
 def on_card(path: Path, inputs: Arrays, folder: Path) -> list[numpy.ndarray]:  # type: ignore[type-arg]
-    """The outputs, after a look at where each heavy node ran."""
+    """The outputs; asserts that the provider ran each heavy node."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_profiling = True

@@ -1,4 +1,4 @@
-"""Runs models with another ONNX Runtime, in a process of its own.
+"""Runs models with another ONNX Runtime, in a separate process.
 
 As a program: reads (model path, inputs) from stdin and writes the outputs, pickled.
 """
@@ -19,7 +19,7 @@ REFERENCE_RUNTIME = "/opt/reference"
 
 
 class Reference:
-    """The newer runtime. Opens files as they are: its limits are above what is tested."""
+    """The newer runtime, which opens every tested file unconverted."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(

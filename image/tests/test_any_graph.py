@@ -1,4 +1,4 @@
-"""Any graph of supported operators converts to one that computes the same, or is refused."""
+"""Any graph of supported operators is converted to one that computes the same, or refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ELEMENTWISE = [
     *("Softmax", "Softplus", "Softsign", "Tanh", "ThresholdedRelu", "Dropout"),
 ]
 BINARY = ["Add", "Sub", "Mul", "Max", "Min"]
-# Each takes a tensor of SHAPE to one of SHAPE through operators whose versions changed.
+# Each maps a tensor of SHAPE to another of SHAPE by operators whose versions changed.
 DETOURS = [
     *("average-pool", "cast", "concat-split", "constant-of-shape", "conv", "conv-transpose"),
     *("flatten", "global-pool", "instance-norm", "layer-norm", "max-pool", "pad-slice", "prelu"),
@@ -95,7 +95,7 @@ def detour(g: Graph, kind: str, x: str) -> str:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_any_graph(reference: Reference, data: st.DataObject) -> None:
+def test_any_graph_computes_the_same_or_is_refused(reference: Reference, data: st.DataObject) -> None:
     assert LIMITS is not None
     opset = data.draw(st.integers(LIMITS.opset + 1, 21))
     g = Graph(opset, seed=data.draw(st.integers(0, 1000)))
@@ -126,7 +126,7 @@ def test_any_graph(reference: Reference, data: st.DataObject) -> None:
 def test_every_operator_above_is_converted_not_refused(
     tmp_path: Path, reference: Reference
 ) -> None:
-    """The control of the property: refusing everything would satisfy it too."""
+    """The control: refusing everything would satisfy the property too."""
     assert LIMITS is not None
     g = Graph(21)
     x = g.input("x", SHAPE)

@@ -1,4 +1,4 @@
-"""The bridge under the ONNX Runtime of the image, through nothing but InferenceSession."""
+"""The bridge under the image's ONNX Runtime, only through InferenceSession."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def large_model(opset: int = 19, ir_version: int = 9, megabytes: int = 8) -> tup
 
 
 def made(folder: Path) -> list[str]:
-    """What the bridge put beside the model, without names that depend on its time."""
+    """The files that the bridge put beside the model, without their time-dependent hash."""
     return sorted(
         re.sub(r"\.[0-9a-f]{12}\.", ".HASH.", name)
         for name in os.listdir(folder)
@@ -130,7 +130,7 @@ class TestUntouched:
             times.append(time.perf_counter() - begin)
         assert sorted(times)[10] < 0.001
 
-    def test_onnx_is_not_even_imported_for_it(self, tmp_path: Path) -> None:
+    def test_onnx_is_not_imported_for_a_readable_model(self, tmp_path: Path) -> None:
         model, _ = large_model(opset=18, ir_version=8)
         onnx.save(model, tmp_path / "model.onnx")
         script = (
@@ -368,7 +368,7 @@ def open_and_report(path: str, inputs: Arrays, barrier: Any, answers: Any) -> No
 
 
 class TestTwoWorkers:
-    def test_four_at_once_convert_once_and_agree(
+    def test_four_workers_at_once_convert_once_and_agree(
         self, tmp_path: Path, reference: Reference, capfd: pytest.CaptureFixture[str]
     ) -> None:
         path = tmp_path / "model.onnx"
@@ -391,7 +391,7 @@ class TestTwoWorkers:
             same([output], expected)
         assert capfd.readouterr().err.count("converting to opset") == 1
 
-    def test_one_killed_at_any_moment_leaves_nothing_that_harms(
+    def test_a_worker_killed_at_any_moment_leaves_nothing_that_harms(
         self, tmp_path: Path, reference: Reference
     ) -> None:
         path = tmp_path / "model.onnx"
@@ -422,7 +422,7 @@ class TestTwoWorkers:
             assert len(list(tmp_path.glob("*.data"))) == 1
         assert interrupted >= 3, "the kills came too late to interrupt anything"
 
-    def test_the_lock_of_a_killed_one_is_free(self, tmp_path: Path) -> None:
+    def test_the_lock_of_a_killed_worker_is_released(self, tmp_path: Path) -> None:
         model, inputs = large_model()
         onnx.save(model, tmp_path / "model.onnx")
         holder = subprocess.Popen(
@@ -457,7 +457,7 @@ def python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-class TestCacheThatCannotTakeIt:
+class TestUnwritableCache:
     def test_an_unwritable_folder_is_named_in_one_line(self, tmp_path: Path) -> None:
         folder = tmp_path / "sealed"
         folder.mkdir()
@@ -496,7 +496,7 @@ class TestCacheThatCannotTakeIt:
         assert "\n" not in str(refusal.value)
         assert made(folder) == [LOCK]
 
-    def test_a_disk_that_fills_while_weights_are_written_is_named_too(self, tmp_path: Path) -> None:
+    def test_a_disk_that_fills_while_weights_are_written_is_named(self, tmp_path: Path) -> None:
         model, inputs = large_model(megabytes=16)
         onnx.save(model, tmp_path / "model.onnx")
         script = (
@@ -580,7 +580,7 @@ class TestEveryWayToOpen:
         )
         assert session.run(None, inputs)
 
-    def test_a_model_with_functions_of_its_own(self, tmp_path: Path, reference: Reference) -> None:
+    def test_a_model_with_local_functions(self, tmp_path: Path, reference: Reference) -> None:
         g = Graph(19)
         x = g.input("x", [1, 4])
         out = g("Identity", x)
@@ -631,7 +631,7 @@ class TestEveryWayToOpen:
         assert run("model.onnx", inputs)
 
 
-# Not getrusage: its peak is also that of the process which started this one.
+# Not getrusage, whose peak includes the parent process.
 MEMORY = """
 import sys
 import onnx, onnx.version_converter, onnx.checker, onnxruntime
@@ -646,7 +646,7 @@ print(peak() - before)
 
 
 def test_conversion_takes_less_than_a_fifth_of_the_files_size_in_memory(tmp_path: Path) -> None:
-    """Allowed are 2.2 times; weights are copied by the kernel and never read."""
+    """The goal is 2.2 times; the kernel copies the weights, nothing reads them."""
     model, _ = large_model(megabytes=256)
     onnx.save(model, tmp_path / "model.onnx")
     del model
@@ -663,8 +663,10 @@ def test_install_twice_wraps_once() -> None:
     assert not hasattr(wrapped.__wrapped__, "__wrapped__")
 
 
-def test_python_without_onnx_runtime_loads_only_the_hook() -> None:
+def test_python_without_onnx_runtime_loads_only_the_hook_and_its_error() -> None:
     output = python(
         "import sys; print(sorted(m for m in sys.modules if m.startswith('opset_bridge')))"
     )
-    assert output.stdout.strip() == "['opset_bridge', 'opset_bridge.hook']"
+    assert output.stdout.strip() == (
+        "['opset_bridge', 'opset_bridge.errors', 'opset_bridge.hook']"
+    )

@@ -1,4 +1,4 @@
-"""The bridge under the libraries by which Immich opens its models, as they are in the image."""
+"""The bridge under the libraries that open models for Immich, as installed in the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU = ["CPUExecutionProvider"]
 
 
 def save(family: str, path: Path) -> Arrays:
-    """As Immich's files are since March 2025."""
+    """Opset and IR version of Immich's files since March 2025."""
     model, inputs = FAMILIES[family](19, 9)
     onnx.save(model, path)
     return inputs
@@ -46,7 +46,7 @@ def test_clip_is_opened_as_immich_opens_it(
     computes_the_same(session, path, inputs, reference)
 
 
-def test_insightfaces_detector(tmp_path: Path, reference: Reference) -> None:
+def test_insightfaces_detector_computes_the_same(tmp_path: Path, reference: Reference) -> None:
     path = tmp_path / "model.onnx"
     inputs = save("face-detection", path)
     session = onnxruntime.InferenceSession(str(path), providers=CPU)
@@ -55,7 +55,7 @@ def test_insightfaces_detector(tmp_path: Path, reference: Reference) -> None:
     computes_the_same(detector.session, path, inputs, reference)
 
 
-def test_insightfaces_recogniser(tmp_path: Path, reference: Reference) -> None:
+def test_insightfaces_recogniser_computes_the_same(tmp_path: Path, reference: Reference) -> None:
     path = tmp_path / "model.onnx"
     inputs = save("face-recognition", path)
     session = onnxruntime.InferenceSession(str(path), providers=CPU)
@@ -65,7 +65,7 @@ def test_insightfaces_recogniser(tmp_path: Path, reference: Reference) -> None:
     computes_the_same(recogniser.session, path, inputs, reference)
 
 
-def test_insightfaces_own_session(tmp_path: Path, reference: Reference) -> None:
+def test_insightfaces_session_class_computes_the_same(tmp_path: Path, reference: Reference) -> None:
     path = tmp_path / "model.onnx"
     inputs = save("face-recognition", path)
     session = model_zoo.PickableInferenceSession(str(path), providers=CPU)
@@ -73,7 +73,7 @@ def test_insightfaces_own_session(tmp_path: Path, reference: Reference) -> None:
 
 
 def test_a_recogniser_that_immich_rewrote_in_the_cache_is_converted_again(tmp_path: Path) -> None:
-    """Immich gives the model an axis for batches, in its file, after it has opened it once."""
+    """Immich adds a batch axis to the model file after opening it once."""
     path = tmp_path / "model.onnx"
     save("face-recognition", path)
     assert onnxruntime.InferenceSession(str(path), providers=CPU).get_inputs()[0].shape[0] == 1

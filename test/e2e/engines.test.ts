@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expectDeclaredToRun } from "../support/declared";
 import { testName } from "../support/docker";
 import { imageReference, missingEngine, type EngineStack } from "../support/engineStack";
+import { missingNight } from "../support/nightly";
 import {
   missingPrivateEngine,
   type PrivateEngine,
@@ -22,17 +23,17 @@ import { openSmallStack } from "../support/smallStack";
 
 const containerdStore = { features: { "containerd-snapshotter": true } };
 
-/** The machine's own is the oldest one, where that is Debian 12's 20.10. */
+/** This machine's Docker is the oldest where it is Debian 12's 20.10. */
 const engines: [string, PrivateEngineOptions][] = [
-  ["the machine's own Docker, with the classic image store", {}],
-  ["Debian's newest Docker, with the classic image store", { release: "forky" }],
+  ["this machine's Docker with the classic image store", {}],
+  ["Debian's newest Docker with the classic image store", { release: "forky" }],
   [
-    "Debian's newest Docker, with the containerd image store",
+    "Debian's newest Docker with the containerd image store",
     { release: "forky", daemon: containerdStore },
   ],
 ];
 
-const missing = missingEngine ?? missingPrivateEngine;
+const missing = missingNight ?? missingEngine ?? missingPrivateEngine;
 
 describe.skipIf(missing)("the life of a stack", () => {
   let base: TestImage;
@@ -53,7 +54,7 @@ describe.skipIf(missing)("the life of a stack", () => {
       try {
         engine = await startPrivateEngine(options);
       } catch (error) {
-        // Another release's packages come from outside, and may not be there.
+        // The packages of another release may be out of reach.
         if (!options.release) throw error;
         console.log(`SKIPPED: no Docker of Debian's ${options.release} here: ${String(error)}`);
         return;
@@ -78,14 +79,14 @@ describe.skipIf(missing)("the life of a stack", () => {
     const step = (name: string, run: (stack: EngineStack) => Promise<void>) =>
       it(name, async (context) => (stack ? run(stack) : context.skip()));
 
-    step("up builds the image, starts the container and shows it", async (opened) => {
+    step("up builds the image, starts the container and checks it", async (opened) => {
       console.log(`engine: Docker ${(await docker.version()).Version}`);
       const { outputs } = await opened.up();
       expect(outputs["provider"]?.value).toBe("CPUExecutionProvider");
       await expectDeclaredToRun(opened, { docker });
     });
 
-    step("another build context gives another image, and the previous one goes", async (opened) => {
+    step("another build context replaces the image", async (opened) => {
       const previous = await imageReference(opened);
       await writeContext(contextPath, "ENV CHANGED=yes");
       await opened.up();
@@ -96,7 +97,7 @@ describe.skipIf(missing)("the life of a stack", () => {
       await expectDeclaredToRun(opened, { docker });
     });
 
-    step("a container changed by hand, or renamed, is put right", async (opened) => {
+    step("a container that was changed or renamed by hand is repaired", async (opened) => {
       const container = docker.getContainer(containerName);
       const memory = 512 * 1024 * 1024;
       const limited = { Memory: memory, MemorySwap: memory, RestartPolicy: { Name: "no" } };
@@ -110,7 +111,7 @@ describe.skipIf(missing)("the life of a stack", () => {
       await expectDeclaredToRun(opened, { docker });
     });
 
-    step("a container and an image removed by hand come back", async (opened) => {
+    step("a container and an image that were removed by hand are created again", async (opened) => {
       await docker.getContainer(containerName).remove({ force: true });
       await docker.getImage(await imageReference(opened)).remove({ force: true });
       const { steps } = await opened.preview({ refresh: true });

@@ -11,7 +11,7 @@ import { missingEngine, openEngineStack, type EngineStack } from "../support/eng
 import { startTestPostgres } from "../support/postgres";
 import { fakeStack } from "../support/fakeStack";
 
-/** What befalls a run of the engine itself. Each step follows on the last. */
+/** Faults of a run of the engine. Each step follows on the last. */
 describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => {
   const containerName = testName("faults");
   let docker: Docker;
@@ -43,7 +43,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
 
   const up = () =>
     stack.command("up", "--yes", "--skip-preview", "--config-file", stack.configFile);
-  const containerIsThere = async () => {
+  const containerExists = async () => {
     for (;;) {
       const found = await docker.listContainers({ all: true, filters: { name: [containerName] } });
       if (found.length > 0) return;
@@ -53,7 +53,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
 
   it("fault: Ctrl-C in the middle of up; the next up finishes it", async () => {
     const { child, ended } = up();
-    await containerIsThere();
+    await containerExists();
     process.kill(-child.pid!, "SIGINT");
     const { code, text } = await ended;
     expect(code).not.toBe(0);
@@ -66,7 +66,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
   it("fault: Pulumi is killed while it creates the container; its lock, the container and the pending operation are cleared by three commands", async () => {
     await stack.destroy();
     const { child, ended } = up();
-    await containerIsThere();
+    await containerExists();
     process.kill(-child.pid!, "SIGKILL");
     await ended;
     await expect(stack.up()).rejects.toThrow(/pulumi cancel/);
@@ -80,7 +80,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     await expectDeclaredToRun(stack, { docker, database });
   });
 
-  it("what was interrupted is destroyed as any other stack", async () => {
+  it("destroy removes the interrupted stack like any other", async () => {
     await stack.destroy();
     expect(await database.configurationText()).toBe(before);
     await expect(docker.getContainer(containerName).inspect()).rejects.toThrow(

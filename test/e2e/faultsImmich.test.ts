@@ -22,9 +22,9 @@ const missingClock =
     : "Debian's faketime is missing, and only root installs it";
 if (missingClock) console.log(`SKIPPED: ${missingClock}`);
 
-/** What befalls Immich's database, the clock and the service. Each step follows on the last. */
-describe.skipIf(missingEngine)("the world around a stack", () => {
-  const containerName = testName("world");
+/** Faults of Immich's database, the clock and the service. Each step follows on the last. */
+describe.skipIf(missingEngine)("a stack with faults around it", () => {
+  const containerName = testName("faults-immich");
   let docker: Docker;
   let postgres: PostgresServer & { folder: string };
   let database: ImmichDatabase;
@@ -41,7 +41,7 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
       publish: { address: "127.0.0.1", port },
     });
     stack = await openEngineStack({
-      name: "world",
+      name: "faults-immich",
       config,
       secrets: { databasePassword: database.password },
     });
@@ -49,7 +49,7 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
 
   afterAll(async () => {
     await stack?.dispose();
-    // Without its database, a stack is not destroyed.
+    // Destroying a stack needs its database.
     await docker
       ?.getContainer(containerName)
       .remove({ force: true })
@@ -72,7 +72,7 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
       () => "up did not fail",
       (error: Error) => error.message,
     );
-    // By another connection: a transaction sees the activity of its own beginning.
+    // On another connection, since a transaction sees the activity as it began.
     const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     while ((await database.query(waiting)).length === 0) await pause(50);
     const status = await readFile(`/proc/${rows[0]!.pid}/status`, "utf8");
@@ -94,7 +94,7 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
     await asDeclared();
   });
 
-  it("fault: PostgreSQL is killed while up writes the settings; nothing is written, the next up finishes it", async () => {
+  it("fault: PostgreSQL is killed while up writes the settings; the configuration is unchanged, the next up finishes it", async () => {
     const before = await database.configurationText();
     await withPreset("balanced");
     const message = await upWithPostgresKilled("SELECT FROM system_metadata FOR UPDATE");
@@ -105,7 +105,7 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
   });
 
   it.skipIf(missingClock)(
-    "fault: the clock jumps two days ahead and back; every change is seen, and nothing else changes",
+    "fault: the clock jumps two days ahead and back; every change is applied, and nothing else",
     async () => {
       await withClock("+2d", () => withPreset("legacy-2gb").then(() => stack.up()));
       const ahead = await changedAt(stack);
@@ -118,13 +118,13 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
     },
   );
 
-  it("fault: the service is killed again and again under load; every request is answered in the end, and nothing is to be done", async () => {
+  it("fault: the service is killed again and again under load; every request is answered in the end, and up changes nothing", async () => {
     const kills = 5;
     const kill = async () => {
       for (let count = 0; count < kills; count += 1) {
         await pause(2000);
         const { State } = await docker.getContainer(containerName).inspect();
-        // A crash: what `docker kill` ends is not started again.
+        // A crash: Docker does not restart what `docker kill` ends.
         if (State.Running) await run("kill", ["-9", String(State.Pid)]);
       }
       return true;
@@ -145,7 +145,7 @@ describe.skipIf(missingEngine)("the world around a stack", () => {
   });
 });
 
-/** Asks for an embedding until there is one. @returns how often that took asking */
+/** Requests an embedding until there is one. @returns the number of attempts */
 async function embedding(port: number): Promise<number> {
   const body = new FormData();
   body.set("entries", JSON.stringify({ clip: { textual: { modelName: "ViT-B-32__openai" } } }));
@@ -155,14 +155,14 @@ async function embedding(port: number): Promise<number> {
       const answer = await fetch(`http://127.0.0.1:${port}/predict`, { method: "POST", body });
       if (answer.ok && "clip" in ((await answer.json()) as object)) return attempt;
     } catch {
-      // Not there at the moment.
+      // It is restarting.
     }
     await pause(200);
   }
-  throw new Error("the service does not come back");
+  throw new Error("the service does not answer again");
 }
 
-/** Lets every process started meanwhile see another time. */
+/** Every process started meanwhile sees another time. */
 async function withClock<T>(offset: string, work: () => Promise<T>): Promise<T> {
   if (!existsSync(fakeClock)) await installDebianPackages(["faketime"], console.log);
   const clock = { LD_PRELOAD: fakeClock, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: "1" };
@@ -174,7 +174,7 @@ async function withClock<T>(offset: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** When the stack says that a setting was altered last. */
+/** The time of the last change of a setting, according to the stack. */
 async function changedAt(stack: EngineStack): Promise<string> {
   const state = JSON.parse(await stack.readState()) as {
     checkpoint: { latest: { resources: { type: string; outputs?: { changedAt?: string } }[] } };

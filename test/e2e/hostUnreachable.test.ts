@@ -6,10 +6,10 @@ import { fakes, startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { type SshServer, startSshServer } from "../support/sshServer";
 
-/** Two hosts, one of which is switched off. Each step follows on the last. */
-describe.skipIf(missingEngine)("a host that is off", () => {
+/** Two hosts, one of them switched off. Each step follows on the last. */
+describe.skipIf(missingEngine)("a host that is unreachable", () => {
   let docker: Docker;
-  let cellarMachine: SshServer;
+  let cellarServer: SshServer;
   const path = process.env["PATH"];
   let stack: EngineStack;
   let attic: ReturnType<typeof newHost>;
@@ -32,10 +32,10 @@ describe.skipIf(missingEngine)("a host that is off", () => {
   beforeAll(async () => {
     docker = await startedDocker();
     const images = await fakes();
-    cellarMachine = await startSshServer({ dockerHost: "unix:///var/run/docker.sock" });
-    process.env["PATH"] = cellarMachine.path;
+    cellarServer = await startSshServer({ dockerHost: "unix:///var/run/docker.sock" });
+    process.env["PATH"] = cellarServer.path;
     attic = newHost("attic", await freePort());
-    cellar = newHost("cellar", await freePort(), cellarMachine.endpoint);
+    cellar = newHost("cellar", await freePort(), cellarServer.endpoint);
     config = (...hosts) => ({
       immich: { version: "v2.7.5" },
       build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
@@ -43,22 +43,22 @@ describe.skipIf(missingEngine)("a host that is off", () => {
     });
     stack = await openEngineStack({ name: "off", config: config(attic, cellar) });
     await stack.up();
-    await cellarMachine.switchOff();
+    await cellarServer.switchOff();
   });
 
   afterAll(async () => {
     await stack?.dispose();
-    await cellarMachine?.stop();
+    await cellarServer?.stop();
     process.env["PATH"] = path;
   });
 
-  it("is named, and nothing of it is planned when nothing changed", async () => {
+  it("is named, and the preview is empty when nothing changed", async () => {
     const { steps, text } = await stack.preview();
     expect(text).toMatch(/warning: cellar: Docker at ssh:.* does not answer/);
     expect(steps).toEqual([]);
   });
 
-  it("is left as it is while another host is changed, even where its own settings changed", async () => {
+  it("stays as it is while another host is changed, even when its settings changed", async () => {
     const before = await inspect(cellar.containerName);
     await stack.configure(config(withTtl(attic, 10), withTtl(cellar, 10)));
     const { steps, outputs } = await stack.up();
@@ -73,14 +73,14 @@ describe.skipIf(missingEngine)("a host that is off", () => {
     expect(hosts[1]!.containerId).toBe(before.Id);
   });
 
-  it("does not excuse an error of another host", async () => {
+  it("does not downgrade an error of another host", async () => {
     await stack.configure(config({ ...attic, network: "nowhere" }, cellar));
     await expect(stack.preview()).rejects.toThrow(/nothing was changed[^]*attic:[^]*cellar:/);
   });
 
-  it("is brought to what is declared by the next up after it answers again", async () => {
+  it("is updated by the first up after it answers again", async () => {
     await stack.configure(config(withTtl(attic, 10), withTtl(cellar, 10)));
-    await cellarMachine.switchOn();
+    await cellarServer.switchOn();
     const { steps } = await stack.up();
     expect(steps.filter((step) => !step.includes("cellar"))).toEqual([]);
     expect((await inspect(cellar.containerName)).Config.Env).toContain(

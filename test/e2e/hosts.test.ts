@@ -13,7 +13,7 @@ import {
 import { takenPort } from "../support/takenPort";
 
 /** Several hosts in one stack and several stacks on one engine. Each step follows on the last. */
-describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine", () => {
+describe.skipIf(missingEngine)("several hosts and stacks on the real engine", () => {
   let docker: Docker;
   let config: (hosts: object[]) => Record<string, unknown>;
   let first: EngineStack;
@@ -53,7 +53,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     (await docker.getContainer(containerName).inspect()).State.Running;
   const ping = async (port: number) => (await fetch(`http://127.0.0.1:${port}/ping`)).text();
 
-  it("an up that fails in the middle says why, and the next one finishes it", async () => {
+  it("an up that fails halfway names the reason, and the next one finishes it", async () => {
     const taken = await takenPort();
     attic = newHost("attic", taken.port);
     first = await openEngineStack({ name: "first", config: config([attic]) });
@@ -64,7 +64,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     await expectDeclaredToRun(first, { docker });
   });
 
-  it("a host added leaves the first one's container alone", async () => {
+  it("adding a host keeps the container of the first", async () => {
     const port = await freePort();
     const cellar = newHost("cellar", port);
     const id = (await docker.getContainer(names[0]!).inspect()).Id;
@@ -76,7 +76,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     await expectDeclaredToRun(first, { docker });
   });
 
-  it("a host removed takes its container and volume along and leaves the other one alone", async () => {
+  it("removing a host deletes its container and volume and keeps the other's", async () => {
     const id = (await docker.getContainer(names[0]!).inspect()).Id;
     await first.configure(config([attic]));
     const { steps } = await first.up();
@@ -89,7 +89,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     await expectDeclaredToRun(first, { docker });
   });
 
-  it("a second stack builds the same image beside the first", async () => {
+  it("a second stack shares the image of the first", async () => {
     const port = await freePort();
     second = await openEngineStack({ name: "second", config: config([newHost("attic", port)]) });
     await second.up();
@@ -100,7 +100,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     await expectDeclaredToRun(second, { docker });
   });
 
-  it("destroying the first stack leaves the second one running and unchanged", async () => {
+  it("destroying the first stack keeps the second running and unchanged", async () => {
     await first.destroy();
     expect(await isRunning(names[2]!)).toBe(true);
     await expectDeclaredToRun(second, { docker });
@@ -110,7 +110,7 @@ describe.skipIf(missingEngine)("hosts and stacks side by side on the real engine
     );
   });
 
-  it("destroying the second stack leaves no image of ours behind", async () => {
+  it("destroying the second stack removes the image", async () => {
     const reference = await imageReference(second);
     await second.destroy();
     await expect(docker.getImage(reference).inspect()).rejects.toThrow(/no such image/i);

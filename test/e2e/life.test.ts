@@ -22,7 +22,7 @@ import { type StackConfig, fakeStack } from "../support/fakeStack";
 
 const execute = promisify(execFile);
 
-/** One stack as its owner lives with it, from the first `up` to `destroy`. Each step follows on the last. */
+/** One stack from the first `up` to `destroy`. Each step follows on the last. */
 describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
   const containerName = testName("life");
   const cacheVolume = `${containerName}-cache`;
@@ -40,7 +40,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     database = await createImmichDatabase(postgres);
     before = await database.configurationText();
     const cacheModels = await mkdtemp(path.join(tmpdir(), "immich-ml-test-models-"));
-    await writeFile(path.join(cacheModels, "model"), "a model put there beforehand");
+    await writeFile(path.join(cacheModels, "model"), "a seeded model");
     await execute("sh", ["-c", "sha256sum model > SHA256SUMS"], { cwd: cacheModels });
     config = await fakeStack(database, containerName, {
       cacheModels,
@@ -70,7 +70,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     const { stdout } = await execute("docker", ["exec", containerName, ...command]);
     return stdout;
   };
-  const nothingToDo = () => expectDeclaredToRun(stack, { docker, database });
+  const expectUpToDate = () => expectDeclaredToRun(stack, { docker, database });
   const settings = async () =>
     JSON.parse((await database.configurationText()) ?? "{}") as {
       machineLearning?: { clip?: { modelName?: string } };
@@ -90,12 +90,12 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     await expect(container()).rejects.toThrow(/no such container/i);
   });
 
-  it("up builds the image, runs a healthy container, shows it and sets the preset", async () => {
+  it("up builds the image, runs a healthy container, checks it and applies the preset", async () => {
     const { outputs } = await stack.up();
     const [service] = outputs["machineLearning"]!.value as Record<string, unknown>[];
     const running = await container();
     expect(running.State.Health?.Status).toBe("healthy");
-    expect(await inContainer("cat", "/cache/model")).toBe("a model put there beforehand");
+    expect(await inContainer("cat", "/cache/model")).toBe("a seeded model");
     expect(running.Id).toBe(service!["containerId"]);
     expect(running.Image).toBe(service!["image"]);
     expect(service!["executionProvider"]).toBe("CPUExecutionProvider");
@@ -108,7 +108,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
           { part: "textual", provider },
         ],
       },
-      // The fake of Immich's server has no face model and nowhere to get one from.
+      // The fake of Immich's server has no face model and cannot download one.
       {
         model: "facial-recognition/buffalo_s",
         notVerified: expect.stringContaining("could not be downloaded") as string,
@@ -117,17 +117,18 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     expect((await settings()).machineLearning?.clip?.modelName ?? "ViT-B-32__openai").toBe(
       "ViT-B-32__openai",
     );
-    await nothingToDo();
+    expect((await stack.preview()).steps).toEqual([]);
+    await expectUpToDate();
   });
 
-  it("no secret stands in the state in clear", async () => {
+  it("the state holds no secret in clear", async () => {
     const state = await stack.readState();
     for (const secret of [database.password, "demo-oauth-secret", "demo-smtp-secret"]) {
       expect(state).not.toContain(secret);
     }
   });
 
-  it("Immich upgraded gives another image and container, taken back the previous ones", async () => {
+  it("another Immich version replaces image and container, and going back restores them", async () => {
     const previous = await container();
     const previousReference = await imageReference(stack);
     await stack.configure({
@@ -138,12 +139,12 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     expect((await container()).Image).not.toBe(previous.Image);
     expect(await imageReference(stack)).toMatch(/^immich-ml-legacy:v2\.8\.0-/);
     await expect(docker.getImage(previousReference).inspect()).rejects.toThrow(/no such image/i);
-    await nothingToDo();
+    await expectUpToDate();
     await stack.configure(config);
     await stack.up();
     expect(await imageReference(stack)).toBe(previousReference);
     expect((await container()).Config.Env).toEqual(previous.Config.Env);
-    await nothingToDo();
+    await expectUpToDate();
   });
 
   it("another environment replaces the container and builds nothing", async () => {
@@ -156,10 +157,10 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     expect(steps.filter((step) => step.endsWith("attic-image"))).toEqual([]);
     expect((await container()).Config.Env).toContain("MACHINE_LEARNING_REQUEST_THREADS=2");
     expect((await container()).Image).toBe(image);
-    await nothingToDo();
+    await expectUpToDate();
   });
 
-  it("another preset leaves the container alone", async () => {
+  it("another preset keeps the container", async () => {
     const id = (await container()).Id;
     config = {
       ...config,
@@ -168,29 +169,29 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     };
     await stack.configure(config);
     const { steps, outputs } = await stack.up();
-    // Its models are verified before Immich is told to use them.
+    // Its models are checked before Immich uses them.
     expect(steps).toEqual(["update attic-check", "update preset-settings"]);
     expect(outputs["machineLearning"]!.value).toMatchObject([
       { models: [{ model: "clip/ViT-B-16-SigLIP2__webli", parts: [{}, {}] }, {}, {}] },
     ]);
     expect((await settings()).machineLearning?.clip?.modelName).toBe("ViT-B-16-SigLIP2__webli");
     expect((await container()).Id).toBe(id);
-    await nothingToDo();
+    await expectUpToDate();
   });
 
-  it("a container deleted by hand comes back", async () => {
+  it("a container deleted by hand is created again", async () => {
     await docker.getContainer(containerName).remove({ force: true });
     expect((await stack.preview({ refresh: true })).steps).toContain("create attic");
     await stack.up({ refresh: true });
     expect((await container()).State.Running).toBe(true);
-    await nothingToDo();
+    await expectUpToDate();
   });
 
-  it("a container stopped by hand runs again", async () => {
+  it("a container stopped by hand is started again", async () => {
     await docker.getContainer(containerName).stop();
     await stack.up({ refresh: true });
     expect((await container()).State.Running).toBe(true);
-    await nothingToDo();
+    await expectUpToDate();
   });
 
   it("an image deleted by hand is built again", async () => {
@@ -200,10 +201,10 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     expect((await stack.preview({ refresh: true })).steps).toContain("create attic-image");
     await stack.up({ refresh: true });
     expect((await container()).State.Running).toBe(true);
-    await nothingToDo();
+    await expectUpToDate();
   });
 
-  it("a setting changed by hand is named with both values, and repaired", async () => {
+  it("a setting changed by hand is shown with both values and repaired", async () => {
     await database.query(
       `UPDATE system_metadata SET value = jsonb_set(value, '{machineLearning,clip,modelName}', '"RN50__openai"')
        WHERE key = 'system-config'`,
@@ -212,10 +213,10 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     expect(text).toMatch(/clip\.modelName.*"RN50__openai" => "ViT-B-16-SigLIP2__webli"/);
     await stack.up({ refresh: true });
     expect((await settings()).machineLearning?.clip?.modelName).toBe("ViT-B-16-SigLIP2__webli");
-    await nothingToDo();
+    await expectUpToDate();
   });
 
-  it("destroy gives Immich's configuration back byte for byte and leaves nothing but the cache", async () => {
+  it("destroy restores Immich's configuration byte for byte and leaves only the cache", async () => {
     await inContainer("sh", "-c", "echo a model > /cache/marker");
     await stack.destroy();
     expect(await database.configurationText()).toBe(before);
@@ -227,10 +228,10 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     expect(await database.query("SELECT FROM pg_roles WHERE rolname = 'immich_ml'")).toEqual([]);
   });
 
-  it("the next up adopts the cache that was kept, with what is in it", async () => {
+  it("the next up adopts the kept cache with its content", async () => {
     await stack.up();
     expect(await inContainer("cat", "/cache/marker")).toContain("a model");
-    await nothingToDo();
+    await expectUpToDate();
     await stack.destroy();
   });
 });

@@ -23,7 +23,7 @@ const missing = missingEngine ?? missingPrivateEngine;
 const network = "immich-ml-test-machines";
 const container = "immich-ml-test-machine";
 
-/** One container after another on a real engine, on a Docker engine with fake devices. */
+/** One container after another, on a Docker engine with fake devices. */
 describe.skipIf(missing)("a machine-learning container on the real engine", () => {
   let folder: string;
   let engine: PrivateEngine;
@@ -38,7 +38,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     endpoint = engine.endpoint;
     server = await startSshServer({ dockerHost: engine.endpoint });
     await engine.docker("network", "create", network);
-    // The volume of somebody's compose file, with a model in it.
+    // The volume of a compose file.
     await engine.docker(
       "volume",
       "create",
@@ -176,7 +176,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     },
   );
 
-  it("for armnn gets by without the firmware, and its library cannot be written", async () => {
+  it("for armnn runs without the firmware, and cannot write the library", async () => {
     await up({ accelerator: "armnn" });
     expect(await inside("ls /lib/firmware/mali_csffw.bin 2>&1 || true")).toContain("No such file");
     expect(await inside("{ echo x >>/usr/lib/libmali.so; } 2>&1 || true")).toContain(
@@ -184,12 +184,12 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     );
   });
 
-  it("for rknn sees what Docker hides; only that option comes back as a difference", async () => {
+  it("for rknn sees what Docker hides; only that option shows as drift", async () => {
     await up({ accelerator: "rknn" });
     const { MaskedPaths, SecurityOpt } = await hostConfig();
     expect(MaskedPaths).toEqual([]);
     expect(SecurityOpt).toEqual(["apparmor=unconfined", "no-new-privileges:true"]);
-    // The provider does not read `systempaths` back. When this fails, it has learnt to.
+    // The provider does not read `systempaths` back. This fails once it does.
     const differences = (await drift()).filter((step) => step.includes("securityOpts"));
     expect(differences).toContain("replace attic securityOpts");
   });
@@ -233,16 +233,13 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
         },
       ],
     ],
-  ])(
-    "is replaced when other GPUs are asked for (%o), and the request is read back",
-    async (gpus, requests) => {
-      expect((await up({ accelerator: "cuda", gpus })).join()).toMatch(
-        /replace attic.*deviceRequests/,
-      );
-      expect((await hostConfig()).DeviceRequests).toEqual(requests);
-      expect(await drift()).toEqual([]);
-    },
-  );
+  ])("is replaced for other GPUs (%o), and the request is read back", async (gpus, requests) => {
+    expect((await up({ accelerator: "cuda", gpus })).join()).toMatch(
+      /replace attic.*deviceRequests/,
+    );
+    expect((await hostConfig()).DeviceRequests).toEqual(requests);
+    expect(await drift()).toEqual([]);
+  });
 
   it.each([
     ["limits", { limits: { memory: 128, cpus: 1 } }],
@@ -264,7 +261,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     },
   );
 
-  it("has its limits taken away again", async () => {
+  it("loses its limits again", async () => {
     await up({ limits: { memory: 128, cpus: 0.5 } });
     expect(await hostConfig()).toMatchObject({ Memory: 128 * 1024 * 1024, NanoCpus: 5e8 });
     await up({});
@@ -272,9 +269,9 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
   });
 
   describe("with a check", () => {
-    /** Stands in for the ML image on a host with a GPU. */
+    /** A fake of the ML image on a host with a GPU. */
     let service: string;
-    /** An image that has Python and nothing else. */
+    /** An image with Python only. */
     let bare: string;
 
     beforeAll(async () => {
@@ -314,7 +311,7 @@ ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider
       );
     });
 
-    it("goes on where a failed check may only be told", async () => {
+    it("continues when a failed check is only a warning", async () => {
       await up({ image: bare, check: "warn" });
       const outputs = await stack.outputs();
       expect(outputs["check"]?.value).toMatchObject({ ok: false });
@@ -322,7 +319,7 @@ ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider
       expect(await drift()).toEqual([]);
     });
 
-    it("names what computed, on a local engine and on two cards behind ssh", async () => {
+    it("names the provider that computed, on a local engine and on two GPUs behind ssh", async () => {
       const { settings } = readSettings(
         {
           immich: { version: "v2.7.5", network },
@@ -330,7 +327,7 @@ ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider
         },
         { project: "immich-ml", stack: "machines", cards: {}, secrets: {} },
       );
-      const cards = settings!.hosts[0]!;
+      const attic = settings!.hosts[0]!;
       await up({ image: service, accelerator: "cuda", check: "enforce" });
       expect((await stack.outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
       endpoint = server.endpoint;
@@ -339,8 +336,8 @@ ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider
           image: service,
           accelerator: "cuda",
           check: "enforce",
-          gpus: cards.gpus,
-          environment: cards.environment,
+          gpus: attic.gpus,
+          environment: attic.environment,
         });
         expect((await hostConfig()).DeviceRequests).toMatchObject([{ Count: 2 }]);
         expect(await inside("env | grep -E 'WORKERS|DEVICE_IDS' | sort")).toBe(

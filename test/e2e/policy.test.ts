@@ -46,7 +46,7 @@ describe.skipIf(missingEngine)("the policy pack on the real engine", () => {
       const { code, text } = await ended;
       expect(text).toMatch(/immich-ml@/);
       expect(text).not.toContain("[mandatory]");
-      // An image that is still to be built has no id yet; the engine says so.
+      // An image that is not built yet has no id, which is only advice.
       const advice = [...text.matchAll(/\[advisory\] +([a-z-]+)/g)].map(([, policy]) => policy);
       expect(advice.filter((policy) => policy !== "image-by-id-or-digest")).toEqual([]);
       expect(code).toBe(0);

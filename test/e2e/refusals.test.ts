@@ -8,7 +8,7 @@ import { fakes, startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
 
-describe.skipIf(missingEngine)("what is refused before anything is changed", () => {
+describe.skipIf(missingEngine)("a stack that is refused before anything is changed", () => {
   const containerName = testName("taken");
   let docker: Docker;
   let postgres: PostgresServer;
@@ -45,7 +45,7 @@ describe.skipIf(missingEngine)("what is refused before anything is changed", () 
     await postgres?.remove();
   });
 
-  /** The message of the `up` that must fail; nothing may be there after it. */
+  /** The message of an `up` that must fail without creating anything. */
   async function refusal(config: Record<string, unknown>, password = database.password) {
     const before = await database.configurationText();
     const stack = await openEngineStack({
@@ -83,7 +83,7 @@ describe.skipIf(missingEngine)("what is refused before anything is changed", () 
     hosts: [{ ...(good["hosts"] as object[])[0], ...fields }],
   });
 
-  it("three errors in the stack file, all at once", async () => {
+  it("for three errors in the stack file, all named at once", async () => {
     const message = await refusal({
       ...withHost({ accelerator: "cudda", limits: { memory: -5 } }),
       preset: "legacy-2bg",
@@ -94,17 +94,17 @@ describe.skipIf(missingEngine)("what is refused before anything is changed", () 
     expect(message).toContain('did you mean "legacy-2gb"');
   });
 
-  it("a database that does not answer", async () => {
+  it("for a database that does not answer", async () => {
     const message = await refusal(withImmich({ port: 1 }));
     expect(message).toMatch(/127\.0\.0\.1.*port 1|127\.0\.0\.1:1/);
   });
 
-  it("a wrong password", async () => {
+  it("for a wrong password", async () => {
     const message = await refusal(good, "not the password");
     expect(message).toMatch(/password/i);
   });
 
-  it("a database that is not Immich's", async () => {
+  it("for a database that is not Immich's", async () => {
     const client = new Client({
       host: database.host,
       port: database.port,
@@ -119,13 +119,13 @@ describe.skipIf(missingEngine)("what is refused before anything is changed", () 
     expect(message).toMatch(/system_metadata/);
   });
 
-  it("a Docker daemon that does not answer", async () => {
+  it("for a Docker engine that does not answer", async () => {
     const message = await refusal(withHost({ dockerHost: "unix:///nowhere/docker.sock" }));
     expect(message).toContain("unix:///nowhere/docker.sock");
     expect(message).toContain("attic");
   });
 
-  it("a container name that compose's own container has, with the way to hand over", async () => {
+  it("for a container name that compose uses, with the way to take over", async () => {
     await docker.createContainer({ Image: pythonImage, name: containerName, Cmd: ["true"] });
     const message = await refusal(withHost({ containerName }));
     expect(message).toContain(containerName);

@@ -18,7 +18,7 @@ import { missingEngine } from "../support/engineStack";
 const execute = promisify(execFile);
 const secret = "a-password-nobody-may-read";
 
-/** A stack of the real engine with the outputs, the check and the history of ours, but no image to build. */
+/** A stack with the outputs, check and history of index.ts, but without an image to build. */
 describe.skipIf(missingEngine)("npm run report on a stack of the real engine", () => {
   const containerName = testName("report");
   let docker: Docker;
@@ -84,7 +84,7 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
 
   async function report(...options: string[]): Promise<{ text: string; errors: string }> {
     const file = path.join(folder, "page.html");
-    const script = path.join(repositoryFolder, "report", "report.ts");
+    const script = path.join(repositoryFolder, "cli", "report", "report.ts");
     const tsx = path.join(repositoryFolder, "node_modules", ".bin", "tsx");
     const { stderr } = await execute(tsx, [script, "--output", file, ...options], {
       cwd: folder,
@@ -93,7 +93,7 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
     return { text: await readFile(file, "utf8"), errors: stderr };
   }
 
-  it("shows the hosts, the card, the last check, the chosen model and the history", async () => {
+  it("shows the hosts, the GPU, the last check, the selected model and the history", async () => {
     const { text, errors } = await report("--stack", "report");
     expect(errors).toBe("");
     expect(text).toContain("Stack report");
@@ -109,7 +109,7 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
     expect((await report("--stack", "report")).text).not.toContain(secret);
   });
 
-  it("of a stack there is none of, says so on the page and on the terminal", async () => {
+  it("reports a missing stack on the page and on the terminal", async () => {
     const { text, errors } = await report("--stack", "another");
     expect(errors).toMatch(/not known: .*another/);
     expect(text).toMatch(/Not known: .*another/);

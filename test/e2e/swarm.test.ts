@@ -18,10 +18,10 @@ const missing = missingEngine ?? missingPrivateEngine;
 const service = "immich-ml-rack";
 const address = "http://immich-machine-learning:3003";
 
-/** Without the kernel's IP virtual server no virtual address answers, here or on any machine. */
+/** Virtual addresses need the kernel's IP virtual server. */
 const hasVirtualServer = existsSync("/proc/net/ip_vs");
 
-/** One service's life on a real swarm of one node, behind the real engine. Each step follows on the last. */
+/** One service on a real swarm of one node. Each step follows on the last. */
 describe.skipIf(missing)("machine learning on a swarm", () => {
   let swarm: Swarm;
   let stack: EngineStack;
@@ -39,7 +39,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     if (folder) await rm(folder, { recursive: true, force: true });
   });
 
-  /** The stack file, with what differs from two tasks of the first image. */
+  /** The stack file of two tasks of the first image, with changes. */
   function config(host: object = {}, placement: object = {}, version = "v2.7.5") {
     return {
       immich: { version },
@@ -79,7 +79,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
       await seconds(1);
     expect(await tasks()).toHaveLength(count);
   };
-  /** What the check of the last `up` answered, task by task. */
+  /** The check results of the last `up`, one per task. */
   const checks = async () => {
     const state = JSON.parse(await stack.readState()) as {
       checkpoint: { latest: { resources: { urn: string; outputs?: { stdout?: string } }[] } };
@@ -96,12 +96,11 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     expect(counted.answered).toBeGreaterThan(20);
     expect(counted.lost).toBe(0);
   };
-  const expectQuiet = async () => {
-    expect((await stack.preview()).steps).toEqual([]);
+  const expectNoDrift = async () => {
     expect((await stack.preview({ refresh: true })).steps).toEqual([]);
   };
 
-  it("comes up with its network and its image by digest, each task verified, and a second preview is empty", async () => {
+  it("comes up with its network and its image by digest, each task checked, and a second preview is empty", async () => {
     const { steps, text, outputs } = await stack.up();
     expect(steps.filter((step) => !step.startsWith("create"))).toEqual([]);
     expect((await checks()).map(({ ok }) => ok)).toEqual([true, true]);
@@ -118,10 +117,11 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
       },
     ]);
     expect(await tasks()).toHaveLength(2);
-    await expectQuiet();
+    expect((await stack.preview()).steps).toEqual([]);
+    await expectNoDrift();
   });
 
-  it("withholds root's capabilities from a task and limits its log", async () => {
+  it("drops a task's capabilities and limits its log", async () => {
     const [container] = (await docker("ps", "--quiet", "--filter", `name=${service}`)).split("\n");
     const host = JSON.parse(
       await docker("inspect", "--format", "{{json .HostConfig}}", container!),
@@ -133,13 +133,13 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     });
   });
 
-  it("is verified on demand and told of task by task", async () => {
+  it("is checked on demand, one result per task", async () => {
     const outputs = JSON.stringify(
       Object.fromEntries(
         Object.entries(await stack.outputs()).map(([key, { value }]) => [key, value as unknown]),
       ),
     );
-    // In the place of the engine's command line, which would answer for the repository's own stacks.
+    // A fake of the engine's command line, which would show the repository's stacks.
     await writeFile(path.join(folder, "outputs.json"), outputs);
     await writeFile(
       path.join(folder, "pulumi"),
@@ -147,7 +147,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     );
     await chmod(path.join(folder, "pulumi"), 0o755);
     const script = async (name: string) => {
-      const { stdout } = await execute("node", ["--import", "tsx", `verify/${name}.ts`, "--json"], {
+      const { stdout } = await execute("node", ["--import", "tsx", `cli/${name}.ts`, "--json"], {
         env: { ...process.env, PATH: `${folder}:${process.env["PATH"]}` },
       });
       return JSON.parse(stdout) as unknown;
@@ -164,7 +164,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     });
   });
 
-  it("scales up and down again, and the tasks that stay go on undisturbed", async () => {
+  it("scales up and down again, and the remaining tasks keep running", async () => {
     const before = await tasks();
     await stack.configure(config({}, { replicas: 3 }));
     const { steps } = await stack.up();
@@ -179,10 +179,10 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     const fewer = await tasks();
     expect(fewer).toHaveLength(2);
     expect(more).toEqual(expect.arrayContaining(fewer));
-    await expectQuiet();
+    await expectNoDrift();
   });
 
-  it("rolls over to another environment under load without losing a request", async () => {
+  it("rolls out another environment under load without losing a request", async () => {
     const before = await tasks();
     const requests = await load();
     await stack.configure(config({ environment: { modelTtl: 20 } }));
@@ -190,17 +190,17 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     expectNothingLost(await requests.stop());
     expect((await spec()).Env).toContain("MACHINE_LEARNING_MODEL_TTL=20");
     expect((await tasks()).filter((task) => before.includes(task))).toEqual([]);
-    await expectQuiet();
+    await expectNoDrift();
   });
 
-  it("goes back by itself from an update whose task ends, says why, and answers all the while", async () => {
+  it("rolls back an update whose task exits, names the reason, and answers throughout", async () => {
     const broken = path.join(folder, "broken.env");
     await writeFile(broken, "MACHINE_LEARNING_WORKERS=none\n");
     const before = await tasks();
     const requests = await load();
     await stack.configure(config({ environment: { modelTtl: 20 }, envFiles: [broken] }));
     const error = await stack.up().then(
-      () => "it came up",
+      () => "up did not fail",
       (reason: Error) => reason.message,
     );
     expect(error).toContain("rack: the rollout failed and was rolled back");
@@ -212,7 +212,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     await stack.configure(config({ environment: { modelTtl: 20 } }));
     await stack.up();
     expect(await tasks()).toEqual(before);
-    await expectQuiet();
+    await expectNoDrift();
   });
 
   it("loses no request when a task is killed under load", async () => {
@@ -220,11 +220,11 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     await seconds(4);
     const [victim] = (await docker("ps", "--quiet", "--filter", `name=${service}`)).split("\n");
     await docker("kill", victim!);
-    // Until the swarm has seen it.
+    // The swarm needs some time to notice.
     await seconds(3);
     await untilTasks(2);
     expectNothingLost(await requests.stop());
-    await expectQuiet();
+    await expectNoDrift();
   });
 
   it("follows Immich to another version under load without losing a request", async () => {
@@ -237,7 +237,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     expectNothingLost(await requests.stop());
     const { Image: after } = await spec();
     expect(after).not.toBe(before);
-    await expectQuiet();
+    await expectNoDrift();
   });
 
   it("repairs a service that was scaled by hand", async () => {
@@ -247,39 +247,37 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     ]);
     await stack.up({ refresh: true });
     await untilTasks(2);
-    await expectQuiet();
+    await expectNoDrift();
   });
 
-  it("runs a registry of its own where none is given, and behind a virtual address says when that does not answer", async () => {
+  it("starts a registry where none is given, and reports a virtual address that does not answer", async () => {
     const registry = { port: 5001, image: swarm.images.registry };
     await stack.configure(config({}, { replicas: 1, registry }));
     await stack.up();
     expect((await spec()).Image).toMatch(/^127\.0\.0\.1:5001\/immich-ml-rack@sha256:/);
-    await expectQuiet();
+    await expectNoDrift();
 
     await stack.configure(config({}, { replicas: 1, endpointMode: "vip" }));
     if (hasVirtualServer) {
       await stack.up();
-      await expectQuiet();
+      await expectNoDrift();
     } else {
-      console.log(
-        "SKIPPED: this kernel has no IP virtual server, so no virtual address is balanced",
-      );
+      console.log("SKIPPED: this kernel has no IP virtual server, which virtual addresses need");
       await expect(stack.up()).rejects.toThrow(
         /does not answer at[^]*set swarm.endpointMode: dnsrr/,
       );
     }
-    const told = await docker(
+    const virtualAddresses = await docker(
       "service",
       "inspect",
       "--format",
       "{{len .Endpoint.VirtualIPs}}",
       service,
     );
-    expect(told).toBe("1");
+    expect(virtualAddresses).toBe("1");
   });
 
-  it("destroyed, leaves no service, container, network, volume or image of its own behind", async () => {
+  it("leaves no service, container, network, volume or image when it is destroyed", async () => {
     await stack.destroy();
     const registry = await docker("ps", "--quiet", "--filter", `ancestor=${swarm.images.registry}`);
     expect(await docker("service", "ls", "--quiet")).toBe("");

@@ -16,7 +16,7 @@ const execute = promisify(execFile);
 const missing = missingEngine ?? missingPrivateEngine;
 const service = "immich-ml-rack";
 
-/** Two engines, each with a network of its own and a cable between them. Each step follows on the last. */
+/** Two engines in separate networks with a cable between them. Each step follows on the last. */
 describe.skipIf(missing)("machine learning on a swarm of two nodes", () => {
   let swarm: Swarm;
   let other: PrivateEngine;
@@ -65,7 +65,7 @@ describe.skipIf(missing)("machine learning on a swarm of two nodes", () => {
       .split("\n")
       .filter(Boolean);
 
-  it("runs a task on each, pulled by digest from the registry; the far one is named as not verified", async () => {
+  it("runs a task on each node, pulled by digest; names the remote one as not checked", async () => {
     const { text } = await stack.up();
     expect(await tasksOn(swarm.engine)).toHaveLength(1);
     expect(await tasksOn(other)).toHaveLength(1);
@@ -73,14 +73,14 @@ describe.skipIf(missing)("machine learning on a swarm of two nodes", () => {
     expect((await stack.preview({ refresh: true })).steps).toEqual([]);
   });
 
-  it("answers on across both while the far task is killed", async () => {
+  it("keeps answering while the remote task is killed", async () => {
     const load = await startLoad(swarm.engine, {
       image: swarm.images.first,
       network: service,
       address: "http://immich-machine-learning:3003",
     });
-    const [far] = await tasksOn(other);
-    await other.docker("kill", far!);
+    const [remote] = await tasksOn(other);
+    await other.docker("kill", remote!);
     await new Promise((resolve) => setTimeout(resolve, 25_000));
     const counted = await load.stop();
     console.log(JSON.stringify(counted));
@@ -89,7 +89,7 @@ describe.skipIf(missing)("machine learning on a swarm of two nodes", () => {
     expect(await runningTasks(swarm.engine, service)).toHaveLength(2);
   });
 
-  it("refuses a node label that none of both has, before anything is changed", async () => {
+  it("refuses a label that no node has, before anything is changed", async () => {
     await stack.configure(config({ nodeLabels: { gpu: "maxwell" } }));
     await expect(stack.preview()).rejects.toThrow(/no node has the labels gpu=maxwell/);
   });

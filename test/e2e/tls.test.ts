@@ -12,7 +12,7 @@ import { fakes, startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { startTlsProxy, type TlsProxy } from "../support/tlsProxy";
 
-/** A host whose engine is reached by tcp:// with TLS. Each step follows on the last. */
+/** A host whose engine is at tcp:// with TLS. Each step follows on the last. */
 describe.skipIf(missingEngine)("a host behind TLS", () => {
   let docker: Docker;
   let proxy: TlsProxy;
@@ -46,7 +46,7 @@ CMD ["sleep", "infinity"]
           tls,
           accelerator: "cpu",
           image,
-          // This image can be asked, and has nothing to compute with.
+          // The image has Python, but no ONNX Runtime.
           check: "warn",
           containerName,
           cacheVolume: `${containerName}-cache`,
@@ -55,7 +55,7 @@ CMD ["sleep", "infinity"]
         },
       ],
     });
-    stack = await openEngineStack({ name: "tls", config: config(proxy.fallbackProviders) });
+    stack = await openEngineStack({ name: "tls", config: config(proxy.otherCertificates) });
   });
 
   afterAll(async () => {
@@ -74,14 +74,14 @@ CMD ["sleep", "infinity"]
     );
   });
 
-  it("is refused with a folder that lacks a file, by name", async () => {
+  it("is refused with a folder without the files, which are named", async () => {
     await stack.configure(config(path.dirname(proxy.certificates)));
     await expect(stack.preview()).rejects.toThrow(
       /hosts\[0\]\.tls[^]*ca\.pem and cert\.pem and key\.pem cannot be read there/,
     );
   });
 
-  it("is set up, waited for and asked for a check with those that fit", async () => {
+  it("is created and checked with matching certificates", async () => {
     await stack.configure(config(proxy.certificates));
     const { text } = await stack.up();
     expect(text).toContain("cellar: healthy after");
@@ -89,7 +89,7 @@ CMD ["sleep", "infinity"]
     await expectDeclaredToRun(stack, { docker });
   });
 
-  it("keeps its key out of the state", async () => {
+  it("does not store its key in the state", async () => {
     const state = await stack.readState();
     const key = await readFile(path.join(proxy.certificates, "key.pem"), "utf8");
     expect(state).toContain(proxy.certificates);

@@ -7,15 +7,15 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-test("an engine that answers is left as it is, without a word", async () => {
+test("an engine that answers is used, without a log line", async () => {
   await startedDocker();
-  const said: string[] = [];
-  await ensureDockerEngine((line) => said.push(line));
+  const lines: string[] = [];
+  await ensureDockerEngine((line) => lines.push(line));
 
-  expect(said).toEqual([]);
+  expect(lines).toEqual([]);
 });
 
-test("a DOCKER_HOST where nothing answers is named, and no other engine is started for it", async () => {
+test("a DOCKER_HOST that does not answer is named, and no other engine is started", async () => {
   await startedDocker();
   vi.stubEnv("DOCKER_HOST", "unix:///nonexistent/docker.sock");
 

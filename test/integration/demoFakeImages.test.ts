@@ -17,7 +17,7 @@ test.each([
   ["3.10", () => images.python310],
   ["3.11", () => images.python311],
 ])(
-  "Python %s stands where the official image has it and installs from PyPI",
+  "Python %s is where the official image has it and installs from PyPI",
   async (version, image) => {
     const found = await inContainer(
       image(),
@@ -31,7 +31,7 @@ test.each([
   },
 );
 
-test("apt works, and the machine's certificate authorities survive their package's update", async () => {
+test("apt works, and an update of ca-certificates keeps the machine's authorities", async () => {
   const found = await inContainer(
     images.python310,
     `count() { grep -c BEGIN "$SSL_CERT_FILE"; }
@@ -44,11 +44,11 @@ test("apt works, and the machine's certificate authorities survive their package
   expect(found.trim().split("\n").at(-1)).toBe("/usr/bin/tini");
 });
 
-test("what is there is not made again", async () => {
-  const said: string[] = [];
+test("existing images are not built again", async () => {
+  const lines: string[] = [];
   const start = Date.now();
-  await ensureFakeImages("v2.7.5", (line) => said.push(line));
+  await ensureFakeImages("v2.7.5", (line) => lines.push(line));
 
-  expect(said).toEqual([]);
+  expect(lines).toEqual([]);
   expect(Date.now() - start).toBeLessThan(2000);
 });

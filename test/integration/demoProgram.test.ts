@@ -69,7 +69,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-test("index.ts comes up on a real Docker and a real PostgreSQL with npm packages alone, and goes without a trace", async () => {
+test("index.ts runs on a real Docker engine and PostgreSQL with npm packages alone, and is removed without a trace", async () => {
   const lastLine = (await program("up")).trimEnd().split("\n").at(-1) ?? "";
   const outputs = JSON.parse(lastLine) as { machineLearning: HostOutput[] };
 

@@ -14,7 +14,6 @@ let docker: Docker;
 let folder: string;
 let url: string;
 
-/** Two files of the cache tell what was computed on: made by the service, or put there before. */
 const dockerfile = (python: string, service: string) => `
 FROM ${python}
 RUN --mount=type=cache,target=/var/cache/pip PIP_CACHE_DIR=/var/cache/pip pip install --quiet --disable-pip-version-check \
@@ -64,7 +63,7 @@ async function predict(entries: string, parts: Record<string, string | Blob>) {
 
 const textual = (modelName: string) => JSON.stringify({ clip: { textual: { modelName } } });
 
-test("it answers / and /ping as Immich's service does", async () => {
+test("it answers / and /ping like Immich's service", async () => {
   expect(await (await fetch(url)).json()).toEqual({ message: "Immich ML" });
   expect(await (await fetch(`${url}/ping`)).text()).toBe("pong");
 });
@@ -77,7 +76,7 @@ test.each([
   expect(await askService(url, model)).toEqual({ ping: "pong", dimension });
 });
 
-test("a text's embedding is a JSON list in a string, of length one, and another for another text", async () => {
+test("a text's embedding is a JSON list of norm one that depends on the text", async () => {
   const [cat, dog, catAgain] = await Promise.all(
     ["cat", "dog", "cat"].map(async (text) => {
       const { body } = await predict(textual("ViT-B-32__openai"), { text });
@@ -110,22 +109,17 @@ print(m.ir_version, m.opset_import[0].version)`,
 });
 
 test.each([
-  ["a model nobody knows", textual("ViT-B-33__openai"), 500, "ViT-B-33__openai"],
-  ["entries that are no JSON", "{", 422, "Invalid request format."],
-  [
-    "a task it does not know",
-    JSON.stringify({ ocr: { detection: { modelName: "x" } } }),
-    501,
-    "ocr",
-  ],
-])("%s is answered by an error that names it", async (_, entries, status, said) => {
+  ["an unknown model", textual("ViT-B-33__openai"), 500, "ViT-B-33__openai"],
+  ["entries that are not JSON", "{", 422, "Invalid request format."],
+  ["an unknown task", JSON.stringify({ ocr: { detection: { modelName: "x" } } }), 501, "ocr"],
+])("%s gets an error that names it", async (_, entries, status, message) => {
   const answer = await predict(entries, { text: "cat" });
 
   expect(answer.status).toBe(status);
-  expect(JSON.stringify(answer.body)).toContain(said);
+  expect(JSON.stringify(answer.body)).toContain(message);
 });
 
-test("neither picture nor text is an error", async () => {
+test("a request without picture and text gets an error", async () => {
   expect(await predict(textual("ViT-B-32__openai"), {})).toEqual({
     status: 400,
     body: { detail: "Either image or text must be provided" },

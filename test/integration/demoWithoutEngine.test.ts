@@ -42,7 +42,7 @@ const silent = () => undefined;
 const create = (program: () => Promise<object>) =>
   createWithoutEngine({
     ...{ project: "immich-ml", stack: "test", config: { "immich-ml:list": ["a", "b"] } },
-    ...{ program, journal, say: silent },
+    ...{ program, journal, log: silent },
   });
 
 function databaseProvider() {
@@ -53,12 +53,12 @@ function databaseProvider() {
   });
 }
 
-test("containers, networks, volumes and commands are real, and are gone after the removal", async () => {
+test("containers, volumes and commands are real, and the removal leaves none of them", async () => {
   const names = { volume: testName("v"), network: testName("n"), container: testName("c") };
+  const network = await engine.createNetwork({ Name: names.network });
   const outputs = await create(() => {
     const provider = new docker.Provider("docker", { host: "unix:///var/run/docker.sock" });
     const volume = new docker.Volume("volume", { name: names.volume }, { provider });
-    const network = new docker.Network("network", { name: names.network }, { provider });
     const container = new docker.Container(
       "container",
       {
@@ -67,7 +67,7 @@ test("containers, networks, volumes and commands are real, and are gone after th
         command: ["sleep", "infinity"],
         envs: [pulumi.secret("TOKEN=s3cret")],
         volumes: [{ containerPath: "/cache", volumeName: volume.name }],
-        networksAdvanced: [{ name: network.name, aliases: ["ml"] }],
+        networksAdvanced: [{ name: names.network, aliases: ["ml"] }],
         capabilities: { drops: ["ALL"] },
         memory: 64,
         restart: "always",
@@ -82,10 +82,10 @@ test("containers, networks, volumes and commands are real, and are gone after th
       environment: { WHO: container.name },
     });
     const list = new pulumi.Config().requireObject<string[]>("list");
-    return Promise.resolve({ id: container.id, said: command.stdout, list });
+    return Promise.resolve({ id: container.id, stdout: command.stdout, list });
   });
 
-  expect(outputs["said"]).toBe(`hello ${names.container}`);
+  expect(outputs["stdout"]).toBe(`hello ${names.container}`);
   expect(outputs["list"]).toEqual(["a", "b"]);
   const found = await engine.getContainer(names.container).inspect();
   expect(found.Id).toBe(outputs["id"]);
@@ -103,12 +103,12 @@ test("containers, networks, volumes and commands are real, and are gone after th
 
   await removeWithoutEngine(journal, silent);
   await expect(engine.getContainer(names.container).inspect()).rejects.toThrow("no such container");
-  await expect(engine.getNetwork(names.network).inspect()).rejects.toThrow("not found");
+  await network.remove();
   await expect(engine.getVolume(names.volume).inspect()).rejects.toThrow("no such volume");
   await expect(stat(journal)).rejects.toThrow("ENOENT");
 });
 
-test("a role that may only call one function can do that and nothing else, until the removal", async () => {
+test("a role can call the one function it was granted, and nothing else, until the removal", async () => {
   await create(() => {
     const provider = databaseProvider();
     const schema = new postgresql.Schema("schema", { name: "guest" }, { provider });
@@ -153,7 +153,7 @@ test("a role that may only call one function can do that and nothing else, until
   expect(await database.query("SELECT FROM pg_namespace WHERE nspname = 'guest'")).toEqual([]);
 });
 
-test("a dynamic resource's own provider creates and deletes it, as it was serialised", async () => {
+test("the serialised provider of a dynamic resource creates and deletes it", async () => {
   const file = path.join(folder, "dynamic.txt");
   // What Pulumi makes of a provider; under the test runner it cannot serialise one itself.
   const serialised = `exports.handler = () => ({
@@ -176,7 +176,7 @@ test("a dynamic resource's own provider creates and deletes it, as it was serial
   await expect(stat(file)).rejects.toThrow("ENOENT");
 });
 
-test("when something cannot be created its error is the run's, and the rest can be removed", async () => {
+test("an error of one resource fails the run, and the others can be removed", async () => {
   const name = testName("v");
   const failing = create(() => {
     const volume = new docker.Volume("volume", { name });
@@ -193,7 +193,7 @@ test("when something cannot be created its error is the run's, and the rest can 
   await expect(engine.getVolume(name).inspect()).rejects.toThrow("no such volume");
 });
 
-test("an input it would have to ignore is refused by name", async () => {
+test("an input that the fake provider does not know is refused by name", async () => {
   const failing = create(() => {
     new docker.Container("attic", { name: testName("c"), image, privileged: true });
     return Promise.resolve({});

@@ -5,8 +5,9 @@ import { promisify } from "node:util";
 import type Docker from "dockerode";
 import { afterAll, beforeAll, expect, it } from "vitest";
 
+import { buildImage } from "../../demo/buildImage";
 import { repositoryFolder } from "../../demo/folders";
-import { buildImage, fakeBuildArgs } from "../support/builtImage";
+import { fakeBuildArgs } from "../support/builtImage";
 import { fakes, startedDocker, testName } from "../support/docker";
 
 let docker: Docker;
@@ -31,14 +32,14 @@ afterAll(async () => {
   for (const name of built) await docker.getImage(name).remove();
 });
 
-/** @returns what the command printed; throws with it when the command fails */
+/** @returns the output; an error quotes its end */
 async function run(...command: string[]): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(
       "docker",
       [
         ...["run", "--rm", "--name", testName("bridge"), "--network", "none"],
-        // A file system that a model fills.
+        // A file system that one model fills.
         ...["--tmpfs", "/small:size=24m,mode=1777", tests],
         ...command,
       ],
@@ -51,7 +52,7 @@ async function run(...command: string[]): Promise<string> {
   }
 }
 
-it("passes the bridge's own tests under ONNX Runtime 1.14.1, none of them skipped", async () => {
+it("passes the bridge's tests under ONNX Runtime 1.14.1 without skipping any", async () => {
   const output = await run(...["python", "-m", "pytest", "-q", "-p", "no:cacheprovider"]);
   const summary = output.trim().split("\n").at(-1) ?? "";
   expect(summary).toMatch(/^\d{3} passed in/);
@@ -59,15 +60,15 @@ it("passes the bridge's own tests under ONNX Runtime 1.14.1, none of them skippe
 
 const onCard = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "on_card.py"];
 
-it("computes on the CPU what npm run check:models computes on a card", async () => {
-  // On a card all of them; here it is enough that the tests themselves are right.
+it("runs the tests of npm run check:models on the CPU", async () => {
+  // A GPU runs all of them; here a few show that the tests work.
   const some = [...onCard, "-k", "21-10 or (encoder and textual)"];
   const output = await run("env", "IMMICH_ML_PROVIDER=CPUExecutionProvider", ...some);
   expect(output).toMatch(/^textual: [\d.]+ ms, cosine similarity 1\.0/m);
   expect(output).toMatch(/^7 passed, 85 deselected/m);
 });
 
-it("ends the models' check with one line where there is no card, and passes nothing", async () => {
+it("ends the check of the models with one line when there is no GPU, and passes nothing", async () => {
   const failure = await run(...onCard).catch((error: unknown) => (error as Error).message);
   expect(failure).toContain(
     "NO CARD: CUDAExecutionProvider does not come up in this container: CUDA failure 35",
@@ -75,8 +76,8 @@ it("ends the models' check with one line where there is no card, and passes noth
   expect(failure).toContain("no tests ran");
 });
 
-it("says in words that no container gets a card: npm run check:models", async () => {
-  const script = path.join(repositoryFolder, "check", "checkModels.ts");
+it("npm run check:models explains that no container gets a GPU", async () => {
+  const script = path.join(repositoryFolder, "cli", "checkModels.ts");
   const parameters = ["--import", "tsx", script, "--image", image];
   const ended = await promisify(execFile)(process.execPath, parameters).then(
     () => ({ code: 0, stderr: "" }),
@@ -88,9 +89,8 @@ it("says in words that no container gets a card: npm run check:models", async ()
   expect(ended.code).toBe(3);
 });
 
-it("is typed without a gap", async () => {
-  // A copy, because mypy takes site-packages for code of its own; no sqlite, which the fake's
-  // Python lacks.
+it("passes mypy in strict mode", async () => {
+  // A copy, because mypy skips site-packages; without sqlite, which the fake image's Python lacks.
   const script =
     "mkdir /tmp/typed && cp -r /opt/venv/lib/python3.10/site-packages/opset_bridge /tmp/typed/ && " +
     "python -m mypy --strict --ignore-missing-imports --no-sqlite-cache --cache-dir /tmp/mypy " +

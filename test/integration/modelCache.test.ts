@@ -14,7 +14,7 @@ const execute = promisify(execFile);
 const script = readFileSync("components/placeModels.sh", "utf8");
 const model = "clip/ViT-B-32__openai/visual/model.onnx";
 
-describe("models put into the cache beforehand", () => {
+describe("seeded models", () => {
   let docker: Docker;
   let image: string;
   let folder: string;
@@ -52,7 +52,7 @@ describe("models put into the cache beforehand", () => {
     return stdout.trim();
   };
 
-  it("lie there as in Immich's cache, beside what was there", async () => {
+  it("are copied into the cache beside existing files", async () => {
     await inVolume("echo kept > /cache/other");
     expect((await place()).stdout.trim()).toBe("1");
     expect(await inVolume(`cat /cache/${model} /cache/other`)).toBe("weightskept");
@@ -60,7 +60,7 @@ describe("models put into the cache beforehand", () => {
   });
 
   it.runIf(process.getuid?.() === 0)(
-    "belong to root whoever put them there, so that a server without capabilities can write beside them",
+    "belong to root whoever owned them, so that a server without capabilities can write beside them",
     async () => {
       await execute("chown", ["-R", "1000:1000", folder]);
       await place();
@@ -70,14 +70,14 @@ describe("models put into the cache beforehand", () => {
     },
   );
 
-  it("are refused with their name when a file is not what its checksum says", async () => {
+  it("are refused by name when a file does not match its checksum", async () => {
     writeFileSync(join(folder, model), "damaged");
     const { stderr } = await place().catch((error: { stderr: string }) => error);
     expect(stderr).toContain(`./${model}: FAILED`);
     expect(stderr).toContain("repair the folder");
   });
 
-  it("leave no container behind, whether they were right or wrong", async () => {
+  it("leave no container, copied or refused", async () => {
     await place();
     writeFileSync(join(folder, model), "damaged");
     await place().catch(() => undefined);

@@ -5,7 +5,7 @@ import { type Browser, chromium } from "playwright-core";
 import { installDebianPackages, isRoot } from "../../demo/shell";
 
 const executablePath = "/usr/bin/chromium";
-/** It looks for nothing by itself, so that every request a page makes is the page's own. */
+/** Without requests of the browser itself, so that every request is the page's. */
 const args = [
   "--headless",
   "--no-sandbox",
@@ -17,12 +17,12 @@ const args = [
   "--disable-sync",
 ];
 
-/** Why tests that need a browser must be skipped here; undefined when there is one. */
+/** Why tests that need a browser are skipped; undefined when there is one. */
 export const missingChromium =
   existsSync(executablePath) || isRoot() ? undefined : `there is no ${executablePath}`;
-if (missingChromium) console.log(`SKIPPED: ${missingChromium}, no page is looked at in a browser`);
+if (missingChromium) console.log(`SKIPPED: ${missingChromium}, no page is tested in a browser`);
 
-/** Debian's Chromium; installed where it is missing and the caller is root. */
+/** Debian's Chromium, which root installs when it is missing. */
 export async function startChromium(): Promise<Browser> {
   if (missingChromium) throw new Error(`${missingChromium}: apt-get install chromium`);
   if (!existsSync(executablePath))

@@ -3,7 +3,7 @@ import { Client } from "pg";
 import { databaseFunctions, schemaName } from "../../immich/databaseFunctions";
 import type { PostgresServer } from "../../demo/postgres";
 
-/** A connection that survives being killed; close it. */
+/** A connection whose loss is no error; the caller must close it. */
 export async function connect(
   server: PostgresServer,
   database: string,
@@ -16,7 +16,7 @@ export async function connect(
   return client;
 }
 
-/** The schema, its functions and the least-privilege role, as the program's resources make them. */
+/** Creates the schema, its functions and the role like the program's resources. */
 export async function createFunctions(
   server: PostgresServer,
   database: string,
@@ -34,7 +34,7 @@ export async function createFunctions(
   await client.end();
 }
 
-/** The `CREATE FUNCTION` statements that the declared functions come to. */
+/** The `CREATE FUNCTION` statements of the declared functions. */
 function functionStatements(): string[] {
   return databaseFunctions.map((definition) => {
     const args = definition.args.map(({ name, type }) => `${name} ${type}`).join(", ");

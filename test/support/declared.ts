@@ -5,7 +5,7 @@ import { defaultOf, immichVersionOf, settingOf } from "../../immich/settings";
 import type { ImmichDatabase } from "../../demo/immichDatabase";
 import type { EngineStack } from "./engineStack";
 
-/** What of a declared container can be compared with the one that runs. */
+/** The inputs of a container that are compared with the running one. */
 interface DeclaredContainer {
   readonly name: string;
   readonly image: string;
@@ -28,14 +28,13 @@ interface StoredResource {
 }
 
 /**
- * Fails unless a second preview is empty, with and without a look at the world, and what runs equals
- * what is declared: by Docker's own words and by Immich's row, not by the engine's state of them.
+ * Fails unless a refreshed preview is empty and what runs equals what is declared, according to Docker
+ * and to Immich's row rather than to the engine's state.
  */
 export async function expectDeclaredToRun(
   stack: Pick<EngineStack, "name" | "preview" | "readState">,
-  world: { readonly docker: Docker; readonly database?: ImmichDatabase },
+  running: { readonly docker: Docker; readonly database?: ImmichDatabase },
 ): Promise<void> {
-  expect((await stack.preview()).steps).toEqual([]);
   expect((await stack.preview({ refresh: true })).steps).toEqual([]);
 
   const state = JSON.parse(await stack.readState()) as {
@@ -49,9 +48,9 @@ export async function expectDeclaredToRun(
     resources.filter((resource) => resource.type === type).map(({ inputs }) => inputs);
 
   const containers = inputsOf("docker:index/container:Container") as DeclaredContainer[];
-  for (const declared of containers) await expectToRun(world.docker, declared);
+  for (const declared of containers) await expectToRun(running.docker, declared);
   const label = `org.immich-ml.stack=${stack.name}`;
-  const found = await world.docker.listContainers({ all: true, filters: { label: [label] } });
+  const found = await running.docker.listContainers({ all: true, filters: { label: [label] } });
   expect(found.flatMap(({ Names }) => Names).sort()).toEqual(
     containers.map(({ name }) => `/${name}`).sort(),
   );
@@ -60,8 +59,8 @@ export async function expectDeclaredToRun(
     settings: Record<string, unknown>;
     immichVersion: string;
   }[];
-  if (!preset || !world.database) return;
-  const stored = JSON.parse((await world.database.configurationText()) ?? "{}") as object;
+  if (!preset || !running.database) return;
+  const stored = JSON.parse((await running.database.configurationText()) ?? "{}") as object;
   const version = immichVersionOf(preset.immichVersion);
   const inForce = Object.keys(preset.settings).map((key) => [
     key,

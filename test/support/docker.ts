@@ -3,13 +3,13 @@ import Docker from "dockerode";
 import { ensureDockerEngine } from "../../demo/engine";
 import { ensureFakeImages, type FakeImages } from "../../demo/fakeImages";
 
-/** A Docker engine, started (and installed, as root) where none answers. */
+/** A Docker engine; root installs and starts one when none answers. */
 export async function startedDocker(): Promise<Docker> {
   await ensureDockerEngine(console.log);
   return new Docker();
 }
 
-/** The fake base images, made where they are absent. Takes minutes the first time. */
+/** The fake base images, built when they are missing, which takes minutes. */
 export async function fakes(immichVersion = "v2.7.5"): Promise<FakeImages> {
   await startedDocker();
   return ensureFakeImages(immichVersion, console.log);

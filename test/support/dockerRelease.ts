@@ -6,11 +6,11 @@ import { cacheFolder } from "../../demo/folders";
 import { isInstalled, run } from "../../demo/shell";
 
 /**
- * A folder with the Docker of a release of Debian and all it needs, taken from Debian's packages by
- * this machine's own apt. Nothing of it is installed. Fetched once (some 70 MB, a quarter of a minute).
+ * A folder with the Docker of a Debian release and its dependencies, downloaded by this machine's apt
+ * but not installed. Downloaded once (about 70 MB, 15 s).
  *
- * @param release such as `trixie` (Docker 26.1) or `forky` (28.5 when this was written)
- * @throws when this machine is no Debian, or its archive does not have that release
+ * @param release such as `trixie` (Docker 26.1) or `forky` (28.5 at the time of writing)
+ * @throws when this machine is not Debian, or its archive lacks that release
  */
 export async function dockerRelease(release: string): Promise<string> {
   const root = path.join(cacheFolder, "docker", release);
@@ -22,7 +22,7 @@ export async function dockerRelease(release: string): Promise<string> {
     for (const name of ["state/lists/partial", "cache/archives/partial", "root"]) {
       await mkdir(inFolder(name), { recursive: true });
     }
-    // As if nothing were installed, so that every package it needs is fetched.
+    // An empty status, so that apt downloads every dependency.
     await writeFile(inFolder("status"), "");
     await writeFile(inFolder("sources.list"), `deb ${await debianArchive()} ${release} main\n`);
     const apart = Object.entries({
@@ -35,7 +35,7 @@ export async function dockerRelease(release: string): Promise<string> {
     }).flatMap(([option, value]) => ["-o", `${option}=${value}`]);
     await run("apt-get", ["-q", ...apart, "update"]);
     const download = ["-y", "-q", "--download-only", "--no-install-recommends", "install"];
-    // base-files has the links from /lib to /usr/lib and the like.
+    // base-files has links such as /lib to /usr/lib.
     await run("apt-get", [...apart, ...download, "docker.io", "base-files"]);
     for (const archive of await readdir(inFolder("cache/archives"))) {
       if (!archive.endsWith(".deb")) continue;
@@ -48,7 +48,7 @@ export async function dockerRelease(release: string): Promise<string> {
   }
 }
 
-/** Where this machine's own packages come from. */
+/** The archive that this machine's packages come from. */
 async function debianArchive(): Promise<string> {
   if (!(await isInstalled("apt-get"))) throw new Error("this machine has no apt");
   const archives = await run("apt-get", [

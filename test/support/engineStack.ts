@@ -17,9 +17,9 @@ import { findEngine } from "../../demo/withEngine";
 
 const repository = path.join(__dirname, "..", "..");
 
-/** What one run of the engine did, or in a preview would do. */
+/** The result of one run of the engine. */
 export interface EngineRun {
-  /** Operations other than `same`, as `create attic-image`, without the stack itself. */
+  /** Operations other than `same`, such as `create attic-image`, without the stack. */
   readonly steps: readonly string[];
   /** The properties that differ, by resource name. */
   readonly differences: Readonly<Record<string, readonly string[]>>;
@@ -31,40 +31,40 @@ export interface EngineRun {
 /** A stack of index.ts on the real engine, with its state in a temporary folder. */
 export interface EngineStack {
   readonly name: string;
-  /** The stack file, which the command line must be given. */
+  /** The stack file, for `--config-file`. */
   readonly configFile: string;
   configure(config: Readonly<Record<string, unknown>>): Promise<void>;
   preview(options?: { refresh?: boolean }): Promise<EngineRun>;
   up(options?: { refresh?: boolean }): Promise<EngineRun>;
   destroy(): Promise<EngineRun>;
-  /** What the last `up` ended with. */
+  /** The outputs of the last `up`. */
   outputs(): Promise<OutputMap>;
   /**
-   * Starts the engine's own command line with these words, as a person does in a terminal, in a
-   * process group of its own: `process.kill(-child.pid, "SIGINT")` is their Ctrl-C.
+   * Starts the engine's command line in a process group, as a terminal does:
+   * `process.kill(-child.pid, "SIGINT")` is Ctrl-C.
    */
   command(...words: string[]): EngineCommand;
-  /** The state as it is stored, secrets encrypted. */
+  /** The stored state, with encrypted secrets. */
   readState(): Promise<string>;
-  /** Destroys what is left and removes the folder. */
+  /** Destroys the resources and removes the folder. */
   dispose(): Promise<void>;
 }
 
 /** The engine's command line while it runs. */
 export interface EngineCommand {
   readonly child: ChildProcess;
-  /** Its exit code (null: killed) and everything it printed, when it has ended. */
+  /** Its exit code (null when it was killed) and output. */
   readonly ended: Promise<{ readonly code: number | null; readonly text: string }>;
 }
 
 /**
- * Why the tests that need a Pulumi engine must be skipped here; undefined when there is one. Said
- * aloud, so that a run without an engine does not look like a check.
+ * Why tests that need a Pulumi engine are skipped; undefined when there is one. Logged, so that a run
+ * without an engine does not look complete.
  */
 export const missingEngine = ["pulumi", "pulumi-language-nodejs"].every(isOnPath)
   ? undefined
   : "there is no Pulumi engine on the PATH";
-if (missingEngine) console.log(`SKIPPED: ${missingEngine}, nothing is verified end to end`);
+if (missingEngine) console.log(`SKIPPED: ${missingEngine}, nothing is tested end to end`);
 
 export function isOnPath(command: string): boolean {
   const folders = (process.env["PATH"] ?? "").split(path.delimiter);
@@ -78,7 +78,7 @@ export async function openEngineStack(options: {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly secrets?: Readonly<Record<string, string>>;
 }): Promise<EngineStack> {
-  // What an interrupted run left on the machine's engine carries another stack's name.
+  // Random, since an interrupted run may have left resources of its stack.
   const name = `test-${options.name}-${randomBytes(3).toString("hex")}`;
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-stack-"));
   const environment = {
@@ -90,7 +90,7 @@ export async function openEngineStack(options: {
   if ("missing" in found) throw new Error(found.missing);
   const settings = { pulumiCommand: found.engine, envVars: environment };
 
-  // The engine writes a new stack's salt beside the project file, so it is given a copy of that.
+  // The engine writes beside the project file, so this is a copy.
   const project = path.join(folder, "project");
   const configFile = path.join(project, `Pulumi.${name}.yaml`);
   const copied = await LocalWorkspace.create({
@@ -132,13 +132,13 @@ export async function openEngineStack(options: {
         environment,
       ),
     configFile,
-    // The file itself: what the engine exports for a program is decrypted.
+    // The file, since an export is decrypted.
     readState: () =>
       readFile(path.join(folder, ".pulumi", "stacks", "immich-ml", `${name}.json`), "utf8"),
     dispose: async () => {
       await stack.destroy({ configFile }).catch(() => undefined);
       await rm(folder, { recursive: true, force: true });
-      // The engine leaves an empty stack file here when it is asked for the outputs.
+      // Reading the outputs leaves an empty stack file here.
       await rm(path.join(repository, `Pulumi.${name}.yaml`), { force: true });
     },
   };
@@ -196,7 +196,7 @@ async function recorded(
       if (!step || ["same", "refresh", "read"].includes(step.op)) return;
       if (step.type === "pulumi:pulumi:Stack") return;
       const name = step.urn.split("::").at(-1)!;
-      // The engine hands dynamic resources the whole stack file, so any change of it shows here too.
+      // This provider's inputs hold the whole stack file, so any change of it shows here too.
       if (step.type === "pulumi:providers:pulumi-nodejs") return;
       steps.push(`${step.op} ${name}`);
       if (step.detailedDiff) differences[name] = Object.keys(step.detailedDiff);
@@ -205,7 +205,7 @@ async function recorded(
   return { steps, differences, text, outputs: "outputs" in result ? (result.outputs ?? {}) : {} };
 }
 
-/** Name and tag of the first image a stack has built. */
+/** Name and tag of the first image that the stack built. */
 export async function imageReference(stack: EngineStack): Promise<string> {
   const state = JSON.parse(await stack.readState()) as {
     checkpoint: { latest: { resources: { type: string; outputs?: { name?: string } }[] } };

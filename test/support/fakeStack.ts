@@ -8,10 +8,10 @@ export type StackConfig = Record<string, unknown> & {
 };
 
 /**
- * The stack file of one host, `attic`, with the image of a GTX 750 Ti on the CPU beside Immich's
- * database, all of it on fakes.
+ * The stack file of one host, `attic`, with the image of a GTX 750 Ti on the CPU and Immich's database,
+ * all of them fakes.
  *
- * @param host more of the host, or other values for what stands here
+ * @param host further or other fields of the host
  */
 export async function fakeStack(
   { host: address, port, name, user }: ImmichDatabase,

@@ -1,28 +1,30 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 
+import { isNightly } from "./nightly";
+
 /**
- * Hostile input, and what every part of the program owes whoever is handed it: an answer in bounded
- * time, or one clear message without a secret in it.
+ * Hostile input. Every part of the program must answer it in bounded time, or fail with one clear
+ * message without a secret.
  *
- * `HOSTILE_RUNS` says how many inputs an ordinary property tries, `HOSTILE_SEED` which ones.
+ * `HOSTILE_RUNS` is the number of inputs per property, `HOSTILE_SEED` selects them.
  */
-const runs = Number(process.env["HOSTILE_RUNS"] ?? 150);
+const runs = Number(process.env["HOSTILE_RUNS"] ?? (isNightly ? 4500 : 150));
 const seed = Number(process.env["HOSTILE_SEED"] ?? Date.now() % 2 ** 31);
 console.log(
-  `hostile inputs: seed ${seed} (HOSTILE_SEED=${seed} HOSTILE_RUNS=${runs} tries them again)`,
+  `hostile inputs: seed ${seed} (HOSTILE_SEED=${seed} HOSTILE_RUNS=${runs} repeats them)`,
 );
 
-/** Milliseconds that one input may take, on a machine that is busy with other things. */
+/** Milliseconds that one input may take on a busy machine. */
 const timeout = 5_000;
 
-/** What no message may hold; put in wherever a secret goes. */
+/** Used for every secret; no message may contain it. */
 export const canarySecret = "canary-2f1c-secret";
 
 /**
- * A property that must hold for every input. Its name says what it shows.
+ * A property that must hold for every input.
  *
- * @param share of the usual number of inputs, for properties that start processes or ask a database
+ * @param share of the usual number of inputs, for properties that start processes or query a database
  */
 export function hostile<Input>(
   name: string,
@@ -46,20 +48,19 @@ export function hostile<Input>(
 
 const nothingOfOurs = Object.getOwnPropertyNames(Object.prototype).sort().join();
 
-/** Fails when something was written into the prototype that all objects share. */
+/** Fails when an input added a property to all objects. */
 function expectUnpolluted(): void {
   expect(Object.getOwnPropertyNames(Object.prototype).sort().join()).toBe(nothingOfOurs);
 }
 
-/** Words of the language's own errors, which say nothing to the one who wrote the stack file. */
+/** Texts of JavaScript's errors, which do not help the author of a stack file. */
 const ofTheLanguage =
   /is not a function|is not iterable|Cannot (read|destructure|convert)|native code|\[object |call stack|Invalid string length|URI malformed|null bytes|ByteString|is not valid JSON|Unexpected (token|end)/;
 
-/** What moves the cursor, rewrites earlier lines or turns the direction of a terminal's text. */
-
+/** Characters that move a terminal's cursor, rewrite lines or change the direction of text. */
 const takesOverTerminal = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
-/** Fails unless a message is one that a person can read, and gives nothing away. */
+/** Fails unless a message is readable and contains no secret. */
 export function expectClear(message: string): void {
   expect(message.trim()).not.toBe("");
   expect(message.length).toBeLessThan(20_000);
@@ -68,7 +69,7 @@ export function expectClear(message: string): void {
   expect(message).not.toContain(canarySecret);
 }
 
-/** What a promise fails with, held to {@link expectClear}; undefined when it does not fail. */
+/** The message of an error, checked by {@link expectClear}; undefined when there is none. */
 export async function clearFailure(work: () => unknown): Promise<string | undefined> {
   try {
     await work();
@@ -80,7 +81,7 @@ export async function clearFailure(work: () => unknown): Promise<string | undefi
   }
 }
 
-/** Text that means something to a shell, to SQL, to JavaScript's objects, to a terminal or to a path. */
+/** Texts with a meaning in shells, SQL, JavaScript objects, terminals or paths. */
 export const notoriousTexts: readonly string[] = [
   "",
   " ",
@@ -153,10 +154,10 @@ export const anyJson: fc.Arbitrary<unknown> = fc
     values: [anyText, fc.integer(), fc.double(), fc.boolean(), fc.constant(null)],
     maxDepth: 4,
   })
-  // What it cannot hold, such as NaN, becomes what it makes of it.
+  // JSON turns NaN and the like into null.
   .map((value) => JSON.parse(JSON.stringify(value) ?? "null") as unknown);
 
-/** One of a structure's values replaced, at any depth, or one added to it. */
+/** A structure with up to three values replaced or added, at any depth. */
 export function spoiled<Value>(value: Value, junk: fc.Arbitrary<unknown> = anyJson) {
   const places = placesIn(value);
   const change = fc.record({ place: fc.constantFrom(...places), junk });
@@ -169,7 +170,7 @@ export function spoiled<Value>(value: Value, junk: fc.Arbitrary<unknown> = anyJs
 
 type Place = readonly (string | number)[];
 
-/** Every place in a structure, the whole of it too. */
+/** Every place in a structure, including the whole. */
 function placesIn(value: unknown): Place[] {
   if (typeof value !== "object" || value === null) return [[]];
   const below = Object.entries(value).flatMap(([name, inner]) =>
@@ -183,7 +184,7 @@ function replaced(value: unknown, [name, ...rest]: Place, junk: unknown): unknow
   if (typeof value !== "object" || value === null) return value;
   const inner = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
   const copy: object = Array.isArray(value) ? [...(value as unknown[])] : { ...value };
-  // Defined, not assigned: `__proto__` shall be a name like any other, as JSON.parse makes it.
+  // Defined, not assigned, so that `__proto__` is an ordinary name as in JSON.parse.
   return Object.defineProperty(copy, name, {
     value: replaced(inner, rest, junk),
     enumerable: true,

@@ -8,16 +8,16 @@ import path from "node:path";
 import { run } from "../../demo/shell";
 import type { PrivateEngine } from "./privateEngine";
 
-/** A registry on the loopback address of a private engine's machine, whose line can be disturbed. */
+/** A registry on a private engine's loopback address, with a connection that can fail. */
 export interface ImageRegistry {
-  /** Offers an image of the machine's own engine. @returns what to pull, with its digest */
+  /** Offers an image of this machine's engine. @returns its reference with digest */
   offer(reference: string): Promise<string>;
   /**
-   * `good`; `cut`: every layer breaks off in its middle, as when the network fails; `silent`: there
-   * nothing more comes.
+   * `good`; `cut`: every layer breaks off in the middle, as when the network fails; `silent`: it stalls
+   * there.
    */
   line: "good" | "cut" | "silent";
-  /** Resolves when the next layer has come to where the line is disturbed. */
+  /** Resolves when the next layer reaches the point of the failure. */
   disturbed(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export interface ImageRegistry {
 const port = 5000;
 const manifestType = "application/vnd.oci.image.manifest.v1+json";
 
-/** Passes connections on to a socket's file, which a network namespace does not keep apart. */
+/** Forwards connections to a unix socket, which network namespaces share. */
 const forwarder = `
 const net = require("node:net");
 net.createServer((from) => {

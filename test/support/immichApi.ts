@@ -1,18 +1,18 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What the fake is told to do wrong, for requests that begin with `METHOD path`. */
+/** A fault of the fake, for requests that begin with `METHOD path`. */
 export type Fault =
   | { readonly status: number; readonly body: string; readonly times?: number }
   /** The connection is cut before, within or after the answer. */
   | { readonly cut: "before" | "within" | "after"; readonly times?: number }
   | { readonly silent: true };
 
-/** A fake for the part of Immich's server that keeps the configuration. */
+/** A fake of the part of Immich's API that handles the configuration. */
 export interface FakeImmich {
   readonly url: string;
   readonly apiKey: string;
-  /** The whole configuration with every default, as the server would answer. */
+  /** The whole configuration with all defaults, as the server answers. */
   configuration: Record<string, unknown>;
   version: { major: number; minor: number; patch: number };
   configFile: boolean;
@@ -22,14 +22,14 @@ export interface FakeImmich {
   readonly faults: Map<string, Fault>;
   /** Jobs that were started, with their commands. */
   readonly jobs: { name: string; command: unknown }[];
-  /** How many photos the job of that name still has to do; each look at it does some. */
+  /** Photos that a job still has to process; each request for it processes some. */
   waiting: Record<string, number>;
   close(): Promise<void>;
 }
 
 const clipModels = ["ViT-B-32__openai", "ViT-B-16__openai", "RN50__openai", "RN101__openai"];
 
-/** The configuration of v2.7.5 as far as it matters, with two secrets nobody may print. */
+/** The relevant configuration of v2.7.5, with two secrets that must not be printed. */
 export function wholeConfiguration(): Record<string, unknown> {
   return {
     oauth: { enabled: true, clientSecret: "fake-oauth-secret" },
@@ -92,10 +92,10 @@ async function handle(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const asked = `${request.method} ${request.url}`;
-  immich.requests.push(asked);
+  const line = `${request.method} ${request.url}`;
+  immich.requests.push(line);
   const body = await bodyOf(request);
-  const fault = faultFor(immich, asked);
+  const fault = faultFor(immich, line);
   if (fault !== undefined && "silent" in fault) return;
   if (fault !== undefined && "cut" in fault && fault.cut === "before") {
     request.socket.destroy();
@@ -204,11 +204,11 @@ function counts(immich: FakeImmich, name: string): object {
   };
 }
 
-function faultFor(immich: FakeImmich, asked: string): Fault | undefined {
-  const fault = immich.faults.get(asked);
+function faultFor(immich: FakeImmich, line: string): Fault | undefined {
+  const fault = immich.faults.get(line);
   if (fault === undefined || !("times" in fault)) return fault;
   if (fault.times === 0) return undefined;
-  immich.faults.set(asked, { ...fault, times: (fault.times ?? 1) - 1 });
+  immich.faults.set(line, { ...fault, times: (fault.times ?? 1) - 1 });
   return fault;
 }
 

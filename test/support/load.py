@@ -1,7 +1,7 @@
-"""Asks a machine-learning service for embeddings, over and over, and counts what got no answer.
+"""Requests embeddings from a machine-learning service and counts failures.
 
-Arguments: address, requests at a time, seconds at most. Ends sooner when /tmp/stop is there.
-Each request has a connection of its own; one that fails is tried once more after half a second.
+Arguments: address, number of concurrent requests, maximum seconds. Ends early when /tmp/stop exists.
+Each request has its own connection; a failed one is sent once more after half a second.
 The last line of the output is the counts as JSON.
 """
 

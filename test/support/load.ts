@@ -4,26 +4,25 @@ import path from "node:path";
 import { testName } from "./docker";
 import type { PrivateEngine } from "./privateEngine";
 
-/** What came of the requests that were sent. */
+/** Counts of requests. */
 export interface Load {
   readonly answered: number;
-  /** Failed once; a second try half a second later may have been answered. */
+  /** Failed once, and were sent again after half a second. */
   readonly retried: number;
   /** Failed twice. */
   readonly lost: number;
   readonly seconds: number;
-  /** Seconds the slowest answer took, its second try included. */
+  /** Seconds until the slowest answer, including its second try. */
   readonly slowest: number;
-  /** How often each error was met. */
+  /** Number of each error. */
   readonly reasons: Readonly<Record<string, number>>;
 }
 
 /**
- * Sends requests for embeddings from a container in the service's network until it is told to stop, and
- * at most for five minutes.
+ * Requests embeddings from a container in the service's network until it is stopped, for at most five
+ * minutes.
  *
- * @param options `workers`: requests at a time
- * @returns what ends it and counts
+ * @param options `workers`: number of concurrent requests
  */
 export async function startLoad(
   engine: PrivateEngine,
@@ -44,9 +43,9 @@ export async function startLoad(
   );
   const finish = async () => {
     await engine.docker("wait", name);
-    const said = await engine.docker("logs", name);
+    const output = await engine.docker("logs", name);
     await engine.docker("rm", "--force", name);
-    return JSON.parse(said.trim().split("\n").at(-1)!) as Load;
+    return JSON.parse(output.trim().split("\n").at(-1)!) as Load;
   };
   const stop = async () => {
     await engine.docker("exec", name, "touch", "/tmp/stop");

@@ -4,8 +4,8 @@ import path from "node:path";
 import { startPostgres, type StartedPostgres } from "../../demo/postgres";
 
 /**
- * An empty PostgreSQL on a free port, with nothing kept from a run before. Whoever starts it calls
- * `remove()`. Databases that look like Immich's come from `demo/immichDatabase`.
+ * An empty PostgreSQL on a free port; the caller must `remove()` it. `demo/immichDatabase` creates
+ * databases like Immich's in it.
  */
 export async function startTestPostgres(): Promise<StartedPostgres> {
   return startPostgres({ folder: await mkdtemp(path.join(tmpdir(), "immich-ml-test-postgres-")) });

@@ -1,15 +1,14 @@
-# Starts a Docker engine of its own that sees devices this machine does not have.
+# Starts a private Docker engine with devices that this machine does not have.
 #
 # Usage: unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private \
 #          sh privateEngine.sh FOLDER [ROOT]
-# FOLDER keeps everything, FOLDER/daemon.json configures the engine. ROOT is a file system with another
-# release of Docker's programs, instead of the machine's. DISK is the size of the engine's own disk in
-# MiB; none when it is empty.
+# FOLDER keeps everything, FOLDER/daemon.json configures the engine. ROOT is a file system with the
+# programs of another Docker release. DISK is the size in MiB of a separate disk; empty for none.
 #
-# It is a machine of its own but for the kernel: its end is a power cut to everything in it, and started
-# again in the same FOLDER it finds what was on its disk. Only inside its mount namespace, /dev has
-# fakes for the device nodes of every accelerator and /usr/lib the files of their drivers. An
-# nvidia-container-runtime-hook that does nothing makes the engine accept requests for NVIDIA GPUs.
+# It is like another machine with the same kernel: its end is a power cut, and a new one in the same
+# FOLDER finds its disk. Only inside its mount namespace, /dev has fake device nodes of every accelerator
+# and /usr/lib fake files of their drivers. An nvidia-container-runtime-hook that does nothing makes the
+# engine accept requests for NVIDIA GPUs.
 set -eu
 folder=$1
 root=${2:-}
@@ -57,7 +56,7 @@ if [ -n "$root" ]; then
   mount -t tmpfs tmpfs "$folder/system/run"
 fi
 
-# What lies under /run on a machine is gone when it starts.
+# A machine starts with an empty /run.
 rm -rf "$folder/exec" "$folder/containerd/state" "$folder/dockerd.pid"
 
 PATH="$folder/bin:$PATH"

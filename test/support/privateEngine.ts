@@ -9,50 +9,49 @@ import { fakes, testName } from "./docker";
 
 const execute = promisify(execFile);
 
-/** Why such an engine cannot be had here; undefined when it can. */
+/** Why private engines are not possible; undefined when they are. */
 export const missingPrivateEngine =
   process.platform === "linux" && process.getuid?.() === 0
     ? undefined
     : "a Docker engine with fake devices needs root on Linux";
 if (missingPrivateEngine) console.log(`SKIPPED: ${missingPrivateEngine}`);
 
-/** `unshare` with everything of the kernel's that makes a machine of its own. */
+/** Options of `unshare` that separate mounts, network and processes like another machine. */
 const ownMachine = [
   ...["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"],
   ...["--propagation", "private"],
 ];
 
-/** What a test asks of its engine. */
 export interface PrivateEngineOptions {
-  /** A release of Debian, whose Docker it is to be. @default the machine's own Docker */
+  /** The Debian release that its Docker comes from. @default this machine's Docker */
   readonly release?: string;
-  /** Docker's own configuration file. @default empty */
+  /** Docker's configuration file. @default empty */
   readonly daemon?: Readonly<Record<string, unknown>>;
-  /** Size of a disk of its own, in MiB. @default it shares the machine's */
+  /** Size of a separate disk in MiB. @default it shares this machine's disk */
   readonly disk?: number;
 }
 
-/** A Docker engine of a test's own, with fakes for every accelerator's devices. */
+/** A Docker engine of one test, with fake devices of every accelerator. */
 export interface PrivateEngine {
   /** The address, as in `DOCKER_HOST`. */
   readonly endpoint: string;
-  /** What it keeps lies below this folder, its images and containers in `data`. */
+  /** All its files; images and containers are in `data`. */
   readonly folder: string;
-  /** A process of this machine that has the engine's network, and keeps it until its power is cut. */
+  /** A process in the engine's network, which lives until the power is cut. */
   readonly process: number;
-  /** The id of an image in it that sleeps. */
+  /** The id of an image that sleeps. */
   readonly sleeper: string;
-  /** The docker client's answer. */
+  /** Runs the docker client. @returns its output */
   docker(...parameters: string[]): Promise<string>;
-  /** Builds an image for it and answers with its id. */
+  /** Builds an image. @returns its id */
   build(dockerfile: string, files?: Readonly<Record<string, string>>): Promise<string>;
-  /** Copies an image of the machine's engine into it. */
+  /** Copies an image from this machine's engine. */
   load(reference: string): Promise<void>;
-  /** Runs a shell command on the engine's machine: in its network, seeing its processes and disk. */
+  /** Runs a shell command in the engine's mounts, network and processes. */
   inside(command: string): Promise<string>;
-  /** Starts a program there that lives until it is killed or the machine ends. */
+  /** Starts a program there. */
   spawnInside(program: string, ...parameters: string[]): Promise<ChildProcess>;
-  /** Cuts the power of that machine and switches it on again. */
+  /** Kills everything in it at once, as a power cut does, and starts it again. */
   restartMachine(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -61,7 +60,7 @@ export async function startPrivateEngine(
   options: PrivateEngineOptions = {},
 ): Promise<PrivateEngine> {
   const root = options.release && (await dockerRelease(options.release));
-  // A socket's path may have at most some hundred characters.
+  // The path of a socket is limited to about a hundred characters.
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-engine-"));
   await writeFile(path.join(folder, "daemon.json"), JSON.stringify(options.daemon ?? {}));
   let log = "";
@@ -93,7 +92,7 @@ export async function startPrivateEngine(
     });
   };
   const nsenter = async () => {
-    // Of its two processes the inner one is the first of its machine.
+    // The child of `unshare` is the first process inside.
     const children = `/proc/${child.pid}/task/${child.pid}/children`;
     const first = (await readFile(children, "utf8")).trim();
     return ["--target", first, "--mount", "--net", "--pid"];
@@ -104,13 +103,13 @@ export async function startPrivateEngine(
   };
   const spawnInside = async (program: string, ...parameters: string[]) =>
     spawn("nsenter", [...(await nsenter()), program, ...parameters], { stdio: "pipe" });
-  // By the machine's own engine: this one is cut off from every network.
+  // On this machine's engine, since the private one has no network.
   const build: PrivateEngine["build"] = async (dockerfile, files = {}) => {
     const context = await mkdtemp(path.join(tmpdir(), "immich-ml-test-context-"));
     for (const [name, text] of Object.entries({ ...files, Dockerfile: dockerfile })) {
       await writeFile(path.join(context, name), text);
     }
-    // An image without a name from which another is made would be hidden from the provider.
+    // The provider does not find an unnamed image that another is built on.
     const tag = testName("image");
     await execute("docker", ["--host", machine, "build", "--quiet", "--tag", tag, context]);
     await load(tag);
@@ -160,16 +159,16 @@ async function answers(
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
-  throw new Error(`the test's own Docker engine does not answer:\n${log()}`);
+  throw new Error(`the private Docker engine does not answer:\n${log()}`);
 }
 
-/** Otherwise what the kernel keeps of them, their control groups, would stay. */
+/** Otherwise their control groups would stay. */
 async function removeContainers(docker: PrivateEngine["docker"]): Promise<void> {
   const ids = (await docker("ps", "--all", "--quiet")).split("\n").filter(Boolean);
   if (ids.length > 0) await docker("rm", "--force", ...ids);
 }
 
-/** The machine's first process ends with its standard input, and the kernel ends all others with it. */
+/** The first process ends with its standard input, and the kernel kills all others with it. */
 async function powerCut(machine: ChildProcess): Promise<void> {
   if (machine.exitCode !== null) return;
   const over = new Promise((resolve) => machine.once("exit", resolve));

@@ -1,21 +1,21 @@
 # Runs the daemons of a private engine (see privateEngine.sh).
 #
 # Usage: sh privateEngineDaemons.sh FOLDER [ROOT]
-# With ROOT that becomes the root of the mount namespace. A chroot is not enough: whoever enters a
-# container's namespaces, as `docker exec` does, would come out in the file system around it.
+# ROOT becomes the root of the mount namespace. A chroot is not enough: `docker exec` enters a
+# container's namespaces and would leave it.
 set -eu
 folder=$1
 if [ -n "${2:-}" ]; then
   cd "$2"
   pivot_root . old
   cd /
-  # For what this script itself needs.
+  # For this script.
   PATH="$PATH:/old/usr/bin:/old/bin"
 fi
 
-# Its own containerd, because a shared one would not see this namespace's files.
+# A separate containerd, since a shared one does not see this namespace's files.
 containerd --config "$folder/containerd/config.toml" --log-level warn &
-# It comes back by itself, as a service of systemd's does.
+# Restarted after a crash, like a service of systemd.
 while :; do
   dockerd --config-file "$folder/daemon.json" \
     --containerd "$folder/containerd/socket" --host "unix://$folder/docker.sock" \

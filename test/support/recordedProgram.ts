@@ -3,29 +3,30 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
-/** One resource as the program asked for it. */
+/** One resource as the program declared it. */
 export interface RecordedResource {
   readonly type: string;
   readonly name: string;
   readonly inputs: Record<string, unknown>;
 }
 
-/** What a program did when it ran against Pulumi's mocks. */
+/** The result of a program on Pulumi's mocks. */
 export interface Recording {
   readonly resources: RecordedResource[];
-  /** The address of every resource in the state: parents' types, type and name. */
+  /** The URN of every resource. */
   readonly urns: string[];
   readonly outputs: Record<string, unknown>;
 }
 
-/** The configuration in a stack file, as the engine hands it to the program. */
+/** The configuration in a stack file. */
 export function stackConfiguration(path: string): Record<string, unknown> {
   return (parse(readFileSync(path, "utf8")) as { config: Record<string, unknown> }).config;
 }
 
 /**
- * Runs index.ts against Pulumi's mocks and answers with every resource it registers, in the order of
- * their types and names, with their addresses in the state and with its outputs.
+ * Runs index.ts on Pulumi's mocks.
+ *
+ * @returns its resources in the order of their types and names, their URNs and the outputs
  */
 export async function recordProgram(
   stack: string,
@@ -62,7 +63,7 @@ export async function recordProgram(
   return { resources, urns: [...monitor.getRegisteredResources().keys()].sort(), outputs };
 }
 
-/** What the engine's providers would add to what they are asked for. */
+/** Inputs and outputs, as the providers would return them. */
 function stateOf(type: string, name: string, inputs: Record<string, unknown>) {
   if (type === "docker:index/remoteImage:RemoteImage") {
     return { ...inputs, imageId: `sha256:${name}` };

@@ -4,7 +4,7 @@ import path from "node:path";
 import { parseResults } from "../../bench/support/results";
 import type { ReportData } from "../../cli/report/reportData";
 
-/** A stack of two hosts, one with a card of 2 GB and one that is off, with every part of a report. */
+/** A stack with every part of a report and two hosts: one with a GPU of 2 GB, one unreachable. */
 export function exampleReport(): ReportData {
   const results = path.join(__dirname, "..", "..", "bench", "RESULTS.md");
   return {

@@ -2,10 +2,9 @@ import type { PrivateEngine } from "./privateEngine";
 import { fakes } from "./docker";
 
 /**
- * Builds a small image of the fake server on the CPU's ONNX Runtime, a tenth of what the
- * real ones weigh, for an engine of a test's own.
+ * Builds a small image of the fake server with the CPU's ONNX Runtime on a private engine.
  *
- * @param variation lines added to the Dockerfile, so that images differ
+ * @param variation further lines of the Dockerfile
  * @returns its name on that engine
  */
 export async function buildServiceImage(engine: PrivateEngine, variation = ""): Promise<string> {
@@ -23,7 +22,7 @@ ${variation}
   return engine.docker("image", "inspect", "--format", "{{index .RepoTags 0}}", id);
 }
 
-/** Debian's registry in the place of Docker's own, for an engine of a test's own. */
+/** Debian's registry instead of Docker's, on a private engine. */
 export async function buildRegistryImage(engine: PrivateEngine): Promise<string> {
   const { python310 } = await fakes();
   const config = JSON.stringify({

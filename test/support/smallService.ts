@@ -6,7 +6,7 @@ import { repositoryFolder } from "../../demo/folders";
 import { run } from "../../demo/shell";
 import { fakes, testName } from "./docker";
 
-/** Answers the health check and nothing else. */
+/** Answers only the health check. */
 const server = `
 import http.server
 class Ping(http.server.BaseHTTPRequestHandler):
@@ -24,7 +24,7 @@ import urllib.request
 urllib.request.urlopen("http://localhost:3003/ping", timeout=2)
 `;
 
-/** An image on the machine's own engine, for as long as a test needs it. */
+/** An image on this machine's engine. */
 export interface TestImage {
   /** Its name and tag. */
   readonly reference: string;
@@ -32,8 +32,8 @@ export interface TestImage {
 }
 
 /**
- * An image a tenth of the size of ours, for engines without a network: it answers the health check, and
- * a real ONNX Runtime (of the CPU) is in it for the check.
+ * A small image for engines without a network. It answers the health check and has a real ONNX Runtime
+ * (for the CPU), which the accelerator's check uses.
  */
 export async function buildSmallService(): Promise<TestImage> {
   const { python310 } = await fakes();
@@ -49,7 +49,7 @@ CMD ["python3", "server.py"]
   });
 }
 
-/** @param files text by name; one is the Dockerfile */
+/** @param files text by file name, including the Dockerfile */
 export async function buildTestImage(files: Readonly<Record<string, string>>): Promise<TestImage> {
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-context-"));
   for (const [name, text] of Object.entries(files)) await writeFile(path.join(folder, name), text);
@@ -65,7 +65,7 @@ export async function buildTestImage(files: Readonly<Record<string, string>>): P
 }
 
 /**
- * A build context for `LegacyImage` that adds nothing to its base image but what is asked.
+ * A build context for `LegacyImage` that adds only these instructions to its base image.
  *
  * @param instructions further lines of the Dockerfile
  */
@@ -79,7 +79,7 @@ export async function smallContext(instructions = ""): Promise<string> {
   return folder;
 }
 
-/** Writes its Dockerfile anew, which makes another image. */
+/** Writes another Dockerfile into the build context. */
 export async function writeContext(folder: string, instructions: string): Promise<void> {
   const dockerfile = `ARG PYTHON_IMAGE\nFROM \${PYTHON_IMAGE}\n${instructions}\n`;
   await writeFile(path.join(folder, "Dockerfile"), dockerfile);

@@ -10,14 +10,14 @@ export interface SmallStackOptions {
   readonly endpoint: string;
   /** A build context, as `smallContext` makes it. */
   readonly contextPath: string;
-  /** What it is built on. */
+  /** The base image. */
   readonly baseImage: string;
   readonly containerName: string;
 }
 
 /**
- * A stack of the components that live on a Docker engine, as index.ts wires them, with an image that
- * is built in seconds and without a network.
+ * A stack of image, cache and service, wired like in index.ts, with an image that is built in seconds
+ * and without a network.
  */
 export function openSmallStack(options: SmallStackOptions): Promise<EngineStack> {
   const { endpoint, contextPath, baseImage, containerName } = options;

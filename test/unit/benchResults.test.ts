@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { median, takeDown } from "../../bench/support/benchmark";
+import { median, toFigure } from "../../bench/support/benchmark";
 import { parseResults, withResult, type BenchmarkResult } from "../../bench/support/results";
 
-describe("the figures of a benchmark", () => {
-  it("a figure is the median, with its goal and what it varied between", () => {
-    expect(takeDown("preset.noOp", [3, 1, 2], "ms", { atMost: 2 })).toEqual({
+describe("a figure of a benchmark", () => {
+  it("is the median with its goal, minimum and maximum", () => {
+    expect(toFigure("preset.noOp", [3, 1, 2], "ms", { atMost: 2 })).toEqual({
       name: "preset.noOp",
       value: "2.000",
       unit: "ms",
@@ -14,11 +14,11 @@ describe("the figures of a benchmark", () => {
       verdict: "met",
       spread: "minimum 1.000, maximum 3.000, 3 runs",
     });
-    expect(takeDown("rate", [9], "per s", { atLeast: 10 }).verdict).toBe("missed");
-    expect(takeDown("size", [2911.7], "MB")).toEqual({ name: "size", value: "2911.7", unit: "MB" });
+    expect(toFigure("rate", [9], "per s", { atLeast: 10 }).verdict).toBe("missed");
+    expect(toFigure("size", [2911.7], "MB")).toEqual({ name: "size", value: "2911.7", unit: "MB" });
   });
 
-  it("the median of an even number of values lies between the two in the middle", () => {
+  it("of an even number of values is the mean of the two in the middle", () => {
     expect(median([4, 1, 3, 2])).toBe(2.5);
     expect(() => median([])).toThrow();
   });
@@ -35,7 +35,7 @@ describe("bench/RESULTS.md", () => {
     ],
   };
 
-  it("a run replaces its own section and leaves the others", () => {
+  it("a run replaces its section and keeps the others", () => {
     const other = { ...result, name: "bridge" };
     const newer = { ...result, date: "2026-11-24" };
     const text = withResult(withResult(withResult("", result), other), newer);
@@ -43,7 +43,7 @@ describe("bench/RESULTS.md", () => {
     expect(text.match(/^## /gm)).toHaveLength(2);
   });
 
-  it("what is written can be read again, whatever the figures are called", () => {
+  it("figures of any name are read as they were written", () => {
     const word = fc
       .string({ minLength: 1 })
       .filter((text) => text === text.trim() && !/\s/.test(text));

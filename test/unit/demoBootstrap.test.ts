@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 
 let folder: string;
 
-/** A repository with one package in its lock file, and an npm that only says that it was called. */
+/** A repository with one package in its lock file, and an npm that only records its calls. */
 beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), "immich-ml-test-bootstrap-"));
   for (const name of ["demo", "bin", "node_modules"]) mkdirSync(path.join(folder, name));
@@ -49,7 +49,7 @@ function bootstrap(): string[] {
 
 const install = "ci --no-audit --no-fund";
 
-test("packages that are not there are installed, and only once", () => {
+test("missing packages are installed, and only once", () => {
   expect(bootstrap()).toEqual([install]);
   expect(bootstrap()).toEqual([install]);
 });

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { buildContext } from "../../demo/providers/buildContext";
+import { buildContext } from "../../demo/buildContext";
 import { run } from "../../demo/shell";
 
 let folder: string;
@@ -30,13 +30,13 @@ async function sentFiles(dockerfile = "Dockerfile"): Promise<string[]> {
   return listed.trimEnd().split("\n");
 }
 
-test("without .dockerignore every file is sent, those in folders too", async () => {
+test("without .dockerignore every file is sent, in folders too", async () => {
   await write({ Dockerfile: "FROM scratch", "a/b.txt": "b", "name with blanks": "" });
 
   expect(await sentFiles()).toEqual(["Dockerfile", "a/b.txt", "name with blanks"]);
 });
 
-test("files let in again from an ignored folder are sent, and the Dockerfile in any case", async () => {
+test("included files of an ignored folder are sent, and always the Dockerfile", async () => {
   await write({
     Dockerfile: "FROM scratch",
     ".dockerignore": "*\n!checks/*.py\n",
@@ -48,7 +48,7 @@ test("files let in again from an ignored folder are sent, and the Dockerfile in 
   expect(await sentFiles()).toEqual(["Dockerfile", "checks/check.py"]);
 });
 
-test("nothing is lost when the archive is read only after tar has ended", async () => {
+test("an archive that is read only after tar has ended is complete", async () => {
   await write({ Dockerfile: "FROM scratch" });
   const archive = await buildContext(folder, "Dockerfile");
   await new Promise((resolve) => setTimeout(resolve, 500));

@@ -11,24 +11,24 @@ afterEach(() => {
 
 const never = () => new Promise<void>(() => undefined);
 
-test("a task that is silent for a minute is heard of at least every six seconds", async () => {
-  const heard: number[] = [];
-  void logProgress("build", () => heard.push(Date.now()), never);
+test("a silent task logs a line at least every six seconds", async () => {
+  const times: number[] = [];
+  void logProgress("build", () => times.push(Date.now()), never);
   const start = Date.now();
   await vi.advanceTimersByTimeAsync(60_000);
 
-  const pauses = heard.map((time, i) => time - (heard[i - 1] ?? start));
-  expect(heard.length).toBeGreaterThan(9);
+  const pauses = times.map((time, i) => time - (times[i - 1] ?? start));
+  expect(times.length).toBeGreaterThan(9);
   expect(Math.max(...pauses)).toBeLessThanOrEqual(6000);
 });
 
-test("a chatty task is shown by its newest line, not by all of them", async () => {
+test("a chatty task logs only its newest line", async () => {
   const lines: string[] = [];
   void logProgress(
     "build",
     (line) => lines.push(line),
-    (say) => {
-      for (let i = 1; i <= 1000; i += 1) say(`line ${i}`);
+    (log) => {
+      for (let i = 1; i <= 1000; i += 1) log(`line ${i}`);
       return never();
     },
   );
@@ -37,7 +37,7 @@ test("a chatty task is shown by its newest line, not by all of them", async () =
   expect(lines).toEqual(["build: 2 s: line 1000"]);
 });
 
-test("the end of a task is told with its time, and its result handed on", async () => {
+test("the end of a task is logged with its time, and its result returned", async () => {
   const lines: string[] = [];
   const work = () => new Promise<number>((resolve) => setTimeout(() => resolve(42), 3000));
   const result = logProgress("wait", (line) => lines.push(line), work);
@@ -47,7 +47,7 @@ test("the end of a task is told with its time, and its result handed on", async 
   expect(lines.at(-1)).toBe("wait: done in 3 s");
 });
 
-test("a failure is told and thrown on as it is, and the clock stops", async () => {
+test("a failure is logged and thrown unchanged, and the clock stops", async () => {
   const lines: string[] = [];
   const failing = () => Promise.reject(new Error("no such image"));
   await expect(logProgress("pull", (line) => lines.push(line), failing)).rejects.toThrow(

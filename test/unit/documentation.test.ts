@@ -11,12 +11,16 @@ const languages = ["README.md", "README.zh-CN.md"];
 const documents = readdirSync(repository).filter((name) => name.endsWith(".md"));
 const read = (name: string) => readFileSync(path.join(repository, name), "utf8");
 
-/** Everything between backticks, in the text and in blocks of code. */
+/** The text without what the changelog records of released versions, which keeps its words. */
+const readCurrent = (name: string) =>
+  name === "CHANGELOG.md" ? read(name).split(/^## \d/m)[0]! : read(name);
+
+/** Everything between backticks. */
 function codeOf(text: string): string[] {
   return [...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!);
 }
 
-/** The rows of all tables: the names in the first column, and the whole row. */
+/** The rows of all tables, with the names in the first column. */
 function rowsOf(text: string): { readonly names: readonly string[]; readonly row: string }[] {
   return text
     .split("\n")
@@ -24,7 +28,7 @@ function rowsOf(text: string): { readonly names: readonly string[]; readonly row
     .map((row) => ({ names: codeOf(row.split("|")[1] ?? ""), row }));
 }
 
-/** Every setting as the table calls it, with the parts its row has to name. */
+/** Every setting as the table calls it, with the parts that its row must name. */
 function documentedSettings(): { readonly name: string; readonly parts: readonly string[] }[] {
   const named = (schema: z.ZodObject, prefix = "") =>
     Object.entries(schema.shape).map(([key, value]) => ({
@@ -52,10 +56,10 @@ function partsOf(schema: z.ZodType): string[] {
 describe.each(languages)("%s", (document) => {
   const rows = rowsOf(read(document));
 
-  test("has a row for every setting, which names the setting's parts", () => {
+  test("has a row for every setting that names its parts", () => {
     const missing = documentedSettings().flatMap(({ name, parts }) => {
       const found = rows.filter(({ names }) =>
-        // A setting of one part is called by that: immich.api.url.
+        // A setting with one part is named by it: immich.api.url.
         names.some((candidate) => candidate === name || candidate.startsWith(`${name}.`)),
       );
       if (found.length === 0) return [name];
@@ -67,7 +71,7 @@ describe.each(languages)("%s", (document) => {
     expect(missing).toEqual([]);
   });
 
-  test("names no setting of a host, of Immich or of the build that there is not", () => {
+  test("names no unknown setting of a host, of Immich or of the build", () => {
     const known = new Set(documentedSettings().map(({ name }) => name));
     const invented = rows
       .flatMap(({ names }) => names)
@@ -77,7 +81,7 @@ describe.each(languages)("%s", (document) => {
   });
 });
 
-/** The tests that inject a fault, by file: `fault: what befalls; what becomes of it`. */
+/** The tests that inject a fault, by file: `fault: the fault; its outcome`. */
 const faults = readdirSync(path.join(repository, "test", "e2e"))
   .filter((name) => name.startsWith("faults"))
   .flatMap((name) => {
@@ -87,7 +91,7 @@ const faults = readdirSync(path.join(repository, "test", "e2e"))
   });
 
 describe.each(languages)("%s", (document) => {
-  test("has a row for every fault that is tested, and no other", () => {
+  test("has a row for every tested fault, and no other", () => {
     const rows = rowsOf(read(document))
       .map(({ row }) => row.split("|").map((cell) => cell.trim()))
       .filter(([, , , , test]) => test?.startsWith("`test/e2e/faults"))
@@ -104,12 +108,14 @@ describe.each(languages)("%s", (document) => {
 describe.each(documents)("%s", (document) => {
   test("names only npm scripts that exist", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-    const named = [...read(document).matchAll(/\bnpm run ([\w:-]+)/g)].map((match) => match[1]!);
+    const named = [...readCurrent(document).matchAll(/\bnpm run ([\w:-]+)/g)].map(
+      (match) => match[1]!,
+    );
     expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
   });
 
   test("names only files of this repository that exist", () => {
-    const missing = [...codeOf(read(document)), ...linksOf(read(document))].filter(
+    const missing = [...codeOf(readCurrent(document)), ...linksOf(readCurrent(document))].filter(
       (name) => isFileOfOurs(name) && !exists(name),
     );
     expect(missing).toEqual([]);
@@ -125,7 +131,7 @@ const rooms = readdirSync(repository, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name);
 
-/** Whatever lies in one of our folders, and every source file wherever it is said to lie. */
+/** A path in one of the rooms, or the name of a source file or page. */
 function isFileOfOurs(name: string): boolean {
   if (!/^[\w.*/-]+$/.test(name)) return false;
   const liesInARoom = name.includes("/") && rooms.includes(name.split("/")[0]!);

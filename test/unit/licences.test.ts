@@ -3,7 +3,7 @@ import path from "node:path";
 import { init, type ModuleInfos } from "license-checker-rseidelsohn";
 import { expect, it } from "vitest";
 
-/** Licences that let a program under MIT use a package and be passed on with it. */
+/** Licences of packages that a program under MIT may use and be distributed with. */
 const allowed = [
   "MIT",
   "ISC",
@@ -13,18 +13,18 @@ const allowed = [
   "BlueOak-1.0.0",
   "Python-2.0",
   "CC0-1.0",
-  // Texts and lists (spdx-exceptions), named in the package itself.
+  // A list: spdx-exceptions.
   "CC-BY-3.0",
 ];
 
-/** What a package says in its LICENSE file alone, read by hand. */
-const readByHand: Readonly<Record<string, string>> = {
+/** Licences that a package names only in its LICENSE file. */
+const fromLicenseFile: Readonly<Record<string, string>> = {
   "@logdna/tail-file": "MIT",
 };
 
-/** What the program itself needs; the tests' own tools are passed on to nobody. */
+/** Development tools are not distributed. */
 it(
-  "every package the program is run with has a licence of the list",
+  "every package that the program needs has an allowed licence",
   { timeout: 120_000 },
   async () => {
     const start = path.join(__dirname, "..", "..");
@@ -35,9 +35,9 @@ it(
     );
     expect(Object.keys(packages).length).toBeGreaterThan(50);
     const refused = Object.entries(packages).flatMap(([name, { licenses }]) => {
-      const said = readByHand[name.slice(0, name.lastIndexOf("@"))] ?? String(licenses);
-      const parts = said.replace(/[()]/g, "").split(/ AND | OR /);
-      return parts.every((part) => allowed.includes(part)) ? [] : [`${name}: ${said}`];
+      const licence = fromLicenseFile[name.slice(0, name.lastIndexOf("@"))] ?? String(licenses);
+      const parts = licence.replace(/[()]/g, "").split(/ AND | OR /);
+      return parts.every((part) => allowed.includes(part)) ? [] : [`${name}: ${licence}`];
     });
     expect(refused).toEqual([]);
   },

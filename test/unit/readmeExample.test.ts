@@ -8,7 +8,7 @@ import { readSettings } from "../../config/read";
 
 const repository = path.join(__dirname, "..", "..");
 
-/** The stack file in a README that begins with a comment of its name. */
+/** The stack file in a README whose first line is a comment with its name. */
 function example(document: string, name: string): string {
   const text = readFileSync(path.join(repository, document), "utf8");
   const [, found] = new RegExp("```yaml\\n# " + name + "\\n([^]*?)```").exec(text) ?? [];
@@ -17,7 +17,7 @@ function example(document: string, name: string): string {
 }
 
 describe.each(["README.md", "README.zh-CN.md"])("the example of a swarm in %s", (document) => {
-  it("is a stack file without an error that means what is written beside it", () => {
+  it("is a valid stack file with the described meaning", () => {
     const { config } = parse(example(document, "Pulumi.rack.yaml")) as { config: object };
     const values = Object.fromEntries(
       Object.entries(config).map(([key, value]) => [

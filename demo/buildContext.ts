@@ -6,8 +6,8 @@ import { PassThrough } from "node:stream";
 import dockerIgnore from "@balena/dockerignore";
 
 /**
- * The build context as the docker command sends it: what `.dockerignore` leaves over, and the
- * Dockerfile in any case. dockerode's own way drops a folder of which only some files are let in.
+ * A tar archive of the build context as the docker command sends it: without what `.dockerignore`
+ * excludes, but always with the Dockerfile. dockerode would drop a folder that is included in part.
  */
 export async function buildContext(folder: string, dockerfile: string) {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -19,13 +19,13 @@ export async function buildContext(folder: string, dockerfile: string) {
   if (existsSync(rules)) ignored.add(readFileSync(rules, "utf8"));
   const sent = files.filter((file) => file === dockerfile || !ignored.ignores(file)).sort();
 
-  // Names from standard input, each ended by a null byte; the archive goes to standard output.
+  // Null-terminated names from standard input; the archive goes to standard output.
   const args = ["--create", "--null", "--owner=0", "--group=0", "--files-from=-", "--file=-"];
   const tar = spawn("tar", ["--directory", folder, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   tar.stdin.end(sent.map((file) => `${file}\0`).join(""));
-  // Taken at once: what a child that has ended wrote and nobody reads yet, Node throws away.
+  // Read at once: Node.js drops the unread output of a child that has ended.
   const archive = tar.stdout.pipe(new PassThrough());
   tar.once("exit", (code) => {
     if (code !== 0) archive.destroy(new Error(`tar of ${folder} ended with exit code ${code}`));

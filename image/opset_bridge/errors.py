@@ -1,0 +1,11 @@
+"""The one error of this package."""
+
+from __future__ import annotations
+
+
+class OpsetBridgeError(RuntimeError):
+    """A model cannot be converted, or not be kept. The message is one line: model, reason, remedy.
+
+    Not an OSError on purpose: Immich answers an OSError by deleting the model and downloading it
+    again (immich_ml/models/base.py, v2.2.0 to v3.1.0), which helps against none of the reasons.
+    """
