@@ -28,12 +28,12 @@ export function certificateProblem(pem: string): string | undefined {
 
 /** Which NVIDIA GPUs a container is given. */
 export function gpuProblem(
-  gpus: Readonly<Record<string, unknown>> | undefined,
+  gpus: object | undefined,
   accelerator: AcceleratorName,
 ): string | undefined {
   if (!gpus) return undefined;
   if (accelerator !== "cuda") return `is for accelerator cuda only, not ${accelerator}`;
-  const given = Object.values(gpus).filter((value) => value !== undefined);
+  const given = Object.values(gpus).filter((value: unknown) => value !== undefined);
   return given.length === 1 ? undefined : "must be one of count, ids, cdi";
 }
 
