@@ -15,22 +15,22 @@ import { detectGpus, preflight } from "./preflight";
 /** Everything is read and checked before the first resource is registered. */
 export = async function immichMachineLearning() {
   const settings = loadSettings(await detectGpus(loadSettings()));
-  const world = await preflight(settings);
+  const found = await preflight(settings);
   const engines = dockerProviders(settings);
 
   const hosts = settings.hosts.map((host) => {
-    const opts = hostOptions(host, engines, world.unreachableHosts);
+    const opts = hostOptions(host, engines, found.unreachableHosts);
     const image = machineLearningImage(host, settings, opts);
     const cache = new ModelCache(`${host.name}-cache`, cacheArgs(host, settings, image), opts);
-    const optionalMounts = world.optionalMounts[host.name];
+    const optionalMounts = found.optionalMounts[host.name];
     const service = machineLearning(host, settings, { image, cache, optionalMounts }, opts);
     return { host, image, service };
   });
 
   const preset =
     settings.models &&
-    new ModelPreset("preset", presetArgs(settings.models, settings, world), {
-      providers: databaseProviders(settings, world.database),
+    new ModelPreset("preset", presetArgs(settings.models, settings, found), {
+      providers: databaseProviders(settings, found.database),
       // Immich learns of a service only after its check.
       dependsOn: hosts.map(({ service }) => service),
     });

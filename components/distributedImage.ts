@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { runScript } from "./programFile";
+import type { DockerClientArgs } from "./server";
 
 /** A registry on the swarm itself: Docker's own, without TLS and without a password. */
 export interface OwnRegistry {
@@ -25,7 +26,7 @@ export interface OwnRegistry {
   publishMode?: "ingress" | "host" | undefined;
 }
 
-export interface DistributedImageArgs {
+export interface DistributedImageArgs extends DockerClientArgs {
   /** Id of the image (`sha256:…`) on the provider's engine. */
   image: pulumi.Input<string>;
 
@@ -39,12 +40,6 @@ export interface DistributedImageArgs {
    * @default no registry is run
    */
   ownRegistry?: OwnRegistry | undefined;
-
-  /** The engine's address for the docker client that pushes. @default the client's own */
-  dockerHost?: pulumi.Input<string> | undefined;
-
-  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
-  tls?: pulumi.Input<string> | undefined;
 }
 
 /**
@@ -82,7 +77,7 @@ export class DistributedImage extends pulumi.ComponentResource {
   ) {
     super("immich-ml:index:DistributedImage", name, {}, opts);
 
-    const { image, repository, ownRegistry, dockerHost, tls } = args;
+    const { image, repository, ownRegistry } = args;
     this.registry = ownRegistry && runRegistry(`${name}-registry`, ownRegistry, this);
     this.push = new local.Command(
       `${name}-push`,
@@ -94,7 +89,7 @@ export class DistributedImage extends pulumi.ComponentResource {
           IMAGE: image,
           REPOSITORY: repository,
           TAG: pulumi.output(image).apply((id) => id.replace(/^sha256:/, "").slice(0, 12)),
-          ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
+          ...dockerClientEnvironment(args),
         },
         triggers: [image, repository, ...(this.registry ? [this.registry.id] : [])],
         addPreviousOutputInEnv: false,

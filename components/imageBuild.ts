@@ -10,6 +10,7 @@ import {
   type ImmichVersion,
   parseImmichVersion,
 } from "../catalog/immichVersion";
+import { entriesByName } from "../util/entriesByName";
 import { certificateProblem, httpUrlAllowed, isHttpUrl } from "../config/rules";
 
 /** What an image is built from; the fields are those of `LegacyImageArgs`. */
@@ -130,7 +131,7 @@ function hashBuild(
       .update(readFileSync(join(contextPath, file)))
       .update("\0");
   }
-  for (const [name, value] of Object.entries(buildArgs).sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [name, value] of entriesByName(buildArgs)) {
     hash.update(`${name}=${value}\0`);
   }
   return hash.digest("hex").slice(0, 12);

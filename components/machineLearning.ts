@@ -124,68 +124,17 @@ export class MachineLearning extends pulumi.ComponentResource {
   ) {
     super("immich-ml:index:MachineLearning", name, {}, opts);
 
-    const accelerator = accelerators[args.accelerator ?? "cpu"];
-    const environment = checkedArguments(name, args);
-    const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
-    const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
-    const port = portOf(args, environment);
+    const variables = checkedArguments(name, args);
     const alias = args.networkAlias ?? "immich-machine-learning";
+    const port = portOf(args, variables);
 
-    const container = new docker.Container(
-      name,
-      {
-        name: args.containerName ?? "immich_machine_learning",
-        image: args.image,
-        envs: serverEnvironment(args, environment).map(toEnvEntry),
-        volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
-        ...withoutEmptyLists({
-          mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
-          devices: accelerator.devices.map((path) => ({
-            hostPath: path,
-            containerPath: path,
-            permissions: "rwm",
-          })),
-          deviceCgroupRules: [...accelerator.deviceCgroupRules],
-          deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
-          groupAdds: [...accelerator.groups],
-          securityOpts: [
-            // `systempaths` works but is not read back: on RKNN a refresh proposes a replacement.
-            ...accelerator.securityOptions,
-            // Always present: the provider does not see an entry that disappears.
-            `no-new-privileges:${noNewPrivileges}`,
-          ],
-        }),
-        ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
-        ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
-        ...(limitLog && { logDriver: limitedLog.driver, logOpts: limitedLog.options }),
-        ...(args.limits?.memory !== undefined && {
-          memory: args.limits.memory,
-          // Docker's own default; left out, reading it back would be a difference.
-          memorySwap: pulumi.output(args.limits.memory).apply((memory) => 2 * memory),
-        }),
-        ...(args.limits?.cpus !== undefined && {
-          cpus: pulumi.output(args.limits.cpus).apply(coresAsReported),
-        }),
-        ...(args.network !== undefined && {
-          networksAdvanced: [{ name: args.network, aliases: [alias] }],
-        }),
-        ...(args.publish && {
-          ports: [
-            { internal: port, external: args.publish.port ?? 3003, ip: args.publish.address },
-          ],
-        }),
-        restart: args.restart ?? "always",
-        healthcheck: { ...healthcheck, startPeriod: `${startMinutes(environment)}m0s` },
-        labels: labelList(args.labels),
-      },
-      {
-        parent: this,
-        // Two containers cannot have one name, nor one published port.
-        deleteBeforeReplace: true,
-        // Docker ignores removing a limit in place, so replace.
-        replaceOnChanges: ["memory", "memorySwap", "cpus"],
-      },
-    );
+    const container = new docker.Container(name, containerArgs(args, variables, alias, port), {
+      parent: this,
+      // Two containers cannot have one name, nor one published port.
+      deleteBeforeReplace: true,
+      // Docker ignores removing a limit in place, so replace.
+      replaceOnChanges: ["memory", "memorySwap", "cpus"],
+    });
 
     const check =
       args.check === "off"
@@ -231,6 +180,60 @@ function checkedArguments(name: string, args: MachineLearningArgs): Record<strin
           : undefined,
     },
   ]);
+}
+
+function containerArgs(
+  args: MachineLearningArgs,
+  variables: Record<string, string>,
+  alias: pulumi.Input<string>,
+  port: pulumi.Output<number>,
+): docker.ContainerArgs {
+  const accelerator = accelerators[args.accelerator ?? "cpu"];
+  const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
+  const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
+  return {
+    name: args.containerName ?? "immich_machine_learning",
+    image: args.image,
+    envs: serverEnvironment(args, variables).map(toEnvEntry),
+    volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
+    ...withoutEmptyLists({
+      mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
+      devices: accelerator.devices.map((path) => ({
+        hostPath: path,
+        containerPath: path,
+        permissions: "rwm",
+      })),
+      deviceCgroupRules: [...accelerator.deviceCgroupRules],
+      deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
+      groupAdds: [...accelerator.groups],
+      securityOpts: [
+        // `systempaths` works but is not read back: on RKNN a refresh proposes a replacement.
+        ...accelerator.securityOptions,
+        // Always present: the provider does not see an entry that disappears.
+        `no-new-privileges:${noNewPrivileges}`,
+      ],
+    }),
+    ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
+    ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
+    ...(limitLog && { logDriver: limitedLog.driver, logOpts: limitedLog.options }),
+    ...(args.limits?.memory !== undefined && {
+      memory: args.limits.memory,
+      // Docker's own default; left out, reading it back would be a difference.
+      memorySwap: pulumi.output(args.limits.memory).apply((memory) => 2 * memory),
+    }),
+    ...(args.limits?.cpus !== undefined && {
+      cpus: pulumi.output(args.limits.cpus).apply(coresAsReported),
+    }),
+    ...(args.network !== undefined && {
+      networksAdvanced: [{ name: args.network, aliases: [alias] }],
+    }),
+    ...(args.publish && {
+      ports: [{ internal: port, external: args.publish.port ?? 3003, ip: args.publish.address }],
+    }),
+    restart: args.restart ?? "always",
+    healthcheck: { ...healthcheck, startPeriod: `${startMinutes(variables)}m0s` },
+    labels: labelList(args.labels),
+  };
 }
 
 /** Pulumi keeps a list secret as a whole: one secret variable hides changes of the others, too. */

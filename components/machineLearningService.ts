@@ -5,6 +5,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { endpointModeProblem, serviceAcceleratorProblem } from "../config/rules";
+import { entriesByName } from "../util/entriesByName";
 import {
   type ModelCheck,
   parseCheckResults,
@@ -138,59 +139,13 @@ export class MachineLearningService extends pulumi.ComponentResource {
     super("immich-ml:index:MachineLearningService", name, {}, opts);
 
     const variables = checkedArguments(name, args);
-    const serviceName = args.serviceName ?? "immich_machine_learning";
-    const port = portOf(args, variables);
     const alias = args.networkAlias ?? "immich-machine-learning";
-    const order = args.updateOrder ?? "start-first";
+    const port = portOf(args, variables);
 
-    this.network =
-      args.networkId === undefined
-        ? makeNetwork(`${name}-network`, serviceName, args, this)
-        : undefined;
-    const declared: docker.ServiceArgs = {
-      name: serviceName,
-      labels: labelList(args.labels),
-      mode: { replicated: { replicas: args.replicas ?? 2 } },
-      taskSpec: {
-        containerSpec: containerSpec(args, variables),
-        // By id, which is what the provider reads back; a name replaces the service each time.
-        networksAdvanceds: [{ id: args.networkId ?? this.network!.id, aliases: [alias] }],
-        placement: {
-          constraints: byName(args.nodeLabels).map(
-            ([label, value]) => `node.labels.${label}==${value}`,
-          ),
-          // No limit; keeps the block in place without a constraint.
-          maxReplicas: 0,
-        },
-        resources: resources(args),
-        restartPolicy: {
-          condition: pulumi.output(args.restart ?? "always").apply(condition),
-          // Docker's own default; the provider's is none, and a crash would repeat at once.
-          delay: "5s",
-          maxAttempts: 0,
-          window: "0s",
-        },
-        ...(args.hardening?.limitLog !== false && {
-          logDriver: { name: limitedLog.driver, options: limitedLog.options },
-        }),
-      },
-      updateConfig: {
-        parallelism: 1,
-        order,
-        failureAction: "rollback",
-        // A task that ends so soon after it became healthy still fails the update.
-        monitor: "10s",
-      },
-      rollbackConfig: { parallelism: 1, order, failureAction: "pause", monitor: "5s" },
-      endpointSpec: {
-        mode: args.endpointMode ?? "vip",
-        ...(args.publishedPort !== undefined && {
-          ports: [{ targetPort: port, publishedPort: args.publishedPort }],
-        }),
-      },
-      // No convergeConfig: it deletes a new service that does not converge, with its logs, and counts
-      // the old tasks of an update that is about to be rolled back. The check waits instead.
-    };
+    this.network = args.networkId === undefined ? makeNetwork(name, args, this) : undefined;
+    // By id, which is what the provider reads back; a name replaces the service each time.
+    const network = { id: args.networkId ?? this.network!.id, aliases: [alias] };
+    const declared = serviceArgs(args, variables, network, port);
     const service = new docker.Service(name, declared, {
       parent: this,
       // The engine looks the platforms up when it creates a service, and reports them from then on.
@@ -254,16 +209,17 @@ function checkedArguments(name: string, args: MachineLearningServiceArgs): Recor
   ]);
 }
 
+const defaultName = "immich_machine_learning";
+
 function makeNetwork(
   name: string,
-  networkName: pulumi.Input<string>,
-  { labels }: MachineLearningServiceArgs,
+  { serviceName, labels }: MachineLearningServiceArgs,
   parent: MachineLearningService,
 ): docker.Network {
   return new docker.Network(
-    name,
+    `${name}-network`,
     {
-      name: networkName,
+      name: serviceName ?? defaultName,
       driver: "overlay",
       // Immich's server, a container of docker compose, must be able to join.
       attachable: true,
@@ -271,6 +227,53 @@ function makeNetwork(
     },
     { parent },
   );
+}
+
+function serviceArgs(
+  args: MachineLearningServiceArgs,
+  variables: Record<string, string>,
+  network: docker.types.input.ServiceTaskSpecNetworksAdvanced,
+  port: pulumi.Output<number>,
+): docker.ServiceArgs {
+  const order = args.updateOrder ?? "start-first";
+  return {
+    name: args.serviceName ?? defaultName,
+    labels: labelList(args.labels),
+    mode: { replicated: { replicas: args.replicas ?? 2 } },
+    taskSpec: {
+      containerSpec: containerSpec(args, variables),
+      networksAdvanceds: [network],
+      placement: {
+        constraints: entriesByName(args.nodeLabels).map(
+          ([label, value]) => `node.labels.${label}==${value}`,
+        ),
+        // No limit; keeps the block in place without a constraint.
+        maxReplicas: 0,
+      },
+      resources: resources(args),
+      restartPolicy: {
+        condition: pulumi.output(args.restart ?? "always").apply(condition),
+        // Docker's own default; the provider's is none, and a crash would repeat at once.
+        delay: "5s",
+        maxAttempts: 0,
+        window: "0s",
+      },
+      ...(args.hardening?.limitLog !== false && {
+        logDriver: { name: limitedLog.driver, options: limitedLog.options },
+      }),
+    },
+    // A task that ends within `monitor` after it became healthy fails the update, too.
+    updateConfig: { parallelism: 1, order, failureAction: "rollback", monitor: "10s" },
+    rollbackConfig: { parallelism: 1, order, failureAction: "pause", monitor: "5s" },
+    endpointSpec: {
+      mode: args.endpointMode ?? "vip",
+      ...(args.publishedPort !== undefined && {
+        ports: [{ targetPort: port, publishedPort: args.publishedPort }],
+      }),
+    },
+    // No convergeConfig: it deletes a new service that does not converge, with its logs, and counts
+    // the old tasks of an update that is about to be rolled back. The check waits instead.
+  };
 }
 
 function containerSpec(args: MachineLearningServiceArgs, variables: Record<string, string>) {
@@ -305,7 +308,7 @@ function inSwarmUnits({ memory, cpus }: ResourceLimits = {}) {
 }
 
 function resources({ limits, reservations, genericResources }: MachineLearningServiceArgs) {
-  const discrete = byName(genericResources).map(([kind, count]) => `${kind}=${count}`);
+  const discrete = entriesByName(genericResources).map(([kind, count]) => `${kind}=${count}`);
   return {
     limits: inSwarmUnits(limits),
     reservation: {
@@ -317,10 +320,6 @@ function resources({ limits, reservations, genericResources }: MachineLearningSe
 
 function condition(restart: "no" | "on-failure" | "always"): string {
   return { no: "none", "on-failure": "on-failure", always: "any" }[restart];
-}
-
-function byName<Value>(record: Readonly<Record<string, Value>> = {}): [string, Value][] {
-  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function fingerprint(text: string): string {

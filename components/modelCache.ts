@@ -7,10 +7,10 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { runScript } from "./programFile";
-import { labelList } from "./server";
+import { type DockerClientArgs, labelList } from "./server";
 
 /** Models of this machine that are copied into the volume, and copied again when they change. */
-export interface SeededModels {
+export interface SeededModels extends DockerClientArgs {
   /**
    * A folder laid out like Immich's cache (`clip/ViT-B-32__openai/visual/model.onnx` …) with a file
    * `SHA256SUMS` as `sha256sum` writes it: every file is checked against it in the volume.
@@ -19,12 +19,6 @@ export interface SeededModels {
 
   /** The image the service runs; only its `sh` and `sha256sum` are used. */
   image: pulumi.Input<string>;
-
-  /** The engine's address for the docker client that copies. @default the client's own */
-  dockerHost?: pulumi.Input<string>;
-
-  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
-  tls?: pulumi.Input<string> | undefined;
 }
 
 export interface ModelCacheArgs {
@@ -106,20 +100,20 @@ export class ModelCache extends pulumi.ComponentResource {
 
 function copyModels(
   name: string,
-  { folder, image, dockerHost, tls }: SeededModels,
+  models: SeededModels,
   volume: docker.Volume,
   parent: ModelCache,
 ): local.Command {
-  const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
+  const sums = readFileSync(join(models.folder, "SHA256SUMS"), "utf8");
   return new local.Command(
     name,
     {
       create: runScript("components/placeModels.sh"),
       environment: {
-        FOLDER: folder,
+        FOLDER: models.folder,
         VOLUME: volume.name,
-        IMAGE: image,
-        ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
+        IMAGE: models.image,
+        ...dockerClientEnvironment(models),
       },
       // Other models, or another volume to put them into.
       triggers: [sums, volume.id],

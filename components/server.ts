@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { type AcceleratorName, accelerators } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
+import { entriesByName } from "../util/entriesByName";
 import {
   type EnvironmentValue,
   isSecretVariable,
@@ -18,6 +19,15 @@ import { inferenceProgram, modelsToCheck, checkCommand, type CheckMode } from ".
  * What a container (machineLearning.ts) and the tasks of a service (machineLearningService.ts) have
  * in common.
  */
+
+/** How the docker client reaches the provider's engine. */
+export interface DockerClientArgs {
+  /** Its address, as in the provider's `host`. @default the client's own */
+  dockerHost?: pulumi.Input<string> | undefined;
+
+  /** For an address `tcp://…`: the folder with ca.pem, cert.pem and key.pem. @default none */
+  tls?: pulumi.Input<string> | undefined;
+}
 
 export interface ResourceLimits {
   /** Main memory in MiB. @default no limit */
@@ -40,7 +50,7 @@ export interface Hardening {
   limitProcesses?: boolean | undefined;
 }
 
-export interface ServerArgs {
+export interface ServerArgs extends DockerClientArgs {
   /** Immich's version, such as `v2.7.5`. It decides which environment settings there are. */
   immichVersion: string;
 
@@ -94,12 +104,6 @@ export interface ServerArgs {
 
   /** Seconds the container has to become healthy. @default 600 */
   healthTimeout?: pulumi.Input<number> | undefined;
-
-  /** The engine's address for the docker client that runs the check. @default the client's own */
-  dockerHost?: pulumi.Input<string> | undefined;
-
-  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
-  tls?: pulumi.Input<string> | undefined;
 }
 
 /** A rule about an argument; `expected` is undefined where the rule holds. */
@@ -152,12 +156,9 @@ export function serverEnvironment(
   variables: Record<string, string>,
 ): [name: string, value: pulumi.Input<string>][] {
   const { environment } = accelerators[args.accelerator ?? "cpu"];
-  return Object.entries({ ...args.environmentFile, ...environment, ...variables })
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([variable, value]) => [
-      variable,
-      isSecretVariable(variable) ? pulumi.secret(value) : value,
-    ]);
+  return entriesByName({ ...args.environmentFile, ...environment, ...variables }).map(
+    ([variable, value]) => [variable, isSecretVariable(variable) ? pulumi.secret(value) : value],
+  );
 }
 
 /** The port the server listens on. */
@@ -188,11 +189,9 @@ export const limitedLog = { driver: "json-file", options: { "max-size": "10m", "
 
 /** Labels as the Docker provider takes them, sorted by name. */
 export function labelList(labels: ServerArgs["labels"]) {
-  return pulumi.output(labels ?? {}).apply((byName) =>
-    Object.entries(byName)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([label, value]) => ({ label, value })),
-  );
+  return pulumi
+    .output(labels ?? {})
+    .apply((byName) => entriesByName(byName).map(([label, value]) => ({ label, value })));
 }
 
 /** The accelerator's mounts of host files, without the optional ones that this host lacks. */

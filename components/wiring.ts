@@ -227,19 +227,19 @@ function runtimeOf({ image }: HostSettings): string {
 export function presetArgs(
   models: ModelSelection,
   settings: Settings,
-  world: World,
+  found: World,
 ): ModelPresetArgs {
   const { hosts, immich } = settings;
   return {
     models,
     urls: hosts.map(({ url }) => url),
     availabilityChecks: availabilityChecks(settings),
-    store: configurationStore(settings, world.database),
+    store: configurationStore(settings, found.database),
     immichVersion: immich.version,
     embeddings: settings.embeddings,
     reindex: reindexing(settings),
-    currentClipModel: world.currentClipModel,
-    currentSettings: world.currentSettings,
+    currentClipModel: found.currentClipModel,
+    currentSettings: found.currentSettings,
     allowUnknownModels: settings.allowUnknownModels,
     serverContainer: immich.serverContainer
       ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }
