@@ -1,100 +1,42 @@
 import { ModelCache, ModelPreset } from "./components";
-import { detectGpus, preflight } from "./preflight";
-import { loadSettings } from "./config/load";
 import {
-  availabilityChecks,
-  configurationStore,
-  databaseProvider,
+  cacheArgs,
+  databaseProviders,
   dockerProviders,
   hostOptions,
+  hostOutputs,
   machineLearning,
   machineLearningImage,
-  namesOf,
-  seededModels,
-  reindexing,
-  runtimeOf,
+  presetArgs,
 } from "./components/wiring";
+import { loadSettings } from "./config/load";
+import { detectGpus, preflight } from "./preflight";
 
 /** Everything is read and checked before the first resource is registered. */
 export = async function immichMachineLearning() {
   const settings = loadSettings(await detectGpus(loadSettings()));
-  const world = await preflight(settings);
-
-  const { immich } = settings;
-  const docker = dockerProviders(settings);
-  const labels = {
-    "org.immich-ml.project": settings.project,
-    "org.immich-ml.stack": settings.stack,
-  };
+  const found = await preflight(settings);
+  const engines = dockerProviders(settings);
 
   const hosts = settings.hosts.map((host) => {
-    const opts = hostOptions(host, docker, world.unreachableHosts);
+    const opts = hostOptions(host, engines, found.unreachableHosts);
     const image = machineLearningImage(host, settings, opts);
-    const cache = new ModelCache(
-      `${host.name}-cache`,
-      {
-        volumeName: host.cacheVolume,
-        retain: host.keepCache,
-        models: seededModels(host, image),
-        labels,
-      },
-      opts,
-    );
-    const service = machineLearning(
-      host,
-      {
-        image,
-        cacheVolume: cache.volumeName,
-        optionalMounts: world.optionalMounts[host.name],
-        immichVersion: immich.version,
-        models: settings.models,
-        labels,
-      },
-      // Not before the models that were put into its cache beforehand.
-      { ...opts, dependsOn: [cache] },
-    );
+    const cache = new ModelCache(`${host.name}-cache`, cacheArgs(host, settings, image), opts);
+    const optionalMounts = found.optionalMounts[host.name];
+    const service = machineLearning(host, settings, { image, cache, optionalMounts }, opts);
     return { host, image, service };
   });
 
   const preset =
     settings.models &&
-    new ModelPreset(
-      "preset",
-      {
-        models: settings.models,
-        urls: hosts.map(({ host }) => host.url),
-        availabilityChecks: availabilityChecks(settings),
-        store: configurationStore(settings, world.database),
-        immichVersion: immich.version,
-        embeddings: settings.embeddings,
-        reindex: reindexing(settings),
-        currentClipModel: world.currentClipModel,
-        currentSettings: world.currentSettings,
-        allowUnknownModels: settings.allowUnknownModels,
-        serverContainer: immich.serverContainer
-          ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }
-          : undefined,
-      },
-      {
-        providers: world.database ? [databaseProvider(settings, world.database)] : [],
-        // Immich is told to use a service only after that has verified itself.
-        dependsOn: hosts.map(({ service }) => service),
-      },
-    );
+    new ModelPreset("preset", presetArgs(settings.models, settings, found), {
+      providers: databaseProviders(settings, found.database),
+      // Immich learns of a service only after its check.
+      dependsOn: hosts.map(({ service }) => service),
+    });
 
   return {
-    machineLearning: hosts.map(({ host, image, service }) => ({
-      host: host.name,
-      url: host.url,
-      image,
-      ...namesOf(service),
-      dockerHost: host.dockerHost,
-      ...(host.tls && { tls: host.tls }),
-      accelerator: host.accelerator,
-      runtime: runtimeOf(host),
-      executionProvider: service.executionProvider,
-      models: service.models,
-    })),
+    machineLearning: hosts.map(hostOutputs),
     systemConfig: preset?.settings,
     restart: preset?.restart,
     ...(preset?.reindexed && { reindexed: preset.reindexed }),

@@ -1,9 +1,9 @@
-// How the engine's Node.js loads the program: the TypeScript compiler turns each file into JavaScript
-// once, and the result is kept by the file's content. ts-node, which Pulumi uses otherwise, compiles
-// every file anew in every run, for more than a second. Types are checked by `npm run lint:types`.
+// How Pulumi's Node.js loads the program: the TypeScript compiler turns each file into JavaScript once
+// and caches the result by the file's content. ts-node, Pulumi's default, compiles every file in every
+// run, which takes more than a second. `npm run lint:types` checks the types.
 //
-// Not by esbuild (tsx): it makes copies of what is imported, and with them the engine would write its
-// own configuration, secrets and all, into the state beside the dynamic provider.
+// Not esbuild (tsx): it copies what is imported, and with these copies Pulumi would write its own
+// configuration, secrets and all, into the state beside the dynamic provider.
 const { createHash } = require("node:crypto");
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
 const path = require("node:path");
@@ -18,8 +18,8 @@ require.extensions[".ts"] = (module, file) => {
   if (!isPrepared) prepareForRunner();
   const source = readFileSync(file, "utf8");
   const name = createHash("sha256").update(compiler).update(file).update(source).digest("hex");
-  const kept = path.join(folder, `${name}.js`);
-  const compiled = read(kept) ?? keep(kept, compile(source, file));
+  const cached = path.join(folder, `${name}.js`);
+  const compiled = read(cached) ?? write(cached, compile(source, file));
   compiledFiles.set(file, compiled);
   module._compile(compiled, file);
 };
@@ -68,8 +68,8 @@ function read(file) {
   }
 }
 
-/** Whole or not at all, since several runs may do so at once; where nothing can be kept, it is not. */
-function keep(file, text) {
+/** Atomically, since several runs may write at once. A folder that cannot be written is no error. */
+function write(file, text) {
   try {
     mkdirSync(folder, { recursive: true });
     writeFileSync(`${file}.${process.pid}`, text);

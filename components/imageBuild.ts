@@ -5,16 +5,22 @@ import { join } from "node:path";
 import { type GpuFamilyName, gpuFamilies, immichVersionProblem } from "../catalog/gpuFamilies";
 import { type ImageMirror, mirrored } from "../catalog/imageMirror";
 import { officialImage } from "../catalog/immichReleases";
-import { formatImmichVersion, parseImmichVersion } from "../catalog/immichVersion";
+import {
+  formatImmichVersion,
+  type ImmichVersion,
+  parseImmichVersion,
+} from "../catalog/immichVersion";
+import { entriesByName } from "../util/entriesByName";
+import { certificateProblem, httpUrlAllowed, isHttpUrl } from "../config/rules";
 
-/** What an image is built from. Everything in it is plain; nothing is read but the build context. */
+/** What an image is built from; the fields are those of `LegacyImageArgs`. */
 export interface ImageBuildRequest {
   readonly gpuFamily: GpuFamilyName;
   readonly immichVersion: string;
   readonly contextPath: string;
   /**
-   * Whose image it is. Part of the tag alone, not of the build: what two owners build from the same
-   * sources is one image with two tags, and one of them can be deleted without the other.
+   * Whose image it is. Only the tag depends on it: two owners of the same build share one image
+   * under two tags, and each can delete its own.
    */
   readonly owner?: string | undefined;
   readonly pythonImage?: string | undefined;
@@ -30,15 +36,17 @@ export interface ImageBuildRequest {
 
 /** A build as Docker takes it. */
 export interface ImageBuild {
-  /** Repository and tag; the tag carries `contentHash`, so equal names are equal images of one owner. */
+  /** Repository and tag. The tag contains `contentHash`, so equal names are equal images. */
   readonly reference: string;
-  /** Of the build context's files that matter and all build arguments; 12 hexadecimal digits. */
+  /** Of the files the build reads and of all build arguments; 12 hexadecimal digits. */
   readonly contentHash: string;
   readonly buildArgs: Readonly<Record<string, string>>;
 }
 
 /**
- * @throws an error that names the setting, its value and what is allowed
+ * Plans a build; reads nothing but the build context.
+ *
+ * @throws an error that names the field, its value and what is allowed
  */
 export function imageBuild(request: ImageBuildRequest): ImageBuild {
   const gpuFamily = gpuFamilies[request.gpuFamily];
@@ -47,19 +55,16 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
       `gpuFamily "${String(request.gpuFamily)}" is unknown; allowed: ${Object.keys(gpuFamilies).join(", ")}`,
     );
   }
-  const version = parseImmichVersion(request.immichVersion);
-  if (!version) {
-    throw new Error(
-      `immichVersion "${request.immichVersion}" is not a release; one looks like v2.7.5`,
-    );
+  const version = buildableVersion(request.immichVersion);
+  for (const field of ["packageIndex", "aptMirror", "httpProxy", "httpsProxy"] as const) {
+    const value = request[field];
+    if (value !== undefined && !isHttpUrl(value)) {
+      throw new Error(`${field} "${value}" must be ${httpUrlAllowed}`);
+    }
   }
-  const problem = immichVersionProblem(version);
-  if (problem) throw new Error(`immichVersion ${problem}`);
-  requireUrl("packageIndex", request.packageIndex);
-  requireUrl("aptMirror", request.aptMirror);
-  requireUrl("httpProxy", request.httpProxy);
-  requireUrl("httpsProxy", request.httpsProxy);
-  requireCertificate(request.caCertificate);
+  const { caCertificate } = request;
+  const problem = caCertificate === undefined ? undefined : certificateProblem(caCertificate);
+  if (problem) throw new Error(`caCertificate ${problem}`);
 
   const locks = {
     cuda: `requirements/locks/cuda-${gpuFamily.cuda}.txt`,
@@ -76,7 +81,7 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
     CUDA_LOCK: locks.cuda,
     ...optional("PACKAGE_INDEX", request.packageIndex),
     ...optional("APT_MIRROR", request.aptMirror),
-    ...optional("CA_CERTIFICATE", request.caCertificate?.trim()),
+    ...optional("CA_CERTIFICATE", caCertificate?.trim()),
     // Docker passes these to every RUN without a declaration and leaves them out of the history.
     ...optional("HTTP_PROXY", request.httpProxy),
     ...optional("HTTPS_PROXY", request.httpsProxy),
@@ -92,35 +97,22 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
   return { reference: `${gpuFamily.imageName}:${tag}`, contentHash, buildArgs };
 }
 
+function buildableVersion(text: string): ImmichVersion {
+  const version = parseImmichVersion(text);
+  if (!version) {
+    throw new Error(`immichVersion "${text}" is not a release; one looks like v2.7.5`);
+  }
+  const problem = immichVersionProblem(version);
+  if (problem) throw new Error(`immichVersion ${problem}`);
+  return version;
+}
+
 function optional(name: string, value: string | undefined): Record<string, string> {
   return value ? { [name]: value } : {};
 }
 
-function requireUrl(name: string, value: string | undefined): void {
-  if (value !== undefined && !/^https?:\/\/[^\s/]+/.test(value)) {
-    throw new Error(`${name} "${value}" is not an address; one looks like https://host/path`);
-  }
-}
-
-// Linux takes no single argument or environment variable longer than this.
-const maxArgumentLength = 128 * 1024;
-
-function requireCertificate(pem: string | undefined): void {
-  if (pem === undefined) return;
-  if (!pem.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new Error("caCertificate is not PEM text: it has no line BEGIN CERTIFICATE");
-  }
-  if (pem.length >= maxArgumentLength) {
-    throw new Error(
-      `caCertificate has ${pem.length} characters, at most ${maxArgumentLength} are possible: ` +
-        "give the one certificate that is missing, not the whole bundle",
-    );
-  }
-}
-
-// Everything the Dockerfile copies or mounts, but for the locks of other GPU families and versions.
-const contextEntries = ["Dockerfile", ".dockerignore", "checks", "opset_bridge", "setup"];
-const contextFile = /(^|\/)(Dockerfile|\.dockerignore|[^/]+\.(py|pth|sh))$/;
+// Everything the Dockerfile copies or mounts, except the locks: a build reads two of them.
+const contextFile = /^(Dockerfile|\.dockerignore|(checks|opset_bridge|setup)\/.*\.(py|pth|sh))$/;
 
 function hashBuild(
   contextPath: string,
@@ -131,30 +123,16 @@ function hashBuild(
   if (!existsSync(join(contextPath, "Dockerfile"))) {
     throw new Error(`contextPath "${contextPath}" holds no Dockerfile`);
   }
-  const files = [
-    ...contextEntries.flatMap((entry) => filesUnder(contextPath, entry)),
-    ...locks,
-  ].sort();
   const hash = createHash("sha256").update(`${owner}\0`);
-  for (const file of files) {
+  const inContext = readdirSync(contextPath, { recursive: true, encoding: "utf8" });
+  for (const file of [...inContext.filter((path) => contextFile.test(path)), ...locks].sort()) {
     hash
       .update(`${file}\0`)
       .update(readFileSync(join(contextPath, file)))
       .update("\0");
   }
-  for (const [name, value] of Object.entries(buildArgs).sort(([a], [b]) => (a < b ? -1 : 1))) {
+  for (const [name, value] of entriesByName(buildArgs)) {
     hash.update(`${name}=${value}\0`);
   }
   return hash.digest("hex").slice(0, 12);
-}
-
-function filesUnder(contextPath: string, entry: string): string[] {
-  const path = join(contextPath, entry);
-  if (!existsSync(path)) return [];
-  if (contextFile.test(entry)) return [entry];
-  return readdirSync(path, { withFileTypes: true }).flatMap((child) => {
-    const relative = `${entry}/${child.name}`;
-    if (child.isDirectory()) return filesUnder(contextPath, relative);
-    return contextFile.test(relative) ? [relative] : [];
-  });
 }

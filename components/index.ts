@@ -4,4 +4,4 @@ export * from "./machineLearning";
 export * from "./machineLearningService";
 export * from "./modelCache";
 export * from "./modelPreset";
-export type { Hardening, ResourceLimits, ServerArgs } from "./server";
+export type { DockerClientArgs, Hardening, ResourceLimits, ServerArgs } from "./server";

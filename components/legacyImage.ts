@@ -5,80 +5,103 @@ import type { GpuFamilyName } from "../catalog/gpuFamilies";
 import { tellProgress } from "./buildProgress";
 import { type ImageBuild, type ImageBuildRequest, imageBuild } from "./imageBuild";
 
-/** The inputs of {@link LegacyImage}. */
 export interface LegacyImageArgs {
-  /** The family of cards: `kepler-maxwell`, `maxwell` or `pascal-volta`. */
+  /** The family of GPUs: `kepler-maxwell`, `maxwell` or `pascal-volta`. */
   gpuFamily: pulumi.Input<GpuFamilyName>;
-  /** The Immich server's version, e.g. `v2.7.5`; v2.2.0 or newer, no moving tag. */
+
+  /** The Immich server's version, such as `v2.7.5`: v2.2.0 or newer, no moving tag. */
   immichVersion: pulumi.Input<string>;
-  /** Base image with Python 3.10 (kepler-maxwell) or 3.11. Default: Docker Hub's, by digest. */
+
+  /** Base image with Python 3.10 (kepler-maxwell) or 3.11. @default Docker Hub's, by digest */
   pythonImage?: pulumi.Input<string>;
-  /** Image to take Immich's server from. Default: Immich's own CPU image of `immichVersion`. */
+
+  /** Image to take Immich's server from. @default Immich's CPU image of `immichVersion`, by digest */
   immichImage?: pulumi.Input<string>;
+
   /**
    * A mirror for both default images: put before the whole reference
-   * (`mirror.example.org/docker.io/library/python:…`), or one mirror a registry
-   * (`{ "docker.io": …, "ghcr.io": … }`). Default: none.
+   * (`mirror.example.org/docker.io/library/python:…`), or one mirror per registry
+   * (`{ "docker.io": …, "ghcr.io": … }`).
+   *
+   * @default none
    */
   imageMirror?: pulumi.Input<string | Record<string, string>>;
-  /** Address of a PyPI mirror's simple index. Default: PyPI. */
+
+  /** URL of a PyPI mirror's simple index. @default PyPI */
   packageIndex?: pulumi.Input<string>;
-  /** Address of a Debian mirror, e.g. `http://mirror.example.org/debian`. Default: Debian's own. */
+
+  /** URL of a Debian mirror, such as `http://mirror.example.org/debian`. @default Debian's own */
   aptMirror?: pulumi.Input<string>;
+
   /**
-   * PEM text of a certificate that the build and the running server trust besides Debian's, at
-   * most 128 KiB. It stays in the image. Default: none.
+   * PEM text of a certificate that the build and the running server trust besides Debian's; less
+   * than 128 KiB. It stays in the image.
+   *
+   * @default none
    */
   caCertificate?: pulumi.Input<string>;
-  /** Proxy for http during the build; not kept in the image. Default: none. */
+
+  /** Proxy for http during the build; not kept in the image. @default none */
   httpProxy?: pulumi.Input<string>;
-  /** Proxy for https during the build; not kept in the image. Default: none. */
+
+  /** Proxy for https during the build; not kept in the image. @default none */
   httpsProxy?: pulumi.Input<string>;
-  /** Hosts reached without the proxy, separated by commas. Default: none. */
+
+  /** Hosts reached without the proxy, separated by commas. @default none */
   noProxy?: pulumi.Input<string>;
-  /** The build context, relative to the program's folder. Default: `image`. */
+
+  /** The build context, relative to the program's folder. @default "image" */
   contextPath?: pulumi.Input<string>;
+
   /**
-   * Address of the engine that builds, as the provider's `host`: asked by the `docker` command while
-   * `pulumi up` waits, to show how far the build is. Default: none, and nothing is shown.
+   * Address of the engine that builds, as in the provider's `host`. The docker client asks it for
+   * the build's progress during `pulumi up`.
+   *
+   * @default none: no progress is shown
    */
   dockerHost?: pulumi.Input<string>;
 }
 
 /**
- * Immich's machine-learning server on the newest ONNX Runtime that a GPU family of old NVIDIA cards
- * can run, built on the Docker host of the provider.
- *
- * It is rebuilt when a file of the build context or an argument changes, and only then. The image's
- * tag carries the hash of both: were the tag reused, deleting a replaced image would take the tag
- * away from its successor (seen with the containerd image store).
+ * Immich's machine-learning server on the newest ONNX Runtime that a family of old NVIDIA GPUs can
+ * run, built on the provider's Docker host. It is rebuilt when a file of the build context or an
+ * argument changes.
  *
  * @example
  * const image = new LegacyImage("attic-image", {
- *   GPU family: "kepler-maxwell",
+ *   gpuFamily: "kepler-maxwell",
  *   immichVersion: "v2.7.5",
  * });
  */
 export class LegacyImage extends pulumi.ComponentResource {
+  public readonly image: docker.RemoteImage;
+
   /** The image's id (`sha256:…`): what a container must be given, since a tag can move. */
   public readonly imageId: pulumi.Output<string>;
-  /** The image's name and tag, e.g. `immich-ml-legacy:v2.7.5-onnxruntime1.14.1-0123456789ab`. */
+
+  /** Name and tag, such as `immich-ml-legacy:v2.7.5-onnxruntime1.14.1-0123456789ab`. */
   public readonly reference: pulumi.Output<string>;
 
   /**
-   * @param name the resource's name, e.g. `attic-image`
-   * @param args what to build
-   * @param opts a docker provider chooses the host that builds
+   * @param name the component's name, such as `attic-image`; the image has the same
+   * @param args what to build; an argument that is not allowed fails the deployment and is named
+   * @param opts `provider`: a `docker.Provider` of the host that builds
    */
-  constructor(name: string, args: LegacyImageArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    public readonly args: LegacyImageArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
     super("immich-ml:index:LegacyImage", name, {}, opts);
 
     const context = pulumi.output(args.contextPath ?? "image");
     const owner = [pulumi.getProject(), pulumi.getStack(), name].join("/");
     const build = planBuild(args, context, owner);
-    const image = new docker.RemoteImage(
+    this.image = new docker.RemoteImage(
       name,
       {
+        // The tag contains the hash: were it reused, deleting a replaced image would take the tag
+        // from its successor (seen with the containerd image store).
         name: build.reference,
         build: { context, buildArgs: pulumi.output(build.buildArgs).apply(hideCredentials) },
         triggers: { content: build.contentHash },
@@ -86,9 +109,9 @@ export class LegacyImage extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    if (args.dockerHost !== undefined) tellProgress(this, image.imageId, args.dockerHost);
+    if (args.dockerHost !== undefined) tellProgress(this, this.image.imageId, args.dockerHost);
 
-    this.imageId = image.imageId;
+    this.imageId = this.image.imageId;
     this.reference = build.reference;
     this.registerOutputs({ imageId: this.imageId, reference: this.reference });
   }
@@ -104,7 +127,7 @@ function planBuild(
     .apply((request) => imageBuild(request as ImageBuildRequest));
 }
 
-/** A proxy's password must not stand in the state in clear. */
+/** Keeps a proxy's password out of the state's clear text. */
 function hideCredentials(buildArgs: Readonly<Record<string, string>>) {
   const hasPassword = Object.values(buildArgs).some((value) => /:\/\/[^/@\s]+@/.test(value));
   return hasPassword ? pulumi.secret({ ...buildArgs }) : pulumi.output({ ...buildArgs });

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
-import { servicePort } from "../catalog/environment";
+import { gpuProblem } from "../config/rules";
 import {
   type ModelCheck,
   parseCheckResult,
@@ -17,23 +17,24 @@ import {
   healthcheck,
   labelList,
   limitedLog,
+  portOf,
   acceleratorCheck,
   type ServerArgs,
   serverEnvironment,
   startMinutes,
 } from "./server";
 
-/** Which NVIDIA GPUs the container is given. Exactly one of the fields. */
+/** Which NVIDIA GPUs the container is given: exactly one of the fields. */
 export interface GpuSelection {
   /** How many, whichever they are; -1 for all. */
   count?: number | undefined;
-  /** Indexes (`0`) or UUIDs (`GPU-…`), as `nvidia-smi -L` shows them. */
+  /** Indexes (`0`) or UUIDs (`GPU-…`), as `nvidia-smi -L` lists them. */
   ids?: string[] | undefined;
   /** Names of the Container Device Interface, such as `nvidia.com/gpu=0`; needs Docker 25. */
   cdi?: string[] | undefined;
 }
 
-/** The port made reachable from outside the engine. Immich's ML has no authentication. */
+/** A port that is open outside the engine. Immich's ML has no authentication. */
 export interface PublishedPort {
   /** The address of the host it is bound to, such as `192.168.1.20`. */
   address: pulumi.Input<string>;
@@ -43,8 +44,8 @@ export interface PublishedPort {
 
 export interface MachineLearningArgs extends ServerArgs {
   /**
-   * The image: its id, or a reference with a digest. A tag alone would be compared with the id the
-   * engine reports and replace the container on every `up`.
+   * The image: its id, or a reference with a digest. A tag would replace the container on every
+   * `up`, since the engine reports an id.
    */
   image: pulumi.Input<string>;
 
@@ -67,10 +68,10 @@ export interface MachineLearningArgs extends ServerArgs {
    */
   url?: pulumi.Input<string> | undefined;
 
-  /** The accelerator's optional mounts that this host has, by their path on the host. */
+  /** The accelerator's optional mounts that this host has, by their path there. @default none */
   optionalMounts?: string[] | undefined;
 
-  /** When the engine starts the container again. @default "always" */
+  /** When the engine restarts the container. @default "always" */
   restart?: pulumi.Input<"no" | "on-failure" | "always" | "unless-stopped"> | undefined;
 }
 
@@ -89,6 +90,11 @@ export interface MachineLearningArgs extends ServerArgs {
  * }, { provider });
  */
 export class MachineLearning extends pulumi.ComponentResource {
+  public readonly container: docker.Container;
+
+  /** Runs the check after each change; undefined where it is off. */
+  public readonly checkCommand: local.Command | undefined;
+
   /** Where Immich's server reaches it. */
   public readonly url: pulumi.Output<string>;
 
@@ -96,92 +102,39 @@ export class MachineLearning extends pulumi.ComponentResource {
 
   public readonly containerName: pulumi.Output<string>;
 
-  /** The execution provider that really computed; nothing while there is no successful check. */
+  /** The execution provider that computed; undefined without a successful check. */
   public readonly executionProvider: pulumi.Output<string | undefined>;
 
-  /** What computed each model Immich is told to use; nothing while there is no successful check. */
+  /** What computed each model Immich is configured to use; undefined without a successful check. */
   public readonly models: pulumi.Output<readonly ModelCheck[] | undefined>;
 
-  /** What the check found; nothing where it is off. */
+  /** The check's result; undefined where it is off. */
   public readonly check: pulumi.Output<CheckResult | undefined>;
 
   /**
-   * @param name the component's name; the container has the same, the check `${name}-check`.
-   * @param args what to run and how.
-   * @param opts give a `docker.Provider` as `provider` for an engine that is not the local one.
-   * @throws when the arguments contradict each other; every reason is in the message.
+   * @param name the component's name; the container has the same, the check is `${name}-check`
+   * @param args what to run and how
+   * @param opts `provider`: a `docker.Provider` for an engine that is not the local one
+   * @throws when arguments are wrong: a line for each, with its value and what is allowed
    */
-  constructor(name: string, args: MachineLearningArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    public readonly args: MachineLearningArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
     super("immich-ml:index:MachineLearning", name, {}, opts);
 
-    const accelerator = accelerators[args.accelerator ?? "cpu"];
-    const environment = checkedArguments(name, args);
-    const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
-    const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
-    const securityOptions = [
-      // `systempaths` takes effect but is not reported back: on RKNN a refresh wants a replacement.
-      ...accelerator.securityOptions,
-      // Said either way: leaving it out later would not be seen as a change.
-      `no-new-privileges:${noNewPrivileges}`,
-    ];
-    const port = pulumi
-      .output(args.environmentFile ?? {})
-      .apply((fromFile) => servicePort({ ...fromFile, ...environment }));
+    const variables = checkedArguments(name, args);
     const alias = args.networkAlias ?? "immich-machine-learning";
+    const port = portOf(args, variables);
 
-    const container = new docker.Container(
-      name,
-      {
-        name: args.containerName ?? "immich_machine_learning",
-        image: args.image,
-        envs: serverEnvironment(args, environment).map(toEnvEntry),
-        volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
-        ...withoutEmptyLists({
-          mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
-          devices: accelerator.devices.map((path) => ({
-            hostPath: path,
-            containerPath: path,
-            permissions: "rwm",
-          })),
-          deviceCgroupRules: [...accelerator.deviceCgroupRules],
-          deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
-          groupAdds: [...accelerator.groups],
-          securityOpts: securityOptions,
-        }),
-        ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
-        ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
-        ...(limitLog && {
-          logDriver: limitedLog.driver,
-          logOpts: limitedLog.options,
-        }),
-        ...(args.limits?.memory !== undefined && {
-          memory: args.limits.memory,
-          // The engine's own standard, written down because it is reported back as a difference.
-          memorySwap: pulumi.output(args.limits.memory).apply((memory) => 2 * memory),
-        }),
-        ...(args.limits?.cpus !== undefined && {
-          cpus: pulumi.output(args.limits.cpus).apply(coresAsReported),
-        }),
-        ...(args.network !== undefined && {
-          networksAdvanced: [{ name: args.network, aliases: [alias] }],
-        }),
-        ...(args.publish && {
-          ports: [
-            { internal: port, external: args.publish.port ?? 3003, ip: args.publish.address },
-          ],
-        }),
-        restart: args.restart ?? "always",
-        healthcheck: { ...healthcheck, startPeriod: `${startMinutes(environment)}m0s` },
-        labels: labelList(args.labels),
-      },
-      {
-        parent: this,
-        // Two containers cannot have one name, nor one published port.
-        deleteBeforeReplace: true,
-        // The engine takes a limit away from a running container only in words.
-        replaceOnChanges: ["memory", "memorySwap", "cpus"],
-      },
-    );
+    const container = new docker.Container(name, containerArgs(args, variables, alias, port), {
+      parent: this,
+      // Two containers cannot have one name, nor one published port.
+      deleteBeforeReplace: true,
+      // Docker ignores removing a limit in place, so replace.
+      replaceOnChanges: ["memory", "memorySwap", "cpus"],
+    });
 
     const check =
       args.check === "off"
@@ -195,6 +148,8 @@ export class MachineLearning extends pulumi.ComponentResource {
           );
     limitProcesses(name, args, container, this, check);
 
+    this.container = container;
+    this.checkCommand = check;
     this.containerId = container.id;
     this.containerName = container.name;
     this.url = pulumi.output(args.url ?? addressOf(args, alias, port));
@@ -215,36 +170,85 @@ export class MachineLearning extends pulumi.ComponentResource {
 }
 
 function checkedArguments(name: string, args: MachineLearningArgs): Record<string, string> {
-  const { variables, problems } = checkedEnvironment(args);
-  const acceleratorName = args.accelerator ?? "cpu";
-  if (args.gpus && acceleratorName !== "cuda") {
-    problems.push(`[gpus] are NVIDIA's, but the accelerator is ${acceleratorName}`);
-  }
-  if (args.gpus && Object.values(args.gpus).filter((value) => value !== undefined).length !== 1) {
-    problems.push("[gpus] must have exactly one of count, ids, cdi");
-  }
-  if (args.network === undefined && !args.publish) {
-    problems.push(
-      "[network] or [publish] must be given, otherwise Immich's server cannot reach the container",
-    );
-  }
-  if (problems.length > 0) throw new Error(`${name}: ${problems.join("; ")}`);
-  return variables;
+  return checkedEnvironment(name, args, [
+    { key: "gpus", value: args.gpus, expected: gpuProblem(args.gpus, args.accelerator ?? "cpu") },
+    {
+      key: "network",
+      expected:
+        args.network === undefined && !args.publish
+          ? "is missing, and publish, too: Immich's server cannot reach the container"
+          : undefined,
+    },
+  ]);
 }
 
-/** The engine keeps a list secret as a whole: one secret variable hides the others' changes too. */
+function containerArgs(
+  args: MachineLearningArgs,
+  variables: Record<string, string>,
+  alias: pulumi.Input<string>,
+  port: pulumi.Output<number>,
+): docker.ContainerArgs {
+  const accelerator = accelerators[args.accelerator ?? "cpu"];
+  const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
+  const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
+  return {
+    name: args.containerName ?? "immich_machine_learning",
+    image: args.image,
+    envs: serverEnvironment(args, variables).map(toEnvEntry),
+    volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
+    ...withoutEmptyLists({
+      mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
+      devices: accelerator.devices.map((path) => ({
+        hostPath: path,
+        containerPath: path,
+        permissions: "rwm",
+      })),
+      deviceCgroupRules: [...accelerator.deviceCgroupRules],
+      deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
+      groupAdds: [...accelerator.groups],
+      securityOpts: [
+        // `systempaths` works but is not read back: on RKNN a refresh proposes a replacement.
+        ...accelerator.securityOptions,
+        // Always present: the provider does not see an entry that disappears.
+        `no-new-privileges:${noNewPrivileges}`,
+      ],
+    }),
+    ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
+    ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
+    ...(limitLog && { logDriver: limitedLog.driver, logOpts: limitedLog.options }),
+    ...(args.limits?.memory !== undefined && {
+      memory: args.limits.memory,
+      // Docker's own default; left out, reading it back would be a difference.
+      memorySwap: pulumi.output(args.limits.memory).apply((memory) => 2 * memory),
+    }),
+    ...(args.limits?.cpus !== undefined && {
+      cpus: pulumi.output(args.limits.cpus).apply(coresAsReported),
+    }),
+    ...(args.network !== undefined && {
+      networksAdvanced: [{ name: args.network, aliases: [alias] }],
+    }),
+    ...(args.publish && {
+      ports: [{ internal: port, external: args.publish.port ?? 3003, ip: args.publish.address }],
+    }),
+    restart: args.restart ?? "always",
+    healthcheck: { ...healthcheck, startPeriod: `${startMinutes(variables)}m0s` },
+    labels: labelList(args.labels),
+  };
+}
+
+/** Pulumi keeps a list secret as a whole: one secret variable hides changes of the others, too. */
 function toEnvEntry([variable, value]: [string, pulumi.Input<string>]): pulumi.Output<string> {
   return pulumi.interpolate`${variable}=${value}`;
 }
 
-/** An empty list in place of an absent one is a difference to the engine, and a phantom update. */
+/** An empty list differs from an absent one, which would be an update in every run. */
 function withoutEmptyLists<T extends Record<string, unknown[]>>(lists: T): Partial<T> {
   return Object.fromEntries(
     Object.entries(lists).filter(([, list]) => list.length > 0),
   ) as Partial<T>;
 }
 
-/** The provider reports whole numbers as `1.0`, and any other spelling is a difference to it. */
+/** The provider reports whole numbers as `1.0`; any other spelling would be a difference. */
 function coresAsReported(cores: number): string {
   return Number.isInteger(cores) ? cores.toFixed(1) : String(cores);
 }

@@ -6,20 +6,19 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
+import { runScript } from "./programFile";
+import { type DockerClientArgs, labelList } from "./server";
 
 /** Models of this machine that are copied into the volume, and copied again when they change. */
-export interface SeededModels {
+export interface SeededModels extends DockerClientArgs {
   /**
-   * A folder laid out as Immich's cache (`clip/ViT-B-32__openai/visual/model.onnx` …) with a file
+   * A folder laid out like Immich's cache (`clip/ViT-B-32__openai/visual/model.onnx` …) with a file
    * `SHA256SUMS` as `sha256sum` writes it: every file is checked against it in the volume.
    */
   folder: string;
+
   /** The image the service runs; only its `sh` and `sha256sum` are used. */
   image: pulumi.Input<string>;
-  /** The engine's address for the docker client that copies. @default the client's own */
-  dockerHost?: pulumi.Input<string>;
-  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. */
-  tls?: pulumi.Input<string> | undefined;
 }
 
 export interface ModelCacheArgs {
@@ -32,18 +31,17 @@ export interface ModelCacheArgs {
   volumeName?: pulumi.Input<string> | undefined;
 
   /**
-   * Whether the volume and the models in it stay when the stack is destroyed. They are several
-   * gigabytes of downloads, and the next `up` adopts them again. (With the resource option `protect`
-   * beside it, the destruction would be refused and nothing more would be kept.)
+   * Whether `pulumi destroy` leaves the volume, several gigabytes of downloads, on the engine; the
+   * next `up` adopts it again. (The resource option `protect` would refuse the whole destroy.)
    *
    * @default true
    */
   retain?: boolean | undefined;
 
-  /** Models put into the volume beforehand, for a host without internet. @default none */
+  /** Models to copy into the volume, for a host without internet. @default none */
   models?: SeededModels | undefined;
 
-  /** Marks put on the volume, by name. Those of an adopted volume stay as they are. */
+  /** Labels of the volume, by name. An adopted volume keeps its own. @default none */
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
 }
 
@@ -54,74 +52,73 @@ export interface ModelCacheArgs {
  * const cache = new ModelCache("attic-cache", { volumeName: "model-cache" }, { provider });
  */
 export class ModelCache extends pulumi.ComponentResource {
+  public readonly volume: docker.Volume;
+
+  /** Copies the models; undefined where none are given. */
+  public readonly copy: local.Command | undefined;
+
   /** The volume's name on the engine. */
   public readonly volumeName: pulumi.Output<string>;
 
-  /** Whether the volume stays when the stack is destroyed; policies cannot see it in another way. */
+  /** Whether the volume survives `pulumi destroy`. An output, since policies see no options. */
   public readonly retained: boolean;
 
   /**
-   * @param name the component's name; the volume has the same.
-   * @param args all optional.
-   * @param opts give a `docker.Provider` as `provider` for an engine that is not the local one.
+   * @param name the component's name; the volume has the same, copying the models is `${name}-models`
+   * @param args all optional
+   * @param opts `provider`: a `docker.Provider` for an engine that is not the local one
+   * @throws when the folder of `models` has no readable SHA256SUMS
    */
-  constructor(name: string, args: ModelCacheArgs = {}, opts?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    public readonly args: ModelCacheArgs = {},
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
     super("immich-ml:index:ModelCache", name, {}, opts);
 
     this.retained = args.retain ?? true;
-    const volume = new docker.Volume(
+    this.volume = new docker.Volume(
       name,
       {
         name: args.volumeName ?? "model-cache",
         driver: "local",
-        labels: volumeLabels(args.labels),
+        labels: labelList(args.labels),
       },
       {
         parent: this,
-        // The engine keeps an adopted volume's own labels, and they are not worth its models.
+        // Changing a label replaces the volume: an adopted one would lose its models.
         ignoreChanges: ["labels"],
         retainOnDelete: this.retained,
       },
     );
+    this.copy = args.models && copyModels(`${name}-models`, args.models, this.volume, this);
 
-    if (args.models) placeModels(name, args.models, volume, this);
-
-    this.volumeName = volume.name;
+    this.volumeName = this.volume.name;
     this.registerOutputs({ volumeName: this.volumeName, retained: this.retained });
   }
 }
 
-const placingScript = readFileSync(join(__dirname, "placeModels.sh"), "utf8");
-
-function placeModels(
+function copyModels(
   name: string,
-  { folder, image, dockerHost, tls }: SeededModels,
+  models: SeededModels,
   volume: docker.Volume,
   parent: ModelCache,
-): void {
-  const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
-  new local.Command(
-    `${name}-models`,
+): local.Command {
+  const sums = readFileSync(join(models.folder, "SHA256SUMS"), "utf8");
+  return new local.Command(
+    name,
     {
-      create: placingScript,
+      create: runScript("components/placeModels.sh"),
       environment: {
-        FOLDER: folder,
+        FOLDER: models.folder,
         VOLUME: volume.name,
-        IMAGE: image,
-        ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
+        IMAGE: models.image,
+        ...dockerClientEnvironment(models),
       },
       // Other models, or another volume to put them into.
       triggers: [sums, volume.id],
       addPreviousOutputInEnv: false,
     },
     { parent },
-  );
-}
-
-function volumeLabels(labels: ModelCacheArgs["labels"]) {
-  return pulumi.output(labels ?? {}).apply((byName) =>
-    Object.entries(byName)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([label, value]) => ({ label, value })),
   );
 }

@@ -1,19 +1,19 @@
-# Pushes an image to a registry; the last line of standard output is the reference by digest that nodes pull.
+# Pushes an image to a registry. The last line of standard output is the reference by digest that nodes pull.
 #   IMAGE       id of the image on the engine of DOCKER_HOST
 #   REPOSITORY  such as registry.lan:5000/immich/rack
 #   TAG         changes with the image
 set -eu
 docker image tag "$IMAGE" "$REPOSITORY:$TAG"
-# A registry that was only just started is not there at once.
+# A registry that has just been started refuses connections for a while.
 attempt=1
-while ! said=$(docker image push "$REPOSITORY:$TAG" 2>&1); do
-  case $said in
+while ! output=$(docker image push "$REPOSITORY:$TAG" 2>&1); do
+  case $output in
     *'refused'* | *'EOF'*) ;;
     *) attempt=99 ;;
   esac
   if [ "$attempt" -ge 30 ]; then
-    printf '%s\n' "$said" | tail -n 5 >&2
-    case $said in
+    printf '%s\n' "$output" | tail -n 5 >&2
+    case $output in
       *'HTTP response to HTTPS'*)
         echo "The registry has no TLS: add it to insecure-registries in /etc/docker/daemon.json of every node." >&2 ;;
       *'authentication required'* | *'denied'* | *'no basic auth'*)

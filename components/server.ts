@@ -1,19 +1,33 @@
-import { createHash } from "node:crypto";
-
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
 import { type AcceleratorName, accelerators } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
-import { type EnvironmentValue, isSecretVariable, renderEnvironment } from "../catalog/environment";
+import { entriesByName } from "../util/entriesByName";
+import {
+  type EnvironmentValue,
+  isSecretVariable,
+  renderEnvironment,
+  servicePort,
+} from "../catalog/environment";
 import { parseImmichVersion } from "../catalog/immichVersion";
+import { formatProblem } from "../config/errors";
 import type { ModelSelection } from "../immich/modelSelection";
 import { inferenceProgram, modelsToCheck, checkCommand, type CheckMode } from "../verify/check";
 
 /*
- * What Immich's machine-learning server is given whichever way it runs: as a container of its own
- * (machineLearning.ts) or as the tasks of a service (machineLearningService.ts).
+ * What a container (machineLearning.ts) and the tasks of a service (machineLearningService.ts) have
+ * in common.
  */
+
+/** How the docker client reaches the provider's engine. */
+export interface DockerClientArgs {
+  /** Its address, as in the provider's `host`. @default the client's own */
+  dockerHost?: pulumi.Input<string> | undefined;
+
+  /** For an address `tcp://…`: the folder with ca.pem, cert.pem and key.pem. @default none */
+  tls?: pulumi.Input<string> | undefined;
+}
 
 export interface ResourceLimits {
   /** Main memory in MiB. @default no limit */
@@ -22,29 +36,25 @@ export interface ResourceLimits {
   cpus?: pulumi.Input<number> | undefined;
 }
 
-/** What is withheld from the container; each is restored by its name. */
+/** What the container must not do; each can be allowed by its name. */
 export interface Hardening {
-  /** Forbids gaining privileges by set-user-id programs; no service can be told so. @default true */
+  /** Forbids gaining privileges by set-user-id programs; not for services. @default true */
   noNewPrivileges?: boolean | undefined;
   /** Drops all of root's capabilities. @default true */
   dropCapabilities?: boolean | undefined;
-  /** Makes the image's file system unwritable; `/tmp` is kept in memory. @default false */
+  /** Makes the image's file system read-only; `/tmp` is kept in memory. @default false */
   readOnlyRoot?: boolean | undefined;
   /** Limits the log to three files of 10 MB. @default true */
   limitLog?: boolean | undefined;
-  /**
-   * Limits processes and threads to 4096, far above what the server has; no service can be told so.
-   *
-   * @default true
-   */
+  /** Limits processes and threads to 4096, far above what the server has; not for services. @default true */
   limitProcesses?: boolean | undefined;
 }
 
-export interface ServerArgs {
+export interface ServerArgs extends DockerClientArgs {
   /** Immich's version, such as `v2.7.5`. It decides which environment settings there are. */
   immichVersion: string;
 
-  /** What the models are computed on. @default "cpu" */
+  /** What the models are computed on: a name of `catalog/accelerators.ts`. @default "cpu" */
   accelerator?: AcceleratorName | undefined;
 
   /** Name of the volume mounted at `/cache`. */
@@ -53,34 +63,40 @@ export interface ServerArgs {
   /**
    * Settings of the ML server, by the names of `catalog/environment.ts` (`modelTtl`) or the
    * variables' own names. All are checked against the Immich version.
+   *
+   * @default the server's own defaults
    */
   environment?: Record<string, EnvironmentValue> | undefined;
 
   /**
-   * Variables as read from `.env` files, under their own names; `environment` overrides them. All
-   * but the known harmless ones are kept secret.
+   * Variables read from `.env` files, under their own names; `environment` overrides them. All but
+   * the known harmless ones are kept secret.
+   *
+   * @default none
    */
   environmentFile?: Record<string, pulumi.Input<string>> | undefined;
 
-  /** The name the server answers to in its network. @default "immich-machine-learning" */
+  /** The server's name in its network. @default "immich-machine-learning" */
   networkAlias?: pulumi.Input<string> | undefined;
 
+  /** The most that a container or task may use. @default no limit */
   limits?: ResourceLimits | undefined;
 
+  /** @default see each field */
   hardening?: Hardening | undefined;
 
-  /** Labels of the container, by name. */
+  /** Labels of the container, by name. @default none */
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
 
   /** Whether a failed check of the accelerator fails the deployment. @default "enforce" */
   check?: CheckMode | undefined;
 
-  /** The models Immich is told to use, which the check tries too. @default none */
+  /** The models Immich is configured to use, which the check runs, too. @default none */
   models?: ModelSelection | undefined;
 
   /**
    * Seconds the check waits for models that the server has to download first; 0 for only those that
-   * are in the cache. Models that are missing after that are named, and do not fail the check.
+   * are in the cache. The check names models that are still missing, and does not fail.
    *
    * @default 120
    */
@@ -88,49 +104,71 @@ export interface ServerArgs {
 
   /** Seconds the container has to become healthy. @default 600 */
   healthTimeout?: pulumi.Input<number> | undefined;
-
-  /** The engine's address for the docker client that runs the check. @default the client's own */
-  dockerHost?: pulumi.Input<string> | undefined;
-
-  /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. @default none */
-  tls?: pulumi.Input<string> | undefined;
 }
 
-/** The server's variables as its settings say them, and what is wrong with the settings. */
-export function checkedEnvironment(args: ServerArgs): {
-  readonly variables: Record<string, string>;
-  readonly problems: string[];
-} {
-  const version = parseImmichVersion(args.immichVersion);
-  if (!version) {
-    const problem = `[immichVersion] ${args.immichVersion} is not a version such as v2.7.5`;
-    return { variables: {}, problems: [problem] };
-  }
-  const rendered = renderEnvironment(args.environment ?? {}, version, args.accelerator ?? "cpu");
-  return {
-    variables: rendered.variables,
-    problems: rendered.problems.map(({ name, message }) => `[environment] ${name}: ${message}`),
-  };
+/** A rule about an argument; `expected` is undefined where the rule holds. */
+export interface Rule {
+  readonly key: string;
+  readonly value?: unknown;
+  readonly expected: string | undefined;
 }
 
 /**
- * Every variable of the server by its name, in the order of the names: the files', overridden by what
- * the accelerator needs, overridden by the settings'. Each secret one is a secret of its own.
+ * Renders `environment` and checks all rules.
+ *
+ * @returns the server's variables
+ * @throws one line for each broken rule: the component, the argument, its value, what is allowed
+ */
+export function checkedEnvironment(
+  name: string,
+  args: ServerArgs,
+  rules: readonly Rule[],
+): Record<string, string> {
+  const version = parseImmichVersion(args.immichVersion);
+  const { variables, problems } = version
+    ? renderEnvironment(args.environment ?? {}, version, args.accelerator ?? "cpu")
+    : { variables: {}, problems: [] };
+  const allRules: Rule[] = [
+    {
+      key: "immichVersion",
+      value: args.immichVersion,
+      expected: version ? undefined : "must be a version such as v2.7.5",
+    },
+    ...problems.map((problem) => ({
+      key: `environment.${problem.name}`,
+      expected: problem.message,
+    })),
+    ...rules,
+  ];
+  const lines = allRules.flatMap(({ expected, ...rule }) =>
+    expected === undefined ? [] : [formatProblem({ ...rule, expected }, name)],
+  );
+  if (lines.length > 0) throw new Error(lines.join("\n"));
+  return variables;
+}
+
+/**
+ * The server's variables, sorted by name: those of the files, overridden by what the accelerator
+ * needs, overridden by the settings'. Each secret one is a secret of its own.
  */
 export function serverEnvironment(
   args: ServerArgs,
   variables: Record<string, string>,
 ): [name: string, value: pulumi.Input<string>][] {
   const { environment } = accelerators[args.accelerator ?? "cpu"];
-  return Object.entries({ ...args.environmentFile, ...environment, ...variables })
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([variable, value]) => [
-      variable,
-      isSecretVariable(variable) ? pulumi.secret(value) : value,
-    ]);
+  return entriesByName({ ...args.environmentFile, ...environment, ...variables }).map(
+    ([variable, value]) => [variable, isSecretVariable(variable) ? pulumi.secret(value) : value],
+  );
 }
 
-/** The image's own health check; only its intervals are ours. */
+/** The port the server listens on. */
+export function portOf(args: ServerArgs, variables: Record<string, string>): pulumi.Output<number> {
+  return pulumi
+    .output(args.environmentFile ?? {})
+    .apply((fromFile) => servicePort({ ...fromFile, ...variables }));
+}
+
+/** The image's own health check with intervals of ours. */
 export const healthcheck = {
   tests: ["CMD", "python3", "healthcheck.py"] as string[],
   interval: "10s",
@@ -139,8 +177,8 @@ export const healthcheck = {
 };
 
 /**
- * Minutes during which failed checks do not count. The server answers only after it has loaded, and
- * where they are missing downloaded, the models it is told to preload.
+ * Minutes during which failed health checks do not count. The server answers only after it has
+ * loaded, and perhaps downloaded, the models it has to preload.
  */
 export function startMinutes(variables: Record<string, string>): number {
   return Object.keys(variables).some((variable) => variable.includes("_PRELOAD_")) ? 30 : 2;
@@ -149,15 +187,14 @@ export function startMinutes(variables: Record<string, string>): number {
 /** Three log files of 10 MB. */
 export const limitedLog = { driver: "json-file", options: { "max-size": "10m", "max-file": "3" } };
 
+/** Labels as the Docker provider takes them, sorted by name. */
 export function labelList(labels: ServerArgs["labels"]) {
-  return pulumi.output(labels ?? {}).apply((byName) =>
-    Object.entries(byName)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([label, value]) => ({ label, value })),
-  );
+  return pulumi
+    .output(labels ?? {})
+    .apply((byName) => entriesByName(byName).map(([label, value]) => ({ label, value })));
 }
 
-/** The accelerator's mounts of host files, less the optional ones that this host does not have. */
+/** The accelerator's mounts of host files, without the optional ones that this host lacks. */
 export function acceleratorMounts(
   accelerator: AcceleratorName | undefined,
   optionalMounts: readonly string[] = [],
@@ -212,9 +249,4 @@ export function acceleratorCheck(
     // Its name in the stacks of version 0.1.0.
     { ...opts, aliases: [{ name: `${name}-proof` }] },
   );
-}
-
-/** A short word that changes with the text. */
-export function fingerprint(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

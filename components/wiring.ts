@@ -5,25 +5,21 @@ import * as docker from "@pulumi/docker";
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
-import {
-  DistributedImage,
-  LegacyImage,
-  MachineLearning,
-  type MachineLearningArgs,
-  MachineLearningService,
-  type ModelCacheArgs,
-  type ModelPresetArgs,
-} from ".";
 import type { HostSettings, Settings } from "../config/load";
+import type { ModelSelection } from "../immich/modelSelection";
+import type { World } from "../preflight";
+import { DistributedImage } from "./distributedImage";
+import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
+import { MachineLearning } from "./machineLearning";
+import { MachineLearningService } from "./machineLearningService";
+import type { ModelCache, ModelCacheArgs } from "./modelCache";
+import type { ModelPresetArgs } from "./modelPreset";
 
 /*
- * From settings to what Pulumi and the components ask for: providers, images, the way into Immich.
+ * From settings to the arguments of providers and components, in the order of index.ts.
  */
 
-/**
- * One Docker provider per endpoint, whichever hosts share it: every explicit provider is a process of
- * its own beside the engine.
- */
+/** One Docker provider per engine: each explicit provider is a process of its own. */
 export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.Provider> {
   const providers = new Map<string, docker.Provider>();
   const names = new Set<string>();
@@ -33,26 +29,38 @@ export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.
     const digest = createHash("sha256").update(dockerHost).digest("hex").slice(0, 6);
     const name = names.has(short) ? `${short}-${digest}` : short;
     names.add(name);
-    // The preflight asks whether the daemon is there; the provider would end the whole run over one.
-    const unchecked = { disableDockerDaemonCheck: true };
-    // The folder, not what is in it: no key comes into the state.
-    const address = { host: dockerHost, ...(tls !== undefined && { certPath: tls }) };
-    providers.set(dockerHost, new docker.Provider(name, { ...address, ...unchecked }));
+    const args: docker.ProviderArgs = {
+      host: dockerHost,
+      // The preflight looks for the daemon; the provider would end the whole run without one.
+      disableDockerDaemonCheck: true,
+      // A path: no key comes into the state.
+      ...(tls !== undefined && { certPath: tls }),
+    };
+    providers.set(dockerHost, new docker.Provider(name, args));
   }
   return providers;
 }
 
-/**
- * How a host's resources are registered. Those of a host that is off keep what they were given last,
- * so that nothing has to be asked of its engine and the other hosts are not kept waiting.
- */
+/** `unix:///var/run/docker.sock` is `local`, `ssh://me@gpu-box:22` is `gpu-box-22`. */
+function endpointName(endpoint: string): string {
+  if (endpoint === "unix:///var/run/docker.sock") return "local";
+  return endpoint
+    .replace(/^[a-z]+:\/\//, "")
+    .replace(/^[^@/]*@/, "")
+    .replace(/[^A-Za-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "");
+}
+
+type HostOptions = pulumi.ComponentResourceOptions & { readonly provider: docker.Provider };
+
+/** Unreachable hosts keep their last inputs, so nothing waits for their engines. */
 export function hostOptions(
   host: HostSettings,
-  providers: ReadonlyMap<string, docker.Provider>,
+  engines: ReadonlyMap<string, docker.Provider>,
   unreachableHosts: ReadonlySet<string>,
-): pulumi.ComponentResourceOptions & { provider: docker.Provider } {
+): HostOptions {
   return {
-    provider: providers.get(host.dockerHost)!,
+    provider: engines.get(host.dockerHost)!,
     ...(unreachableHosts.has(host.name) && { transforms: [ignoreAllChanges] }),
   };
 }
@@ -61,131 +69,186 @@ const ignoreAllChanges: pulumi.ResourceTransform = ({ custom, props, opts }) =>
   custom ? { props, opts: { ...opts, ignoreChanges: ["*"] } } : undefined;
 
 /**
- * The image a host runs: a legacy image built there, or any other pulled. By its id for a container; for
- * a swarm, whose other nodes know no such id, by the digest that a registry knows it by.
+ * The image a host runs, built there for an old GPU or pulled: by its id for a container; by digest
+ * for a swarm, whose other nodes do not know that id.
  */
 export function machineLearningImage(
   host: HostSettings,
   settings: Settings,
-  opts: pulumi.CustomResourceOptions,
+  opts: HostOptions,
 ): pulumi.Output<string> {
-  const { imageId, digest } = imageOnEngine(host, settings, opts);
-  const { swarm, containerName: service } = host;
-  if (!swarm) return imageId;
-  if (!swarm.registry) return digest;
+  const { name, swarm, containerName, dockerHost, tls } = host;
+  const source = host.image!;
+  const image =
+    source.kind === "legacy"
+      ? new LegacyImage(
+          `${name}-image`,
+          { ...buildArgs(settings), gpuFamily: source.gpuFamily, dockerHost },
+          opts,
+        )
+      : new docker.RemoteImage(
+          `${name}-image`,
+          { name: source.reference, keepLocally: true },
+          opts,
+        );
+  if (!swarm) return image.imageId;
+  if (!swarm.registry && image instanceof docker.RemoteImage) {
+    return image.repoDigest.apply((digest) => pulledDigest(host, digest));
+  }
   const distributed = new DistributedImage(
-    `${host.name}-distributed`,
+    `${name}-distributed`,
     {
-      image: imageId,
-      repository: `${swarm.registry}/${service}`,
+      image: image.imageId,
+      repository: `${swarm.registry}/${containerName}`,
       ownRegistry: swarm.ownRegistry && {
-        name: `${service}-registry`,
+        name: `${containerName}-registry`,
         ...swarm.ownRegistry,
         publishMode: swarm.endpointMode === "vip" ? "ingress" : "host",
       },
-      dockerHost: host.dockerHost,
-      tls: host.tls,
+      dockerHost,
+      tls,
     },
     opts,
   );
   return distributed.reference;
 }
 
-interface EngineImage {
-  readonly imageId: pulumi.Output<string>;
-  /** The reference by digest it was pulled by; empty where it never was. */
-  readonly digest: pulumi.Output<string>;
+function buildArgs({ build, immich }: Settings): Omit<LegacyImageArgs, "gpuFamily"> {
+  const { caCertificate: path, ...args } = build;
+  const caCertificate = path === undefined ? {} : { caCertificate: readFileSync(path, "utf8") };
+  return { ...args, ...caCertificate, immichVersion: immich.version };
 }
 
-function imageOnEngine(
+function pulledDigest({ name }: HostSettings, digest: string): string {
+  if (digest.includes("@sha256:")) return digest;
+  throw new pulumi.RunError(
+    `${name}: the image was never pulled from a registry, so the swarm's other nodes cannot pull it; set swarm.registry, and it is pushed there`,
+  );
+}
+
+/** The host's cache, with the models of `cacheModels`. */
+export function cacheArgs(
   host: HostSettings,
   settings: Settings,
-  opts: pulumi.CustomResourceOptions,
-): EngineImage {
-  const name = `${host.name}-image`;
-  const source = host.image!;
-  if (source.kind !== "legacy") {
-    const args = { name: source.reference, keepLocally: true };
-    const { imageId, repoDigest } = new docker.RemoteImage(name, args, opts);
-    return { imageId, digest: repoDigest.apply((digest) => pulled(host, digest)) };
-  }
-  const { caCertificate, ...build } = settings.build;
-  const { imageId } = new LegacyImage(
-    name,
-    {
-      ...build,
-      ...(caCertificate && { caCertificate: readFileSync(caCertificate, "utf8") }),
-      gpuFamily: source.gpuFamily,
-      immichVersion: settings.immich.version,
-      dockerHost: host.dockerHost,
-    },
-    opts,
-  );
-  return { imageId, digest: pulumi.output("") };
+  image: pulumi.Input<string>,
+): ModelCacheArgs {
+  const { cacheModels: folder, dockerHost, tls } = host;
+  return {
+    volumeName: host.cacheVolume,
+    retain: host.keepCache,
+    models: folder === undefined ? undefined : { folder, image, dockerHost, tls },
+    labels: labelsOf(settings),
+  };
 }
 
-function pulled(host: HostSettings, digest: string | undefined): string {
-  if (digest?.includes("@sha256:") || !host.swarm || host.swarm.registry) return digest ?? "";
-  throw new pulumi.RunError(
-    `${host.name}: the image was never pulled from a registry, so the swarm's other nodes cannot have it; give swarm.registry, and it is pushed there`,
-  );
-}
+type Service = MachineLearning | MachineLearningService;
 
-/** What runs on a host: a container, or a service of the swarm that is managed there. */
+/** What runs on a host: a container, or a service of the swarm it manages. */
 export function machineLearning(
   host: HostSettings,
-  args: Pick<
-    MachineLearningArgs,
-    "image" | "cacheVolume" | "optionalMounts" | "immichVersion" | "models" | "labels"
-  >,
-  opts: pulumi.ComponentResourceOptions & { provider: docker.Provider },
-): MachineLearning | MachineLearningService {
-  const { name, swarm, containerName, publish, restart, network, ...server } = host;
-  if (!swarm) return new MachineLearning(name, { ...host, ...args }, opts);
+  settings: Settings,
+  parts: {
+    readonly image: pulumi.Output<string>;
+    readonly cache: ModelCache;
+    readonly optionalMounts: string[] | undefined;
+  },
+  hostOpts: HostOptions,
+): Service {
+  const { name, swarm, containerName, publish, restart, network } = host;
+  const args = {
+    ...host,
+    image: parts.image,
+    cacheVolume: parts.cache.volumeName,
+    immichVersion: settings.immich.version,
+    models: settings.models,
+    labels: labelsOf(settings),
+  };
+  // The models are copied into the cache before the service starts.
+  const opts = { ...hostOpts, dependsOn: [parts.cache] };
+  if (!swarm) {
+    return new MachineLearning(name, { ...args, optionalMounts: parts.optionalMounts }, opts);
+  }
   return new MachineLearningService(
     name,
     {
-      ...server,
-      ...swarm,
       ...args,
+      ...swarm,
       serviceName: containerName,
       restart: restart === "unless-stopped" ? "always" : restart,
       publishedPort: publish?.port,
-      // What the engine of a host that is off was asked last is kept all the same.
-      networkId: network && (opts.transforms ? network : networkId(network, opts)),
+      // An unreachable engine is not asked for the id; it keeps the one it has.
+      networkId: network && (opts.transforms ? network : networkId(network, hostOpts)),
     },
     opts,
   );
 }
 
-function networkId(name: string, { provider }: { readonly provider: docker.Provider }) {
+function networkId(name: string, { provider }: HostOptions): pulumi.Output<string> {
   return docker.getNetworkOutput({ name }, { provider }).id;
 }
 
-/** How what runs on a host is called there. */
-export function namesOf(service: MachineLearning | MachineLearningService) {
-  return service instanceof MachineLearning
-    ? { containerId: service.containerId, containerName: service.containerName }
-    : { serviceName: service.serviceName };
+function labelsOf({ project, stack }: Settings): Record<string, string> {
+  return { "org.immich-ml.project": project, "org.immich-ml.stack": stack };
 }
 
-/** What a host computes with: a GPU family's image, Immich's own, or one of the stack file. */
-export function runtimeOf({ image }: HostSettings): string {
+/** A host's entry in the stack's outputs, which `npm run check` and `npm run status` read. */
+export function hostOutputs({
+  host,
+  image,
+  service,
+}: {
+  readonly host: HostSettings;
+  readonly image: pulumi.Output<string>;
+  readonly service: Service;
+}) {
+  return {
+    host: host.name,
+    url: host.url,
+    image,
+    ...(service instanceof MachineLearning
+      ? { containerId: service.containerId, containerName: service.containerName }
+      : { serviceName: service.serviceName }),
+    dockerHost: host.dockerHost,
+    ...(host.tls && { tls: host.tls }),
+    accelerator: host.accelerator,
+    runtime: runtimeOf(host),
+    executionProvider: service.executionProvider,
+    models: service.models,
+  };
+}
+
+/** The GPU family of an image that is built, or whose image it is. */
+function runtimeOf({ image }: HostSettings): string {
   if (image?.kind === "legacy") return image.gpuFamily;
   return image?.kind === "official" ? "official" : "custom";
 }
 
-/** The models that are copied into a host's cache, where its stack file names a folder of them. */
-export function seededModels(
-  host: HostSettings,
-  image: pulumi.Input<string>,
-): ModelCacheArgs["models"] {
-  const { cacheModels: folder, dockerHost, tls } = host;
-  return folder === undefined ? undefined : { folder, image, dockerHost, tls };
+/** What Immich's configuration shall be. */
+export function presetArgs(
+  models: ModelSelection,
+  settings: Settings,
+  found: World,
+): ModelPresetArgs {
+  const { hosts, immich } = settings;
+  return {
+    models,
+    urls: hosts.map(({ url }) => url),
+    availabilityChecks: availabilityChecks(settings),
+    store: configurationStore(settings, found.database),
+    immichVersion: immich.version,
+    embeddings: settings.embeddings,
+    reindex: reindexing(settings),
+    currentClipModel: found.currentClipModel,
+    currentSettings: found.currentSettings,
+    allowUnknownModels: settings.allowUnknownModels,
+    serverContainer: immich.serverContainer
+      ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }
+      : undefined,
+  };
 }
 
 /** Where Immich keeps its configuration: its API, or its database at the address that was found. */
-export function configurationStore(
+function configurationStore(
   settings: Settings,
   database: DatabaseAddress | undefined,
 ): ModelPresetArgs["store"] {
@@ -193,7 +256,7 @@ export function configurationStore(
   if (immich.api)
     return { kind: "api", url: immich.api.url, apiKey: pulumi.secret(secrets.immichApiKey!) };
   if (!database) {
-    // Only with preflight: warn or off; without an address there is nothing to go on with.
+    // Possible with preflight: warn or off only.
     throw new pulumi.RunError(
       "Immich's database was not found, so the preset cannot be set: correct immich.database, or set preset to none",
     );
@@ -211,52 +274,44 @@ export function configurationStore(
 }
 
 /**
- * With several hosts Immich has to know which of them live, or each search waits for the ones that
- * are off (immich#16269); with one its own setting stays as it is.
+ * With several hosts Immich must check which are up, or each search waits for those that are down
+ * (immich#16269). With one host Immich's own setting stays.
  */
-export function availabilityChecks(settings: Settings): ModelPresetArgs["availabilityChecks"] {
+function availabilityChecks(settings: Settings): ModelPresetArgs["availabilityChecks"] {
   return settings.hosts.length > 1 ? { enabled: true } : undefined;
 }
 
-/** The jobs to start after a change of models, where that was asked for. */
-export function reindexing(settings: Settings): ModelPresetArgs["reindex"] {
+/** The jobs to start after a change of models. */
+function reindexing(settings: Settings): ModelPresetArgs["reindex"] {
   const { immich, secrets, reindex, redetectFacesLosingNames } = settings;
   if (!reindex || !immich.api) return undefined;
   const apiKey = pulumi.secret(secrets.immichApiKey!);
   return { url: immich.api.url, apiKey, facesLosingNames: redetectFacesLosingNames };
 }
 
-export interface DatabaseAddress {
+interface DatabaseAddress {
   readonly host: string;
   readonly port: number;
 }
 
-/** The connection by which the schema, the functions and the role in Immich's database are made. */
-export function databaseProvider(
+/** The connection that makes the schema and its functions in Immich's database; none for the API. */
+export function databaseProviders(
   settings: Settings,
-  address: DatabaseAddress,
-): postgresql.Provider {
+  address: DatabaseAddress | undefined,
+): postgresql.Provider[] {
+  if (!address) return [];
   const { name, user, sslMode } = settings.immich.database!;
-  return new postgresql.Provider("immich-database", {
+  const provider = new postgresql.Provider("immich-database", {
     host: address.host,
     port: address.port,
     database: name,
     username: user,
     password: pulumi.secret(settings.secrets.databasePassword!),
-    // The provider's own default asks for TLS, which Immich's PostgreSQL does not speak.
+    // The provider's default is TLS, which Immich's PostgreSQL does not speak.
     sslmode: sslMode,
-    // Without a superuser the provider must not ask for what only one may see.
+    // Reads nothing that only a superuser may see.
     superuser: false,
     connectTimeout: 15,
   });
-}
-
-/** `unix:///var/run/docker.sock` is `local`, `ssh://me@gpu-box:22` is `gpu-box-22`. */
-function endpointName(endpoint: string): string {
-  if (endpoint === "unix:///var/run/docker.sock") return "local";
-  return endpoint
-    .replace(/^[a-z]+:\/\//, "")
-    .replace(/^[^@/]*@/, "")
-    .replace(/[^A-Za-z0-9]+/g, "-")
-    .replace(/^-|-$/g, "");
+  return [provider];
 }

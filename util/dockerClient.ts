@@ -9,14 +9,15 @@ export interface EngineAddress {
 /** The files of such a folder, as the docker client names them. */
 export const tlsFiles = ["ca.pem", "cert.pem", "key.pem"] as const;
 
-/** The variables that lead the docker command-line client to an engine. */
+/** The variables that lead the docker command-line client to an engine; none for its own choice. */
 export function dockerClientEnvironment<Text>({
   dockerHost,
   tls,
 }: {
-  readonly dockerHost: Text;
+  readonly dockerHost?: Text | undefined;
   readonly tls?: Text | undefined;
 }): Record<string, Text | string> {
+  if (dockerHost === undefined) return {};
   return {
     DOCKER_HOST: dockerHost,
     ...(tls !== undefined && { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: tls }),

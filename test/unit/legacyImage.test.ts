@@ -159,8 +159,11 @@ describe("imageBuild", () => {
       { immichVersion: "v4.0.0" },
       "immichVersion v4.0.0 cannot be built: locks exist for v2.2.0 to v3.x",
     ],
-    [{ packageIndex: "pypi.example.org" }, 'packageIndex "pypi.example.org" is not an address'],
-    [{ aptMirror: "ftp://example.org" }, 'aptMirror "ftp://example.org" is not an address'],
+    [
+      { packageIndex: "pypi.example.org" },
+      'packageIndex "pypi.example.org" must be a URL that begins with http:// or https://',
+    ],
+    [{ aptMirror: "ftp://example.org" }, 'aptMirror "ftp://example.org" must be a URL'],
     [{ caCertificate: "/etc/ssl/my.pem" }, "caCertificate is not PEM text"],
     [
       { caCertificate: `-----BEGIN CERTIFICATE-----${"A".repeat(131072)}` },

@@ -349,20 +349,23 @@ describe("MachineLearning", () => {
   it.each([
     [
       { immichVersion: "release" },
-      "attic: [immichVersion] release is not a version such as v2.7.5",
+      'attic:immichVersion: "release": must be a version such as v2.7.5',
     ],
     [
       { environment: { workers: -1 } },
-      "attic: [environment] workers: -1 is not a whole number of 1 or more",
+      "attic:environment.workers: -1 is not a whole number of 1 or more",
     ],
     [
       { accelerator: "cpu", gpus: { count: 1 } },
-      "attic: [gpus] are NVIDIA's, but the accelerator is cpu",
+      'attic:gpus: {"count":1}: is for accelerator cuda only, not cpu',
     ],
-    [{ gpus: { count: 1, ids: ["0"] } }, "attic: [gpus] must have exactly one of count, ids, cdi"],
+    [
+      { gpus: { count: 1, ids: ["0"] } },
+      'attic:gpus: {"count":1,"ids":["0"]}: must be one of count, ids, cdi',
+    ],
     [
       { network: undefined },
-      "attic: [network] or [publish] must be given, otherwise Immich's server cannot reach the container",
+      "attic:network: is missing, and publish, too: Immich's server cannot reach the container",
     ],
   ] as [Partial<MachineLearningArgs>, string][])("refuses %o", (wrong, message) => {
     expect(() => new MachineLearning("attic", { ...attic, ...wrong })).toThrow(message);

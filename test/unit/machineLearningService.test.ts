@@ -221,7 +221,7 @@ describe("MachineLearningService", () => {
           environment: { workers: "many" },
         }),
     ).toThrow(
-      /^rack: \[environment\].*; \[accelerator\] openvino needs .*\/dev\/dri.*; \[endpointMode\]/,
+      /^rack:environment\.workers: .*\nrack:accelerator: "openvino": needs .*\/dev\/dri.*\nrack:endpointMode: "dnsrr": must be vip/,
     );
   });
 });

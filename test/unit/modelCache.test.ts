@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -67,7 +67,7 @@ describe("ModelCache", () => {
     // Registered once the volume has its name, which is after the component's own outputs.
     await vi.waitFor(() => expect(placing).toBeDefined());
     expect(placing).toEqual({
-      create: readFileSync("components/placeModels.sh", "utf8"),
+      create: `exec sh '${join(process.cwd(), "components/placeModels.sh")}'`,
       environment: {
         FOLDER: folder,
         VOLUME: "model-cache",
