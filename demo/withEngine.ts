@@ -118,8 +118,13 @@ export async function openStack(options: StackOptions): Promise<DemoStack> {
       throw new Error(`pulumi ${command} failed.`, { cause: error });
     }
   };
-  const onOutput = (text: string) => log(text.trimEnd());
-  const engineOutput = { onOutput, onError: onOutput, suppressProgress: true } as const;
+  const onOutput = (text: string) => {
+    if (text.trim() !== "") log(text.trimEnd());
+  };
+  const engineOutput = {
+    ...{ onOutput, onError: onOutput },
+    ...{ suppressProgress: true, suppressOutputs: true },
+  } as const;
 
   return {
     isNew,
@@ -131,7 +136,7 @@ export async function openStack(options: StackOptions): Promise<DemoStack> {
       }),
     up: (refresh = false) =>
       logged(`up${refresh ? " --refresh" : ""}`, async (output) => {
-        const { outputs } = await stack.up({ ...output, refresh, suppressOutputs: true });
+        const { outputs } = await stack.up({ ...output, refresh });
         return outputs;
       }),
     destroy: () =>
