@@ -129,8 +129,8 @@ export async function openStack(options: StackOptions): Promise<DemoStack> {
   return {
     isNew,
     preview: (refresh = false) =>
-      logged(`preview${refresh ? " --refresh --diff" : ""}`, async (output) => {
-        const { changeSummary } = await stack.preview({ ...output, refresh, diff: refresh });
+      logged(`preview${refresh ? " --refresh" : ""}`, async (output) => {
+        const { changeSummary } = await stack.preview({ ...output, refresh });
         const changes = Object.entries(changeSummary).filter(([operation]) => operation !== "same");
         return changes.reduce((sum, [, count]) => sum + count, 0);
       }),
