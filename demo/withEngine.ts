@@ -118,20 +118,25 @@ export async function openStack(options: StackOptions): Promise<DemoStack> {
       throw new Error(`pulumi ${command} failed.`, { cause: error });
     }
   };
-  const onOutput = (text: string) => log(text.trimEnd());
-  const engineOutput = { onOutput, onError: onOutput, suppressProgress: true } as const;
+  const onOutput = (text: string) => {
+    if (text.trim() !== "") log(text.trimEnd());
+  };
+  const engineOutput = {
+    ...{ onOutput, onError: onOutput },
+    ...{ suppressProgress: true, suppressOutputs: true },
+  } as const;
 
   return {
     isNew,
     preview: (refresh = false) =>
-      logged(`preview${refresh ? " --refresh --diff" : ""}`, async (output) => {
-        const { changeSummary } = await stack.preview({ ...output, refresh, diff: refresh });
+      logged(`preview${refresh ? " --refresh" : ""}`, async (output) => {
+        const { changeSummary } = await stack.preview({ ...output, refresh });
         const changes = Object.entries(changeSummary).filter(([operation]) => operation !== "same");
         return changes.reduce((sum, [, count]) => sum + count, 0);
       }),
     up: (refresh = false) =>
       logged(`up${refresh ? " --refresh" : ""}`, async (output) => {
-        const { outputs } = await stack.up({ ...output, refresh, suppressOutputs: true });
+        const { outputs } = await stack.up({ ...output, refresh });
         return outputs;
       }),
     destroy: () =>

@@ -1,4 +1,4 @@
-"""What a model file is, read in microseconds however large its weights are."""
+"""Reads a model's header in microseconds, however large its weights are."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ OPSET_VERSION = 2
 ENTRY_KEY = 1
 ENTRY_VALUE = 2
 
-# Smaller tensors stay in the graph: the converter looks into some (axes, shapes), and a page of
-# padding for each would cost more than they weigh.
+# Smaller tensors stay in the graph: onnx's converter reads some of them (axes, shapes), and a page of
+# padding for each would be larger than the tensor.
 LARGE_TENSOR = 4096
 
 
 @dataclass(frozen=True)
 class Header:
-    """The versions that decide whether a runtime can read a model, and its metadata."""
+    """A model's metadata, and the versions that decide whether a runtime can read it."""
 
     ir_version: int
     opset: int
@@ -49,7 +49,7 @@ class Header:
 
 @contextmanager
 def mapped(path: str) -> Iterator[mmap.mmap]:
-    """A file's content without reading it.
+    """Maps a file into memory.
 
     :raises MalformedMessage: for an empty file
     """
@@ -64,7 +64,7 @@ def mapped(path: str) -> Iterator[mmap.mmap]:
 
 def read_header(path: str) -> Header:
     """
-    :raises MalformedMessage: for what is no model, or only the beginning of one
+    :raises MalformedMessage: when the file is not a whole model
     """
     with mapped(path) as content:
         ir_version = opset = 0
@@ -88,10 +88,10 @@ def read_header(path: str) -> Header:
 
 
 def without_large_weights(content: Buffer, location: str) -> bytes:
-    """The model with each large weight replaced by a reference to where it lies in the file.
+    """The model with a reference into the file in place of each large weight.
 
-    :param location: what the references call the file
-    :raises MalformedMessage: when the file is no model
+    :param location: name of the file in the references
+    :raises MalformedMessage: when the file is not a model
     """
     out = bytearray()
     for field in fields(content, 0, len(content)):
@@ -116,7 +116,7 @@ def _graph_without_large_weights(content: Buffer, begin: int, end: int, location
 
 
 def _reference(content: Buffer, begin: int, end: int, location: str) -> bytes | None:
-    """The tensor with its weights outside; None when it is small or has them elsewhere."""
+    """The tensor with a reference to its weights; None when it is small or has a reference already."""
     if end - begin < LARGE_TENSOR:
         return None
     out = bytearray()

@@ -1,4 +1,4 @@
-"""The protobuf wire format, as far as reading a model's header without its weights needs it.
+"""The part of the protobuf wire format that is needed to read a model without its weights.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -24,7 +24,7 @@ class Buffer(Protocol):
 
 
 class MalformedMessage(ValueError):
-    """The bytes are no protobuf message, or end in the middle of one."""
+    """The bytes are not a complete protobuf message."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Field:
     number: int
     kind: int
     begin: int
-    """Where the field, with its key, begins."""
+    """Offset of the field, including its key."""
     content: int
-    """Where the content begins (of a BYTES field: behind its length)."""
+    """Offset of the content, in a BYTES field after its length."""
     end: int
-    """Behind the last byte."""
+    """Offset after the last byte."""
     value: int
-    """Of a VARINT field; 0 for others."""
+    """The number in a VARINT field, else 0."""
 
 
 def read_varint(buffer: Buffer, position: int) -> tuple[int, int]:
-    """The number at a position and the position behind it."""
+    """The number at a position, and the position after it."""
     value = shift = 0
     # A varint has at most 10 bytes.
     for index, byte in enumerate(buffer[position : position + 10]):
@@ -56,7 +56,7 @@ def read_varint(buffer: Buffer, position: int) -> tuple[int, int]:
 
 
 def write_varint(value: int) -> bytes:
-    """A number below 2**64 on the wire."""
+    """Encodes a number below 2**64."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -66,19 +66,19 @@ def write_varint(value: int) -> bytes:
 
 
 def write_bytes_field(number: int, content: bytes) -> bytes:
-    """A field with bytes, a string or a message in it."""
+    """Encodes a field of bytes, a string or a message."""
     return write_varint(number << 3 | BYTES) + write_varint(len(content)) + content
 
 
 def write_varint_field(number: int, value: int) -> bytes:
-    """A field with a number or an enumeration in it."""
+    """Encodes a field of a number or an enumeration."""
     return write_varint(number << 3 | VARINT) + write_varint(value)
 
 
 def fields(buffer: Buffer, begin: int, end: int) -> Iterator[Field]:
     """The fields of the message between two positions; contents are not read.
 
-    :raises MalformedMessage: at the first field that does not fit
+    :raises MalformedMessage: at the first invalid field
     """
     position = begin
     while position < end:

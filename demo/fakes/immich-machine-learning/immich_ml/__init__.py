@@ -1,4 +1,4 @@
-"""Stands in for Immich's machine-learning service in demos.
+"""A fake of Immich's machine-learning service.
 
 It speaks the service's HTTP interface and computes with the ONNX Runtime it finds, on small models
 of its own making. It recognises nothing in a photo.
