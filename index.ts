@@ -37,8 +37,7 @@ export = async function immichMachineLearning() {
 
   return {
     machineLearning: hosts.map(hostOutputs),
-    systemConfig: preset?.settings,
-    restart: preset?.restart,
+    ...(preset && { systemConfig: preset.settings, restart: preset.restart }),
     ...(preset?.reindexed && { reindexed: preset.reindexed }),
   };
 };

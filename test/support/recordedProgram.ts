@@ -70,8 +70,8 @@ function stateOf(type: string, name: string, inputs: Record<string, unknown>) {
   }
   if (type === "command:local:Command") {
     const provider = "CUDAExecutionProvider";
-    const asked = (inputs["environment"] as Record<string, string>)["IMMICH_ML_MODELS"] ?? "";
-    const models = asked.split(",").map((model) => ({ model, parts: [], notVerified: "mocked" }));
+    const checked = (inputs["environment"] as Record<string, string>)["IMMICH_ML_MODELS"] ?? "";
+    const models = checked.split(",").map((model) => ({ model, parts: [], notVerified: "mocked" }));
     const check = { ok: true, provider, devices: [], models };
     return { ...inputs, stdout: JSON.stringify(check), stderr: "" };
   }

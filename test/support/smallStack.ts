@@ -6,9 +6,9 @@ import { openEngineStack, type EngineStack } from "./engineStack";
 
 export interface SmallStackOptions {
   readonly name: string;
-  /** The engine's address. */
+  /** Address of the Docker engine. */
   readonly endpoint: string;
-  /** A build context, as `smallContext` makes it. */
+  /** A build context of `smallContext`. */
   readonly contextPath: string;
   /** The base image. */
   readonly baseImage: string;

@@ -14,7 +14,7 @@ interface Registered {
 const registered: Registered[] = [];
 const secretSignature = "4dabf18193072939515e22adb298388d";
 
-/** A value as the engine receives it, with secrets marked in words. */
+/** A value as the engine receives it, with secrets marked. */
 function readable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(readable);
   if (typeof value !== "object" || value === null) return value;
@@ -113,12 +113,12 @@ describe("MachineLearning", () => {
     });
   });
 
-  it("tells ONNX Runtime that there is no CUDA where none is wanted, whatever the image", async () => {
+  it("hides CUDA from ONNX Runtime where none is wanted, whatever the image", async () => {
     const { container } = await create({ accelerator: "cpu", environment: {} });
     expect(container.inputs["envs"]).toEqual(["ORT_CUDA_UNAVAILABLE=1"]);
   });
 
-  it("keeps the variables secret once an env file brings one that is not known to be harmless", async () => {
+  it("keeps the variables secret once an env file has one that is not known to be harmless", async () => {
     const plain = await create({ environmentFile: { TZ: "UTC" }, environment: { workers: 2 } });
     expect(plain.container.inputs["envs"]).toEqual(["MACHINE_LEARNING_WORKERS=2", "TZ=UTC"]);
     registered.length = 0;
@@ -131,7 +131,7 @@ describe("MachineLearning", () => {
     });
   });
 
-  it("is reached under Immich's own default address, and names what computed", async () => {
+  it("is reached at Immich's default address, and names what computed", async () => {
     const { outputs } = await create();
     expect(outputs).toEqual({
       url: "http://immich-machine-learning:3003",
@@ -141,7 +141,7 @@ describe("MachineLearning", () => {
     });
   });
 
-  it("shows every new container, with nothing quoted into the command line", async () => {
+  it("checks every new container, with nothing quoted into the command line", async () => {
     const { check } = await create({ dockerHost: "ssh://me@box", healthTimeout: 90 });
     expect(check?.name).toBe("attic-check");
     expect(check?.inputs).toEqual({
@@ -181,7 +181,7 @@ describe("MachineLearning", () => {
     expect(without.limit).toBeUndefined();
   });
 
-  it("shows the models Immich is told to use, and again when they change", async () => {
+  it("checks the models Immich is configured to use, and again when they change", async () => {
     const models = {
       clip: { modelName: "immich-app/ViT-B-32__openai" },
       facialRecognition: { modelName: "buffalo_s" },
@@ -194,7 +194,7 @@ describe("MachineLearning", () => {
     });
   });
 
-  it("shows no models of a release whose server is asked in another form", async () => {
+  it("checks no models of a release whose server has another API", async () => {
     const { check } = await create(
       { models: { clip: { modelName: "ViT-B-32__openai" } } },
       { ...attic, immichVersion: "v1.105.1", environment: {} },
@@ -273,7 +273,7 @@ describe("MachineLearning", () => {
     expect(container.inputs["mounts"]).toHaveLength(2);
   });
 
-  it("gives each hardening back by its name, and makes the root unwritable when asked", async () => {
+  it("lifts each hardening by its name, and makes the root read-only when asked", async () => {
     const { container } = await create({
       hardening: {
         noNewPrivileges: false,
@@ -323,12 +323,12 @@ describe("MachineLearning", () => {
     expect((await create({ limits: { cpus: 2 } })).container.inputs["cpus"]).toBe("2.0");
   });
 
-  it("waits longer for the first answer where models are preloaded", async () => {
+  it("has longer to start where models are preloaded", async () => {
     const { container } = await create({ environment: { preloadClipVisual: "ViT-B-32__openai" } });
     expect(container.inputs["healthcheck"]).toMatchObject({ startPeriod: "30m0s" });
   });
 
-  it("replaces the container before it makes the new one, and puts the parts under the component", async () => {
+  it("deletes the container before it makes the new one, and exposes its children", async () => {
     const options = new Map<string, pulumi.CustomResourceOptions>();
     const service = new MachineLearning("attic", attic, {
       transformations: [
@@ -339,6 +339,9 @@ describe("MachineLearning", () => {
       ],
     });
     await settled(service.check);
+    expect(service.args).toBe(attic);
+    expect(await settled(service.container.id)).toBe("attic-id");
+    expect(await settled(service.checkCommand!.id)).toBe("attic-check-id");
     expect(options.get("docker:index/container:Container")).toMatchObject({
       deleteBeforeReplace: true,
     });

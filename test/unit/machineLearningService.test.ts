@@ -26,10 +26,10 @@ beforeAll(async () => {
   await pulumi.runtime.setMocks({
     newResource: ({ type, name, inputs }) => {
       registered.push({ type, name, inputs: inputs as Record<string, unknown> });
-      const said = name.endsWith("-push")
+      const output = name.endsWith("-push")
         ? "The push refers to …\nregistry.lan:5000/immich/rack@sha256:abc\n"
         : stdout;
-      return { id: `${name}-id`, state: { ...(inputs as object), stdout: said } };
+      return { id: `${name}-id`, state: { ...(inputs as object), stdout: output } };
     },
     call: () => ({}),
   });
@@ -50,6 +50,8 @@ function settled<T>(output: pulumi.Output<T>): Promise<T> {
 
 async function create(args: Partial<MachineLearningServiceArgs> = {}) {
   const component = new MachineLearningService("rack", { ...rack, ...args });
+  expect(await settled(component.service.id)).toBe("rack-id");
+  expect(component.network === undefined).toBe("networkId" in args);
   const outputs = await settled(
     pulumi.output({
       url: component.url,
@@ -73,7 +75,7 @@ async function create(args: Partial<MachineLearningServiceArgs> = {}) {
 }
 
 describe("MachineLearningService", () => {
-  it("registers a service that never has fewer healthy tasks and goes back by itself, field by field", async () => {
+  it("registers a service that never has fewer healthy tasks and rolls back by itself, field by field", async () => {
     const { service } = await create({
       replicas: 3,
       nodeLabels: { zone: "attic", gpu: "maxwell" },
@@ -134,7 +136,7 @@ describe("MachineLearningService", () => {
     });
   });
 
-  it("makes a network that Immich's server can join, unless it is given one", async () => {
+  it("makes a network that Immich's server can join, unless one is given", async () => {
     expect((await create()).network).toEqual({
       name: "immich-ml-rack",
       driver: "overlay",
@@ -147,7 +149,7 @@ describe("MachineLearningService", () => {
     expect(service.taskSpec["networksAdvanceds"]).toEqual([{ id: "abc", aliases: ["ml"] }]);
   });
 
-  it("says every absent limit as nothing, so that taking one away is seen", async () => {
+  it("declares every absent limit as 0, so that removing one is a change", async () => {
     const { service } = await create();
     expect(service.taskSpec["resources"]).toEqual({
       limits: { memoryBytes: 0, nanoCpus: 0 },
@@ -164,7 +166,7 @@ describe("MachineLearningService", () => {
     expect(service.taskSpec["restartPolicy"]).toMatchObject({ condition });
   });
 
-  it("restores what is withheld by name, and keeps /tmp in memory under a read-only root", async () => {
+  it("lifts each hardening by its name, and keeps /tmp in memory under a read-only root", async () => {
     const { service } = await create({
       hardening: { dropCapabilities: false, readOnlyRoot: true, limitLog: false },
     });
@@ -176,7 +178,7 @@ describe("MachineLearningService", () => {
     });
   });
 
-  it("shows the tasks anew when anything that was declared changes, and only then", async () => {
+  it("checks the tasks again when anything declared changes, and only then", async () => {
     const triggersOf = async (args: Partial<MachineLearningServiceArgs>) => {
       registered.length = 0;
       return (await create(args)).check.triggers;
@@ -188,7 +190,7 @@ describe("MachineLearningService", () => {
     expect(await triggersOf({ healthTimeout: 20 })).toEqual(first);
   });
 
-  it("waits for the rollout also where nothing is to be verified", async () => {
+  it("waits for the roll-out even where the check is off", async () => {
     stdout = "";
     const { check, outputs } = await create({ check: "off", dockerHost: "ssh://me@manager" });
     expect(check.environment).toMatchObject({
@@ -236,7 +238,7 @@ describe("DistributedImage", () => {
     return settled(component.reference);
   };
 
-  it("answers with the digest that the registry gave, and pushes under a tag of the image's own", async () => {
+  it("returns the digest of the registry, and pushes under a tag that follows the image", async () => {
     expect(await distribute()).toBe("registry.lan:5000/immich/rack@sha256:abc");
     expect(registered.find(({ name }) => name === "rack-distributed-push")!.inputs).toMatchObject({
       environment: {

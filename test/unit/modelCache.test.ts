@@ -8,13 +8,13 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { ModelCache, type ModelCacheArgs } from "../../components/modelCache";
 
 let inputs: unknown;
-let placing: unknown;
+let copy: unknown;
 
 beforeAll(async () => {
   await pulumi.runtime.setMocks({
     newResource: (args) => {
       if (args.type === "docker:index/volume:Volume") inputs = args.inputs;
-      if (args.type === "command:local:Command") placing = args.inputs;
+      if (args.type === "command:local:Command") copy = args.inputs;
       return { id: args.name, state: args.inputs as object };
     },
     call: () => ({}),
@@ -32,18 +32,19 @@ async function create(args?: ModelCacheArgs) {
     ],
   });
   const volumeName = await new Promise((resolve) => cache.volumeName.apply(resolve));
+  expect(await new Promise((resolve) => cache.volume.id.apply(resolve))).toBe("attic-cache");
   return { volumeName, options, inputs };
 }
 
 describe("ModelCache", () => {
-  it("makes the seed's volume and keeps it when the stack goes", async () => {
+  it("makes the seed's volume and keeps it on destroy", async () => {
     const { volumeName, options, inputs } = await create();
     expect(volumeName).toBe("model-cache");
     expect(inputs).toEqual({ name: "model-cache", driver: "local", labels: [] });
     expect(options).toMatchObject({ retainOnDelete: true, ignoreChanges: ["labels"] });
   });
 
-  it("lets the volume go when told so", async () => {
+  it("deletes the volume on destroy where retain is false", async () => {
     const { options } = await create({ retain: false });
     expect(options.retainOnDelete).toBe(false);
   });
@@ -60,13 +61,13 @@ describe("ModelCache", () => {
     });
   });
 
-  it("copies models that were put beside it, by the engine they belong to", async () => {
+  it("copies models into the volume by the address of its engine", async () => {
     const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
     writeFileSync(join(folder, "SHA256SUMS"), "abc  ./model.onnx\n");
     await create({ models: { folder, image: "sha256:abc", dockerHost: "ssh://me@gpu-box" } });
-    // Registered once the volume has its name, which is after the component's own outputs.
-    await vi.waitFor(() => expect(placing).toBeDefined());
-    expect(placing).toEqual({
+    // Registered once the volume has its name, after the component's outputs.
+    await vi.waitFor(() => expect(copy).toBeDefined());
+    expect(copy).toEqual({
       create: `exec sh '${join(process.cwd(), "components/placeModels.sh")}'`,
       environment: {
         FOLDER: folder,

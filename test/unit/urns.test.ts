@@ -7,7 +7,7 @@ import { expect, it, vi } from "vitest";
 import type { Settings } from "../../config/load";
 import { recordProgram, stackConfiguration } from "../support/recordedProgram";
 
-// The world outside is not asked here; test/integration/preflight*.test.ts does that.
+// Not tested here but in test/integration/preflight.test.ts.
 vi.mock("../../preflight", () => ({
   detectGpus: () => Promise.resolve({}),
   preflight: ({ immich }: Settings) =>
@@ -18,12 +18,11 @@ vi.mock("../../preflight", () => ({
     }),
 }));
 
-/**
- * Every stack out there knows its resources by these addresses. When this test fails, a resource was
- * renamed, moved or lost: give it an `aliases` entry with the address that stands here, and add the
- * new address beside the old one.
+/*
+ * Existing stacks know their resources by these addresses. When this test fails, a resource was
+ * renamed, moved or lost: give it an `aliases` entry with its old address, and add the new one here.
  */
-// The first one loads the whole program.
+// The first test loads the whole program.
 vi.setConfig({ testTimeout: 60_000 });
 
 it("every resource of the dev stack keeps the address it has in the state since version 0.1.0", async () => {
