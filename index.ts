@@ -12,12 +12,12 @@ import {
   namesOf,
   seededModels,
   reindexing,
-  runtimeOf,
+  imageVariantOf,
 } from "./components/wiring";
 
 /** Everything is read and checked before the first resource is registered. */
 export = async function immichMachineLearning() {
-  const settings = loadSettings(await detectGpus(loadSettings()));
+  const settings = await loadSettings(detectGpus);
   const world = await preflight(settings);
 
   const { immich } = settings;
@@ -91,7 +91,7 @@ export = async function immichMachineLearning() {
       dockerHost: host.dockerHost,
       ...(host.tls && { tls: host.tls }),
       accelerator: host.accelerator,
-      runtime: runtimeOf(host),
+      imageVariant: imageVariantOf(host),
       executionProvider: service.executionProvider,
       models: service.models,
     })),

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
-import { servicePort } from "../catalog/environment";
+import { servicePort } from "../catalog/renderEnvironment";
 import {
   type ModelCheck,
   parseCheckResult,

@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators } from "../catalog/accelerators";
-import { servicePort } from "../catalog/environment";
+import { servicePort } from "../catalog/renderEnvironment";
 import {
   type ModelCheck,
   parseCheckResults,

@@ -5,7 +5,11 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { type AcceleratorName, accelerators } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
-import { type EnvironmentValue, isSecretVariable, renderEnvironment } from "../catalog/environment";
+import {
+  type EnvironmentValue,
+  isSecretVariable,
+  renderEnvironment,
+} from "../catalog/renderEnvironment";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import type { ModelSelection } from "../immich/modelSelection";
 import { inferenceProgram, modelsToCheck, checkCommand, type CheckMode } from "../verify/check";

@@ -169,8 +169,8 @@ export function namesOf(service: MachineLearning | MachineLearningService) {
     : { serviceName: service.serviceName };
 }
 
-/** What a host computes with: a GPU family's image, Immich's own, or one of the stack file. */
-export function runtimeOf({ image }: HostSettings): string {
+/** Which image a host runs: that of a GPU family, Immich's own (official), or one of the stack file (custom). */
+export function imageVariantOf({ image }: HostSettings): string {
   if (image?.kind === "legacy") return image.gpuFamily;
   return image?.kind === "official" ? "official" : "custom";
 }

@@ -3,65 +3,25 @@ import { isIP } from "node:net";
 import { z } from "zod";
 
 import { parseImmichVersion } from "../catalog/immichVersion";
+import { modelsSchema } from "./modelsSchema";
+import {
+  bounded,
+  cores,
+  dockerName,
+  endpoint,
+  imageReference,
+  oneOf,
+  text,
+  tlsFolder,
+  url,
+  urlWithoutUser,
+  whole,
+  yesOrNo,
+} from "./values";
 
-/**
- * The shape of a stack file. What is said here about one value, its `allowed` text, is what a
- * person reads when the value is wrong; what several values mean together is in resolve.ts.
+/*
+ * The shape of a stack file; what several values mean together is in resolve.ts.
  */
-const text = (allowed: string, pattern: RegExp = /^\S(.*\S)?$/) =>
-  bounded().regex(pattern).meta({ allowed });
-
-/** No longer than a path may be on Linux, and without what no name, path or address may hold. */
-const bounded = () =>
-  z
-    .string()
-    .max(4096, { abort: true })
-
-    .regex(/^[^\u0000-\u001f\u007f]*$/);
-
-const whole = (minimum: number, maximum: number, unit: string) =>
-  z
-    .int()
-    .min(minimum)
-    .max(maximum)
-    .meta({ allowed: `a whole number from ${minimum} to ${maximum} (${unit})` });
-
-const oneOf = <const Names extends readonly [string, ...string[]]>(...names: Names) =>
-  z.enum(names).meta({ allowed: `one of ${names.join(", ")}` });
-
-const cores = z.number().positive().max(1024).meta({ allowed: "a number above 0 (cores)" });
-
-const yesOrNo = z.boolean().meta({ allowed: "true or false" });
-
-const endpoint = text(
-  "a Docker endpoint: unix:///path, ssh://user@host or tcp://host:port",
-  /^(unix:\/\/\/|ssh:\/\/|tcp:\/\/)[^\s]+$/,
-).refine((value) => value.startsWith("unix:") || isRemoteEndpoint(value));
-
-/** The user and the host become words of an ssh command, and ssh may hand them to a shell. */
-function isRemoteEndpoint(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const { username, hostname } = new URL(value);
-  return (
-    /^(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])$/.test(hostname) && /^(\w([\w.+\\-]|%40)*)?$/.test(username)
-  );
-}
-
-const tlsFolder = text("the path of a folder with ca.pem, cert.pem and key.pem");
-const dockerName = text(
-  "letters, digits, '_', './load' and '-', beginning with a letter or digit",
-  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
-);
-const url = text("a URL that begins with http:// or https://", /^https?:\/\/[^\s/]\S*$/).refine(
-  (value) => URL.canParse(value),
-);
-const urlWithoutUser = url
-  .refine((value) => !/^https?:\/\/[^/]*@/.test(value))
-  .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" });
-const imageReference = text(
-  "an image reference such as name:tag or name@sha256:…",
-  /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
-);
 
 const environmentValue = z
   .union([bounded(), z.number(), z.boolean()])
@@ -74,7 +34,7 @@ const envFile = z
   ])
   .meta({ allowed: "a path, or { path, required }" });
 
-/** Which NVIDIA cards of the host the container is given. */
+/** Which NVIDIA GPUs of the host the container gets. */
 const gpus = z
   .strictObject({
     count: z
@@ -84,7 +44,7 @@ const gpus = z
     ids: z
       .array(z.union([bounded(), z.int()]))
       .min(1)
-      .meta({ allowed: "a list of card numbers or UUIDs as nvidia-smi -L prints them" })
+      .meta({ allowed: "a list of GPU numbers or UUIDs as nvidia-smi -L prints them" })
       .optional(),
     cdi: z
       .array(text("a CDI device name such as nvidia.com/gpu=0", /^[^\s=/]+\/[^\s=/]+=[^\s=]+$/))
@@ -94,7 +54,7 @@ const gpus = z
   })
   .meta({ allowed: "one of count, ids, cdi" });
 
-/** What a service on a Docker Swarm is told that a container is not. */
+/** What only a service on a Docker Swarm has. */
 export const swarmSchema = z
   .strictObject({
     replicas: whole(1, 1000, "tasks").default(2),
@@ -150,7 +110,7 @@ export const hostSchema = z
       .meta({ allowed: "a card's name, a compute capability such as 5.0, or auto" })
       .optional(),
     videoMemory: whole(256, 1_048_576, "MiB").optional(),
-    runtime: text('a GPU family, or "official"').optional(),
+    imageVariant: text('a GPU family, or "official"').optional(),
     image: imageReference.optional(),
     gpus: gpus.optional(),
     containerName: dockerName.optional(),
@@ -261,7 +221,7 @@ export const stackSchema = z.strictObject({
   immich: immichSchema,
   build: buildSchema.default({}),
   preset: text('the name of a model preset, or "none"').default("none"),
-  models: z.record(z.string(), z.unknown()).meta({ allowed: "an object" }).default({}),
+  models: modelsSchema.default({}),
   allowUnknownModels: yesOrNo.default(false),
   embeddings: oneOf("clear", "keep").default("clear"),
   reindex: yesOrNo.default(false),

@@ -20,7 +20,7 @@ describe.skipIf(missingEngine)("a host that is off", () => {
     name,
     ...(dockerHost && { dockerHost }),
     accelerator: "cpu",
-    runtime: "kepler-maxwell",
+    imageVariant: "kepler-maxwell",
     containerName: testName(name),
     cacheVolume: testName(`${name}-cache`),
     keepCache: false,
