@@ -91,6 +91,15 @@ const nothing = {
   environment: {},
 } as const;
 
+/** The same path in the container, writable and required unless told otherwise. */
+const mount = (path: string, options: Partial<HostMount> = {}): HostMount => ({
+  hostPath: path,
+  containerPath: path,
+  readOnly: false,
+  optional: false,
+  ...options,
+});
+
 const renderNode: Prerequisite = {
   what: "the GPU's device nodes in /dev/dri",
   path: "/dev/dri",
@@ -143,18 +152,8 @@ const rows = {
     architectures: ["arm64"],
     devices: ["/dev/mali0"],
     mounts: [
-      {
-        hostPath: "/lib/firmware/mali_csffw.bin",
-        containerPath: "/lib/firmware/mali_csffw.bin",
-        readOnly: true,
-        optional: true,
-      },
-      {
-        hostPath: "/usr/lib/libmali.so",
-        containerPath: "/usr/lib/libmali.so",
-        readOnly: true,
-        optional: false,
-      },
+      mount("/lib/firmware/mali_csffw.bin", { readOnly: true, optional: true }),
+      mount("/usr/lib/libmali.so", { readOnly: true }),
     ],
     imageDisk: 3,
     minimumImmichVersion: "1.94.0",
@@ -183,14 +182,7 @@ const rows = {
     imageSuffix: "-openvino",
     architectures: ["amd64"],
     devices: ["/dev/dri"],
-    mounts: [
-      {
-        hostPath: "/dev/bus/usb",
-        containerPath: "/dev/bus/usb",
-        readOnly: false,
-        optional: false,
-      },
-    ],
+    mounts: [mount("/dev/bus/usb")],
     deviceCgroupRules: ["c 189:* rmw"],
     imageDisk: 4,
     minimumImmichVersion: "1.94.0",
@@ -205,20 +197,7 @@ const rows = {
     imageSuffix: "-openvino",
     architectures: ["amd64"],
     devices: ["/dev/dri", "/dev/dxg"],
-    mounts: [
-      {
-        hostPath: "/dev/bus/usb",
-        containerPath: "/dev/bus/usb",
-        readOnly: false,
-        optional: false,
-      },
-      {
-        hostPath: "/usr/lib/wsl",
-        containerPath: "/usr/lib/wsl",
-        readOnly: false,
-        optional: false,
-      },
-    ],
+    mounts: [mount("/dev/bus/usb"), mount("/usr/lib/wsl")],
     imageDisk: 4,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["OpenVINOExecutionProvider"],

@@ -1,3 +1,4 @@
+import type { Resolved } from "../util/problem";
 import { type AcceleratorName, accelerators } from "./accelerators";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "./immichVersion";
 
@@ -14,14 +15,6 @@ export function gpuChoiceProblem(gpus: object, accelerator: AcceleratorName): st
   return `is for accelerator cuda only, not ${accelerator}`;
 }
 
-/** The settings that make the server's workers use every GPU of the container. */
-export interface AssignedGpus {
-  /** Settings to add, by the names of environment.ts. */
-  readonly added: Readonly<Record<string, string | number>>;
-  readonly problems: readonly { readonly setting: string; readonly message: string }[];
-  readonly notes: readonly string[];
-}
-
 /**
  * Gives every GPU of a container a worker. Immich's server uses one GPU for each worker: those of
  * `MACHINE_LEARNING_DEVICE_IDS` in turn, and without that variable GPU 0 for all. A container counts
@@ -29,18 +22,19 @@ export interface AssignedGpus {
  *
  * @param variables the container's, by their own names
  * @param gpus how many it gets; undefined where that is not known (all of a host's)
+ * @returns the settings to add, by the names of environment.ts
  */
 export function assignGpus(
   variables: Readonly<Record<string, string>>,
   gpus: number | undefined,
   version: ImmichVersion,
-): AssignedGpus {
+): Resolved<Readonly<Record<string, string | number>>> {
   const given = variables["MACHINE_LEARNING_DEVICE_IDS"];
   const workers = variables["MACHINE_LEARNING_WORKERS"];
   const ids = given?.split(",") ?? [];
-  const refused = (setting: string, message: string): AssignedGpus => ({
-    added: {},
-    problems: [{ setting, message }],
+  const refused = (key: string, expected: string) => ({
+    value: {},
+    problems: [{ key, expected }],
     notes: [],
   });
 
@@ -68,10 +62,10 @@ export function assignGpus(
   if (gpus === undefined && given === undefined) {
     const note =
       "only the first GPU is used, since their number is not known; set environment.deviceIds (0,1 for two GPUs) and as many workers";
-    return { added: {}, problems: [], notes: [note] };
+    return { value: {}, problems: [], notes: [note] };
   }
   return {
-    added: {
+    value: {
       ...(used > 1 && given === undefined && { deviceIds: [...Array(used).keys()].join(",") }),
       ...(used > 1 && workers === undefined && { workers: used }),
     },

@@ -16,10 +16,7 @@ export interface VariableName {
   readonly until?: string;
 }
 
-/** One setting of the ML server that its environment makes. */
-export interface EnvironmentSetting {
-  /** The name in a stack file. */
-  readonly setting: string;
+interface EnvironmentRow {
   /** The variable's names, newest release first. */
   readonly names: readonly [VariableName, ...VariableName[]];
   readonly type: ValueType;
@@ -34,6 +31,12 @@ export interface EnvironmentSetting {
   readonly secret?: boolean;
   /** Where the row comes from. @default immich_ml/config.py of {@link newestReleaseRead} */
   readonly source?: string;
+}
+
+/** One setting of the ML server that its environment makes. */
+export interface EnvironmentSetting extends EnvironmentRow {
+  /** The name in a stack file. */
+  readonly setting: string;
 }
 
 /** The newest release whose configuration was read for this table. */
@@ -55,97 +58,84 @@ const url: ValueType = {
 };
 const precision: ValueType = { kind: "choice", allowed: ["FP16", "FP32"] };
 
-export const environmentSettings: readonly EnvironmentSetting[] = [
-  {
-    setting: "cacheFolder",
+const rows: Readonly<Record<string, EnvironmentRow>> = {
+  cacheFolder: {
     names: [{ variable: "MACHINE_LEARNING_CACHE_FOLDER" }],
     type: { kind: "text", pattern: /^\/\S*$/, allowed: "an absolute path in the container" },
     standard: "/cache (set by the image)",
     effect: "Folder the models are downloaded to and loaded from.",
   },
-  {
-    setting: "modelTtl",
+  modelTtl: {
     names: [{ variable: "MACHINE_LEARNING_MODEL_TTL" }],
     type: integer(0),
     standard: "300",
     effect:
       "Seconds without a request after which the worker restarts, which alone frees video memory; 0 never does.",
   },
-  {
-    setting: "modelTtlPoll",
+  modelTtlPoll: {
     names: [{ variable: "MACHINE_LEARNING_MODEL_TTL_POLL_S" }],
     type: integer(0),
     standard: "10",
     effect: "Seconds between two checks of modelTtl; 0 never checks.",
   },
-  {
-    setting: "workers",
+  workers: {
     names: [{ variable: "MACHINE_LEARNING_WORKERS" }],
     type: integer(1),
     standard: "1",
     effect: "Processes that serve requests; each loads its own copy of the models.",
   },
-  {
-    setting: "workerTimeout",
+  workerTimeout: {
     names: [{ variable: "MACHINE_LEARNING_WORKER_TIMEOUT" }],
     type: integer(0),
     standard: "300 (900 with DEVICE=rocm since v3.0.0; 120 before v1.131.0)",
     effect: "Seconds of silence after which a worker is killed; 0 never kills.",
   },
-  {
-    setting: "httpKeepaliveTimeout",
+  httpKeepaliveTimeout: {
     names: [{ variable: "MACHINE_LEARNING_HTTP_KEEPALIVE_TIMEOUT_S" }],
     type: integer(0),
     standard: "2",
     effect: "Seconds an idle connection of the Immich server is kept open.",
   },
-  {
-    setting: "requestThreads",
+  requestThreads: {
     names: [{ variable: "MACHINE_LEARNING_REQUEST_THREADS" }],
     type: integer(0),
     standard: "the number of CPU cores",
     effect:
       "Requests a worker computes at the same time; 0 computes them strictly one after another.",
   },
-  {
-    setting: "modelInterOpThreads",
+  modelInterOpThreads: {
     names: [{ variable: "MACHINE_LEARNING_MODEL_INTER_OP_THREADS" }],
     type: integer(0),
     standard: "0 (automatic: 1 on the CPU)",
     effect: "Threads for operators that can run beside one another.",
   },
-  {
-    setting: "modelIntraOpThreads",
+  modelIntraOpThreads: {
     names: [{ variable: "MACHINE_LEARNING_MODEL_INTRA_OP_THREADS" }],
     type: integer(0),
     standard: "0 (automatic: 2 on the CPU)",
     effect: "Threads inside one operator.",
   },
-  {
-    setting: "modelArena",
+  modelArena: {
     names: [{ variable: "MACHINE_LEARNING_MODEL_ARENA", since: "2.2.0" }],
     type: boolean,
     standard: "true (the CPU and CUDA images set false)",
     effect: "Whether main memory is allocated ahead of time: faster, but takes more.",
   },
-  {
-    setting: "ann",
+  ann: {
     names: [{ variable: "MACHINE_LEARNING_ANN" }],
     type: boolean,
     standard: "true",
     effect: "Whether ARM NN is used where it is found.",
     onlyFor: ["armnn"],
   },
-  {
-    setting: "annFp16Turbo",
+  annFp16Turbo: {
     names: [{ variable: "MACHINE_LEARNING_ANN_FP16_TURBO", since: "1.110.0" }],
     type: boolean,
     standard: "false",
     effect: "Whether ARM NN computes in half precision.",
     onlyFor: ["armnn"],
   },
-  {
-    setting: "annTuningLevel",
+  annTuningLevel: {
     names: [{ variable: "MACHINE_LEARNING_ANN_TUNING_LEVEL", since: "1.110.0" }],
     type: integer(0, 3),
     standard: "2",
@@ -153,46 +143,40 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
       "How long ARM NN tunes itself to the GPU: 1 rapid, 2 normal, 3 exhaustive, 0 not at all.",
     onlyFor: ["armnn"],
   },
-  {
-    setting: "rknn",
+  rknn: {
     names: [{ variable: "MACHINE_LEARNING_RKNN", since: "1.130.0" }],
     type: boolean,
     standard: "true",
     effect: "Whether the Rockchip NPU is used where it is found.",
     onlyFor: ["rknn"],
   },
-  {
-    setting: "rknnThreads",
+  rknnThreads: {
     names: [{ variable: "MACHINE_LEARNING_RKNN_THREADS", since: "1.130.0" }],
     type: integer(1),
     standard: "1",
     effect: "Threads that feed the Rockchip NPU; each loads the model.",
     onlyFor: ["rknn"],
   },
-  {
-    setting: "preloadClipTextual",
+  preloadClipTextual: {
     names: [{ variable: "MACHINE_LEARNING_PRELOAD__CLIP__TEXTUAL", since: "1.125.0" }],
     type: modelList,
     standard: "none",
     effect: "CLIP text models loaded when a worker starts.",
   },
-  {
-    setting: "preloadClipVisual",
+  preloadClipVisual: {
     names: [{ variable: "MACHINE_LEARNING_PRELOAD__CLIP__VISUAL", since: "1.125.0" }],
     type: modelList,
     standard: "none",
     effect: "CLIP image models loaded when a worker starts.",
   },
-  {
-    setting: "preloadClip",
+  preloadClip: {
     names: [{ variable: "MACHINE_LEARNING_PRELOAD__CLIP", since: "1.98.0", until: "1.125.0" }],
     type: modelList,
     standard: "none",
     effect: "CLIP models loaded when a worker starts.",
     source: "immich_ml/config.py, v1.98.0 to v1.124",
   },
-  {
-    setting: "preloadFaceDetection",
+  preloadFaceDetection: {
     names: [
       { variable: "MACHINE_LEARNING_PRELOAD__FACIAL_RECOGNITION__DETECTION", since: "1.125.0" },
     ],
@@ -200,8 +184,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     standard: "none",
     effect: "Face detection models loaded when a worker starts.",
   },
-  {
-    setting: "preloadFaceRecognition",
+  preloadFaceRecognition: {
     names: [
       { variable: "MACHINE_LEARNING_PRELOAD__FACIAL_RECOGNITION__RECOGNITION", since: "1.125.0" },
     ],
@@ -209,8 +192,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     standard: "none",
     effect: "Face recognition models loaded when a worker starts.",
   },
-  {
-    setting: "preloadFacialRecognition",
+  preloadFacialRecognition: {
     names: [
       {
         variable: "MACHINE_LEARNING_PRELOAD__FACIAL_RECOGNITION",
@@ -223,29 +205,25 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     effect: "Face models loaded when a worker starts.",
     source: "immich_ml/config.py, v1.98.0 to v1.124",
   },
-  {
-    setting: "preloadOcrDetection",
+  preloadOcrDetection: {
     names: [{ variable: "MACHINE_LEARNING_PRELOAD__OCR__DETECTION", since: "2.3.0" }],
     type: modelList,
     standard: "none",
     effect: "Text detection models loaded when a worker starts.",
   },
-  {
-    setting: "preloadOcrRecognition",
+  preloadOcrRecognition: {
     names: [{ variable: "MACHINE_LEARNING_PRELOAD__OCR__RECOGNITION", since: "2.3.0" }],
     type: modelList,
     standard: "none",
     effect: "Text recognition models loaded when a worker starts.",
   },
-  {
-    setting: "maxBatchSizeFacialRecognition",
+  maxBatchSizeFacialRecognition: {
     names: [{ variable: "MACHINE_LEARNING_MAX_BATCH_SIZE__FACIAL_RECOGNITION", since: "1.119.0" }],
     type: integer(1),
     standard: "no limit (1 with OpenVINO)",
     effect: "Faces of one picture computed at once; fewer need less video memory.",
   },
-  {
-    setting: "maxBatchSizeOcr",
+  maxBatchSizeOcr: {
     names: [
       { variable: "MACHINE_LEARNING_MAX_BATCH_SIZE__OCR", since: "2.6.0" },
       {
@@ -260,24 +238,21 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     source:
       "immich_ml/config.py; renamed in v2.6.0, though the documentation of v2.2.0 already had the new name",
   },
-  {
-    setting: "openvinoPrecision",
+  openvinoPrecision: {
     names: [{ variable: "MACHINE_LEARNING_OPENVINO_PRECISION", since: "2.3.0" }],
     type: precision,
     standard: "FP32",
     effect: "Precision OpenVINO computes in.",
     onlyFor: ["openvino", "openvino-wsl"],
   },
-  {
-    setting: "rocmPrecision",
+  rocmPrecision: {
     names: [{ variable: "MACHINE_LEARNING_ROCM_PRECISION", since: "2.6.0" }],
     type: precision,
     standard: "FP32",
     effect: "Precision ROCm computes in.",
     onlyFor: ["rocm"],
   },
-  {
-    setting: "deviceIds",
+  deviceIds: {
     names: [{ variable: "MACHINE_LEARNING_DEVICE_IDS", since: "1.118.0" }],
     type: {
       kind: "text",
@@ -288,8 +263,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     effect: "GPUs given to the workers in turn; needs as many workers to use all of them.",
     source: "immich_ml/gunicorn_conf.py, v3.1.0",
   },
-  {
-    setting: "deviceId",
+  deviceId: {
     names: [{ variable: "MACHINE_LEARNING_DEVICE_ID", since: "1.118.0" }],
     type: integer(0),
     standard: "set by the server itself",
@@ -297,16 +271,14 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     ignoredReason: "the server overwrites it for every worker (immich#29457); use deviceIds",
     source: "immich_ml/gunicorn_conf.py, v3.1.0",
   },
-  {
-    setting: "testFull",
+  testFull: {
     names: [{ variable: "MACHINE_LEARNING_TEST_FULL" }],
     type: boolean,
     standard: "false",
     effect: "Makes Immich's own tests complete.",
     ignoredReason: "only Immich's own tests read it",
   },
-  {
-    setting: "maxJobsPerWorker",
+  maxJobsPerWorker: {
     names: [{ variable: "MACHINE_LEARNING_MAX_JOBS_PER_WORKER" }],
     type: integer(1),
     standard: "none",
@@ -315,8 +287,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
       "no release of Immich ever read it; requestThreads and the job concurrency in Immich's configuration limit the jobs",
     source: "absent from the whole history of Immich's machine-learning folder",
   },
-  {
-    setting: "device",
+  device: {
     names: [{ variable: "DEVICE" }],
     type: { kind: "choice", allowed: ["cpu", "cuda", "rocm", "openvino", "armnn", "rknn"] },
     standard: "none",
@@ -325,8 +296,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
       "it is an argument of the image's build; the image and its accelerator decide where models run",
     onlyFor: ["rocm"],
   },
-  {
-    setting: "host",
+  host: {
     names: [
       { variable: "IMMICH_HOST", since: "1.131.0" },
       { variable: "MACHINE_LEARNING_HOST", until: "1.131.0" },
@@ -335,8 +305,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     standard: "[::], every address (0.0.0.0 before v1.131.0)",
     effect: "Address in the container the server listens on.",
   },
-  {
-    setting: "port",
+  port: {
     names: [
       { variable: "IMMICH_PORT", since: "1.131.0" },
       { variable: "MACHINE_LEARNING_PORT", until: "1.131.0" },
@@ -345,8 +314,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     standard: "3003",
     effect: "Port in the container the server listens on.",
   },
-  {
-    setting: "logLevel",
+  logLevel: {
     names: [{ variable: "IMMICH_LOG_LEVEL" }],
     type: {
       kind: "choice",
@@ -355,39 +323,34 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     standard: "info",
     effect: "How much the server logs.",
   },
-  {
-    setting: "noColor",
+  noColor: {
     names: [{ variable: "NO_COLOR" }],
     type: boolean,
     standard: "false",
     effect: "Whether the log is free of colours.",
   },
-  {
-    setting: "huggingFaceEndpoint",
+  huggingFaceEndpoint: {
     names: [{ variable: "HF_ENDPOINT" }],
     type: url,
     standard: "https://huggingface.co",
     effect: "Mirror the models are downloaded from (immich#8874).",
     source: "huggingface_hub, environment variables",
   },
-  {
-    setting: "huggingFaceHome",
+  huggingFaceHome: {
     names: [{ variable: "HF_HOME" }],
     type: { kind: "text", pattern: /^\/\S*$/, allowed: "an absolute path in the container" },
     standard: "~/.cache/huggingface",
     effect: "Folder of the download library's own cache.",
     source: "huggingface_hub, environment variables",
   },
-  {
-    setting: "huggingFaceOffline",
+  huggingFaceOffline: {
     names: [{ variable: "HF_HUB_OFFLINE" }],
     type: boolean,
     standard: "false",
     effect: "Forbids every download; only models already in the cache are used.",
     source: "huggingface_hub, environment variables",
   },
-  {
-    setting: "huggingFaceToken",
+  huggingFaceToken: {
     names: [{ variable: "HF_TOKEN" }],
     type: address,
     standard: "none",
@@ -395,8 +358,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     secret: true,
     source: "huggingface_hub, environment variables",
   },
-  {
-    setting: "httpProxy",
+  httpProxy: {
     names: [{ variable: "HTTP_PROXY" }],
     type: url,
     standard: "none",
@@ -404,8 +366,7 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     secret: true,
     source: "read by the HTTP library of huggingface_hub",
   },
-  {
-    setting: "httpsProxy",
+  httpsProxy: {
     names: [{ variable: "HTTPS_PROXY" }],
     type: url,
     standard: "none",
@@ -413,32 +374,28 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     secret: true,
     source: "read by the HTTP library of huggingface_hub",
   },
-  {
-    setting: "noProxy",
+  noProxy: {
     names: [{ variable: "NO_PROXY" }],
     type: address,
     standard: "none",
     effect: "Hosts reached without the proxy, separated by commas.",
     source: "read by the HTTP library of huggingface_hub",
   },
-  {
-    setting: "timeZone",
+  timeZone: {
     names: [{ variable: "TZ" }],
     type: address,
     standard: "UTC",
     effect: "Time zone of the log's times.",
     source: "the C library",
   },
-  {
-    setting: "cudaUnavailable",
+  cudaUnavailable: {
     names: [{ variable: "ORT_CUDA_UNAVAILABLE" }],
     type: { kind: "choice", allowed: ["1"] },
     standard: "1 with accelerator cpu, otherwise unset",
     effect: "ONNX Runtime leaves the CUDA execution provider out.",
     source: "observed with ONNX Runtime 1.14.1 and 1.26.0",
   },
-  {
-    setting: "hsaOverrideGfxVersion",
+  hsaOverrideGfxVersion: {
     names: [{ variable: "HSA_OVERRIDE_GFX_VERSION" }],
     type: {
       kind: "text",
@@ -450,4 +407,8 @@ export const environmentSettings: readonly EnvironmentSetting[] = [
     onlyFor: ["rocm"],
     source: "ROCm; immich#16613",
   },
-];
+};
+
+export const environmentSettings: readonly EnvironmentSetting[] = Object.entries(rows).map(
+  ([setting, row]) => ({ setting, ...row }),
+);

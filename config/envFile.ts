@@ -128,7 +128,9 @@ function valueOf({ quote, text }: NonNullable<Entry["value"]>, lookUp: LookUp): 
     quote === "'"
       ? text.replaceAll("\\'", "'")
       : interpolate(
-          quote === "" ? text : text.replace(/\\([abfnrtv"\\$])/g, (_, letter) => escapes[letter]!),
+          quote === ""
+            ? text
+            : text.replace(/\\([abfnrtv"\\$])/g, (_, letter: string) => escapes[letter]!),
           lookUp,
         );
   if (value.includes("\0")) throw new Error("holds a NUL character, which no variable may");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { certificateProblem } from "../util/certificate";
 import { tlsFiles, type EngineAddress } from "../util/dockerClient";
 import { parseEnvFile } from "./envFile";
-import type { Problem } from "./errors";
+import type { Problem } from "../util/problem";
 import type { HostEntry } from "./schema";
 import type { StackParts } from "./settings";
 

@@ -1,15 +1,15 @@
+import type { Resolved } from "../util/problem";
 import {
   acceleratorNames,
   accelerators,
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalog/accelerators";
-import { assignGpus } from "../catalog/deviceIds";
 import { findGpu, nearestGpus } from "../catalog/gpus";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
 import type { HostEntry } from "./schema";
-import type { DetectedGpu, DetectedGpus, GpuChoice, Resolved } from "./settings";
+import type { DetectedGpu, DetectedGpus, GpuChoice } from "./settings";
 
 /** What the models are computed on: an NVIDIA GPU where one is named, the CPU by default. */
 export function resolveAccelerator(
@@ -78,26 +78,8 @@ export function resolveGpuChoice({ count, ids, cdi }: NonNullable<HostEntry["gpu
   return { count: count === "all" ? -1 : (count ?? 1) };
 }
 
-/** The environment settings that give each of the container's GPUs a worker. */
-export function resolveAssignedGpus(
-  gpus: HostEntry["gpus"],
-  key: string,
-  variables: Readonly<Record<string, string>>,
-  version: ImmichVersion,
-): Resolved<HostEntry["environment"]> {
-  const { added, problems, notes } = assignGpus(variables, gpuCount(gpus), version);
-  return {
-    value: added,
-    problems: problems.map(({ setting, message }) => ({
-      key: `${key}.${setting}`,
-      expected: message,
-    })),
-    notes,
-  };
-}
-
 /** How many GPUs the container gets; undefined where that depends on the host. */
-function gpuCount(gpus: HostEntry["gpus"]): number | undefined {
+export function gpuCount(gpus: HostEntry["gpus"]): number | undefined {
   const { count = 1, ids, cdi } = gpus ?? {};
   if (cdi?.some((device) => device.endsWith("=all"))) return undefined;
   return (ids ?? cdi)?.length ?? (count === "all" ? undefined : count);

@@ -1,11 +1,11 @@
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { gpuChoiceProblem } from "../catalog/deviceIds";
+import { assignGpus, gpuChoiceProblem } from "../catalog/deviceIds";
 import { renderEnvironment, servicePort } from "../catalog/renderEnvironment";
-import type { Problem } from "./errors";
-import { resolveAccelerator, resolveAssignedGpus, resolveGpu, resolveGpuChoice } from "./gpu";
+import type { Problem, Resolved } from "../util/problem";
+import { gpuCount, resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveImage } from "./image";
 import type { HostEntry, ImmichEntry } from "./schema";
-import type { CheckedStack, DetectedGpus, HostSettings, Resolved } from "./settings";
+import type { CheckedStack, DetectedGpus, HostSettings } from "./settings";
 import { placementProblems, resolveSwarm } from "./swarm";
 
 /** Immich's default for `machineLearning.urls` names this host. */
@@ -74,7 +74,7 @@ function resolveEnvironment(
   const rendered = renderEnvironment(environment, version, accelerator);
   const variables = { ...environmentFile, ...rendered.variables };
   const assigned = accelerators[accelerator].gpuRequest
-    ? resolveAssignedGpus(host.gpus, key, variables, version)
+    ? assignGpus(variables, gpuCount(host.gpus), version)
     : undefined;
   return {
     value: { settings: { ...environment, ...assigned?.value }, variables },
@@ -83,7 +83,10 @@ function resolveEnvironment(
         key: `${key}.environment.${name}`,
         expected: message,
       })),
-      ...(assigned?.problems ?? []),
+      ...(assigned?.problems ?? []).map((problem) => ({
+        ...problem,
+        key: `${key}.${problem.key}`,
+      })),
     ],
     notes: [...rendered.notes, ...(assigned?.notes ?? [])],
   };

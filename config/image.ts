@@ -11,9 +11,9 @@ import { mirrored } from "../catalog/imageMirror";
 import { officialImage } from "../catalog/immichReleases";
 import { nearestNames } from "../util/nearestNames";
 import { asText } from "./gpu";
-import type { Problem } from "./errors";
+import type { Problem, Resolved } from "../util/problem";
 import type { HostEntry } from "./schema";
-import type { DetectedGpu, ImageSource, Resolved, StackParts } from "./settings";
+import type { DetectedGpu, ImageSource, StackParts } from "./settings";
 
 /**
  * Which image a host runs: the one it names, the variant it names, or what fits its GPU and Immich's

@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { nearestNames } from "../util/nearestNames";
-import { formatProblem, type Problem } from "./errors";
+import type { Problem, Resolved } from "../util/problem";
+import { formatProblem } from "./errors";
 import { readSettings } from "./read";
 import { withDetectedGpus } from "./resolve";
 import { stackSchema } from "./schema";
-import type { DetectedGpus, Resolved, Settings } from "./settings";
+import type { DetectedGpus, Settings } from "./settings";
 
 export type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "./settings";
 

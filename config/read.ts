@@ -1,7 +1,8 @@
+import type { Resolved } from "../util/problem";
 import { fileProblems, readEnvFiles } from "./files";
 import { renameKeys } from "./renamedKeys";
 import { resolve } from "./resolve";
-import type { Context, Resolved, Settings } from "./settings";
+import type { Context, Settings } from "./settings";
 import { validateParts } from "./validate";
 
 /**

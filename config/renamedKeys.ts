@@ -1,4 +1,4 @@
-import type { Resolved } from "./settings";
+import type { Resolved } from "../util/problem";
 
 /** Keys with another name now. The old names work for one release, with a note. */
 const renamedKeys = [

@@ -1,6 +1,6 @@
-import type { Problem } from "./errors";
+import type { Problem, Resolved } from "../util/problem";
 import { resolveHost } from "./host";
-import type { CheckedStack, DetectedGpus, HostSettings, Resolved, Settings } from "./settings";
+import type { CheckedStack, DetectedGpus, HostSettings, Settings } from "./settings";
 import { reindexProblems, resolveSelection, storeProblems } from "./store";
 
 /**

@@ -2,19 +2,11 @@ import type { AcceleratorName } from "../catalog/accelerators";
 import type { GpuFamilyName } from "../catalog/gpuFamilies";
 import type { ImmichVersion } from "../catalog/immichVersion";
 import type { ModelSelection } from "../immich/modelSelection";
-import type { Problem } from "./errors";
 import type { BuildEntry, HostEntry, ImmichEntry, StackFile, SwarmEntry } from "./schema";
 
 /*
  * What a stack file means, once it is checked and everything it leaves out is filled in.
  */
-
-/** What was worked out, what is wrong with the stack file, and what its user should know anyway. */
-export interface Resolved<Value> {
-  readonly value: Value;
-  readonly problems: readonly Problem[];
-  readonly notes: readonly string[];
-}
 
 export interface Settings {
   readonly project: string;

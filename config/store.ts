@@ -1,8 +1,8 @@
 import { accelerators } from "../catalog/accelerators";
 import { apiKeyAllowed, isApiKey } from "../immich/immichApi";
 import { resolveModels, type ModelSelection } from "../immich/modelSelection";
-import type { Problem } from "./errors";
-import type { CheckedStack, HostSettings, Resolved, StackParts } from "./settings";
+import type { Problem, Resolved } from "../util/problem";
+import type { CheckedStack, HostSettings, StackParts } from "./settings";
 
 /*
  * What a stack file says of Immich's own configuration: the models, and the way they are written there.
@@ -23,13 +23,12 @@ export function resolveSelection(
       ? [host.gpu.videoMemory]
       : [],
   );
-  const { value, problems, notes } = resolveModels(preset, models, {
+  return resolveModels(preset, models, {
     immichVersion: version,
     videoMemory: memories.length > 0 ? Math.min(...memories) : undefined,
     allowUnknownModels,
     store: parts.immich?.api ? "api" : "database",
   });
-  return { value, problems, notes };
 }
 
 /** A preset needs exactly one way into Immich, with its secret. */

@@ -1,7 +1,7 @@
 import type { AcceleratorName } from "../catalog/accelerators";
 import { mirrored } from "../catalog/imageMirror";
 import { swarmProblems } from "../catalog/swarm";
-import type { Problem } from "./errors";
+import type { Problem } from "../util/problem";
 import { type HostEntry, swarmSchema } from "./schema";
 import type { ImageSource, SwarmSettings } from "./settings";
 
@@ -42,63 +42,57 @@ export function placementProblems(
     return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
   const { gpus, containerName, cacheModels, restart, hardening, publish, swarm } = host;
-  const unspecific = ["0.0.0.0", "::"];
-  const refused = (field: string, value: unknown, isRefused: boolean, expected: string) =>
-    isRefused ? [{ key: `${key}.${field}`, value, expected }] : [];
-  const leftOut = (field: string, value: unknown, reason: string) =>
-    refused(
-      field,
-      value,
-      value !== undefined && value !== false,
-      `must be left out with placement: swarm${reason}`,
-    );
+  const leftOut = "must be left out with placement: swarm";
+  const isEverywhere = publish && ["0.0.0.0", "::"].includes(publish.address);
+  // What is undefined is fine.
+  const refusals: readonly (readonly [field: string, value: unknown, expected: string])[] = [
+    [
+      "gpus",
+      gpus,
+      "cannot be given to a service of a swarm, which asks its nodes for generic resources: swarm.genericResources, such as { NVIDIA-GPU: 1 }",
+    ],
+    [
+      "containerName",
+      containerName,
+      `${leftOut}, which names the containers of a service itself; the service is called immich-ml-${host.name}`,
+    ],
+    [
+      "cacheModels",
+      cacheModels,
+      `${leftOut}: each node has a volume of its own, and only one engine is reached from here`,
+    ],
+    [
+      "restart",
+      restart === "unless-stopped" ? restart : undefined,
+      "must be one of no, on-failure, always with placement: swarm, where nothing is stopped by hand",
+    ],
+    [
+      "hardening.noNewPrivileges",
+      hardening.noNewPrivileges || undefined,
+      `${leftOut}: services have no such setting, but none of root's capabilities either (dropCapabilities)`,
+    ],
+    [
+      "hardening.limitProcesses",
+      hardening.limitProcesses || undefined,
+      `${leftOut}: only limits.memory limits the number of a service's processes`,
+    ],
+    [
+      "publish.address",
+      isEverywhere ? undefined : publish?.address,
+      "must be 0.0.0.0 with placement: swarm, which opens the port on every address of every node; leave publish out and Immich reaches it by its name on the network",
+    ],
+  ];
   return [
     ...swarmProblems({
       accelerator,
       endpointMode: swarm?.endpointMode ?? "vip",
       isPublished: publish !== undefined,
-    }).map(({ setting, value, message }) => ({
-      key: setting === "accelerator" ? `${key}.accelerator` : `${key}.swarm.${setting}`,
-      value,
-      expected: message,
+    }).map((problem) => ({
+      ...problem,
+      key: `${key}.${problem.key.replace("endpointMode", "swarm.endpointMode")}`,
     })),
-    ...refused(
-      "gpus",
-      gpus,
-      gpus !== undefined,
-      "cannot be given to a service of a swarm, which asks its nodes for generic resources: swarm.genericResources, such as { NVIDIA-GPU: 1 }",
-    ),
-    ...leftOut(
-      "containerName",
-      containerName,
-      `, which names the containers of a service itself; the service is called immich-ml-${host.name}`,
-    ),
-    ...leftOut(
-      "cacheModels",
-      cacheModels,
-      ": each node has a volume of its own, and only one engine is reached from here",
-    ),
-    ...refused(
-      "restart",
-      restart,
-      restart === "unless-stopped",
-      "must be one of no, on-failure, always with placement: swarm, where nothing is stopped by hand",
-    ),
-    ...leftOut(
-      "hardening.noNewPrivileges",
-      hardening.noNewPrivileges,
-      ": services have no such setting, but none of root's capabilities either (dropCapabilities)",
-    ),
-    ...leftOut(
-      "hardening.limitProcesses",
-      hardening.limitProcesses,
-      ": only limits.memory limits the number of a service's processes",
-    ),
-    ...refused(
-      "publish.address",
-      publish?.address,
-      publish !== undefined && !unspecific.includes(publish.address),
-      "must be 0.0.0.0 with placement: swarm, which opens the port on every address of every node; leave publish out and Immich reaches it by its name on the network",
-    ),
+    ...refusals
+      .filter(([, value]) => value !== undefined)
+      .map(([field, value, expected]) => ({ key: `${key}.${field}`, value, expected })),
   ];
 }

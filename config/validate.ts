@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
-import type { Problem } from "./errors";
+import type { Problem } from "../util/problem";
 import { hostSchema, immichSchema, stackSchema } from "./schema";
 import type { StackParts } from "./settings";
 

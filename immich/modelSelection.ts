@@ -4,6 +4,7 @@ import { atLeast, formatImmichVersion, type ImmichVersion } from "../catalog/imm
 import { misspelledOcrNames, ocrModels, ocrSince } from "../catalog/ocrModels";
 import { presets, reservedVideoMemory, type Preset, type PresetModel } from "../catalog/presets";
 import { nearestNames } from "../util/nearestNames";
+import type { Problem, Resolved } from "../util/problem";
 
 /** What Immich's three kinds of machine learning shall use. What is left out is left as it is. */
 export interface ModelSelection {
@@ -65,36 +66,18 @@ export interface SelectionContext {
   readonly store?: "database" | "api" | undefined;
 }
 
-/** One error in a preset or its overrides. */
-export interface ModelProblem {
-  /** `preset` or a path below `models`, as in the stack file. */
-  readonly key: string;
-  readonly value?: unknown;
-  /** What is allowed, or what to do. */
-  readonly expected: string;
-  /** The nearest known name. */
-  readonly suggestion?: string | undefined;
-}
-
-export interface ResolvedModels {
-  /** Undefined where there are problems. */
-  readonly value?: ModelSelection | undefined;
-  readonly problems: readonly ModelProblem[];
-  /** What the user should know though nothing is wrong. */
-  readonly notes: readonly string[];
-}
-
 /**
  * Turns a preset's name and the stack file's overrides into models that exist in that Immich release
  * and fit the GPU, or into the complete list of what is wrong.
  *
  * @param presetName one of `presets`; undefined or "none" starts from nothing, or from `overrides.extends`
+ * @returns no value where there are problems; their keys are `preset` or begin with `models`
  */
 export function resolveModels(
   presetName: string | undefined,
   overrides: ModelOverrides,
   context: SelectionContext,
-): ResolvedModels {
+): Resolved<ModelSelection | undefined> {
   const named = presetName === "none" ? undefined : presetName;
   const preset = findPreset(named, overrides.extends);
   const base = preset.value && selectionOf(preset.value);
@@ -107,7 +90,7 @@ export function resolveModels(
   ];
   const problems = unknown.length > 0 ? unknown : memoryProblems(selection, context, named);
   return problems.length > 0
-    ? { problems, notes: [] }
+    ? { value: undefined, problems, notes: [] }
     : { value: selection, problems, notes: notesOn(selection, context) };
 }
 
@@ -163,7 +146,7 @@ const modelParts: readonly ModelPart[] = [
 function findPreset(
   named: string | undefined,
   extended: string | undefined,
-): { readonly value: Preset | undefined; readonly problems: readonly ModelProblem[] } {
+): { readonly value: Preset | undefined; readonly problems: readonly Problem[] } {
   const contradiction =
     named !== undefined && extended !== undefined && extended !== named
       ? [
@@ -219,7 +202,7 @@ function modelProblems(
   part: ModelPart,
   value: ModelSelection["clip"],
   context: SelectionContext,
-): ModelProblem[] {
+): Problem[] {
   if (!value) return [];
   const { immichVersion } = context;
   const release = formatImmichVersion(immichVersion);
@@ -236,7 +219,7 @@ function modelProblems(
   return [{ ...problem, expected }];
 }
 
-function unknownModel(part: ModelPart, name: string, context: SelectionContext): ModelProblem[] {
+function unknownModel(part: ModelPart, name: string, context: SelectionContext): Problem[] {
   const problem = { key: `models.${part.name}`, value: name };
   if (part.name === "ocr" && Object.hasOwn(misspelledOcrNames, name)) {
     return [{ ...problem, expected: misspelledOcrNames[name]! }];
@@ -264,7 +247,7 @@ function memoryProblems(
   selection: ModelSelection,
   context: SelectionContext,
   preset: string | undefined,
-): ModelProblem[] {
+): Problem[] {
   const { videoMemory: memory } = context;
   const { videoMemory: needed } = requirementsOf(selection);
   if (memory === undefined || needed === undefined || needed <= memory) return [];

@@ -195,7 +195,7 @@ function checkGpu(host: HostSettings, card: NvidiaGpu): Diagnostic[] {
       ),
     );
   }
-  const oldest = gpuFamily && parseComputeCapability(gpuFamily.computeCapabilities[0]!);
+  const oldest = gpuFamily && parseComputeCapability(gpuFamily.computeCapabilities[0]);
   const own = card.computeCapability && parseComputeCapability(card.computeCapability);
   if (gpuFamily && oldest && own && own < oldest) {
     diagnostics.push(

@@ -12,24 +12,24 @@ const workers = (text: string) => ({ MACHINE_LEARNING_WORKERS: text });
 
 describe("the GPUs of one container", () => {
   it("one GPU needs no setting", () => {
-    expect(assign({}, 1)).toEqual({ added: {}, problems: [], notes: [] });
-    expect(assign(ids("0"), 1)).toEqual({ added: {}, problems: [], notes: [] });
+    expect(assign({}, 1)).toEqual({ value: {}, problems: [], notes: [] });
+    expect(assign(ids("0"), 1)).toEqual({ value: {}, problems: [], notes: [] });
   });
 
   it("each of several GPUs gets a worker", () => {
-    expect(assign({}, 2).added).toEqual({ deviceIds: "0,1", workers: 2 });
-    expect(assign({}, 3).added).toEqual({ deviceIds: "0,1,2", workers: 3 });
+    expect(assign({}, 2).value).toEqual({ deviceIds: "0,1", workers: 2 });
+    expect(assign({}, 3).value).toEqual({ deviceIds: "0,1,2", workers: 3 });
   });
 
   it("what is set stays, and only what is missing is added", () => {
-    expect(assign(workers("4"), 2).added).toEqual({ deviceIds: "0,1" });
-    expect(assign(ids("1,0"), 2).added).toEqual({ workers: 2 });
-    expect(assign({ ...ids("0,1"), ...workers("2") }, 2).added).toEqual({});
+    expect(assign(workers("4"), 2).value).toEqual({ deviceIds: "0,1" });
+    expect(assign(ids("1,0"), 2).value).toEqual({ workers: 2 });
+    expect(assign({ ...ids("0,1"), ...workers("2") }, 2).value).toEqual({});
   });
 
   it("a note names how many GPUs are left out on purpose", () => {
     expect(assign(ids("1"), 2)).toEqual({
-      added: {},
+      value: {},
       problems: [],
       notes: ["environment.deviceIds uses 1 of the container's 2 GPUs"],
     });
@@ -37,11 +37,11 @@ describe("the GPUs of one container", () => {
 
   it("of an unknown number of GPUs the first is used, with a note", () => {
     expect(assign({}, undefined)).toMatchObject({
-      added: {},
+      value: {},
       notes: [expect.stringContaining("only the first GPU is used")],
     });
     expect(assign(ids("0,1"), undefined)).toEqual({
-      added: { workers: 2 },
+      value: { workers: 2 },
       problems: [],
       notes: [],
     });
@@ -77,14 +77,16 @@ describe("the GPUs of one container", () => {
       /^is 1, but 2 GPUs need 2 workers/,
     ],
   ])("%s is refused", (_what, variables, gpus, setting, message) => {
-    const { added, problems } = assign(variables, gpus);
-    expect(added).toEqual({});
-    expect(problems).toEqual([{ setting, message: expect.stringMatching(message) as string }]);
+    const { value, problems } = assign(variables, gpus);
+    expect(value).toEqual({});
+    expect(problems).toEqual([
+      { key: setting, expected: expect.stringMatching(message) as string },
+    ]);
   });
 
   it("an Immich that uses one GPU only is refused several", () => {
     const old = parseImmichVersion("v1.117.0")!;
-    expect(assignGpus({}, 2, old).problems).toMatchObject([{ setting: "gpus" }]);
+    expect(assignGpus({}, 2, old).problems).toMatchObject([{ key: "gpus" }]);
     expect(assignGpus({}, 1, old).problems).toEqual([]);
   });
 });
