@@ -42,39 +42,36 @@ function part(title: string, settings: Record<string, ReturnType<typeof setting>
 }
 
 /** What Immich's three kinds of machine learning shall use, in place of the preset or on top of it. */
-export const modelsSchema = z
-  .strictObject({
-    extends: text("the name of a model preset").optional(),
-    clip: part("CLIP model"),
-    facialRecognition: part("face model", {
-      minScore: setting("machineLearning.facialRecognition.minScore"),
-      maxDistance: setting("machineLearning.facialRecognition.maxDistance"),
-      minFaces: setting("machineLearning.facialRecognition.minFaces"),
-    }),
-    ocr: part("OCR model", {
-      minDetectionScore: setting("machineLearning.ocr.minDetectionScore"),
-      minRecognitionScore: setting("machineLearning.ocr.minRecognitionScore"),
-      maxResolution: setting("machineLearning.ocr.maxResolution"),
-    }),
-    duplicateDetection: z
-      .preprocess(
-        offAsObject,
-        z
-          .strictObject({
-            enabled: yesOrNo.optional(),
-            maxDistance: setting("machineLearning.duplicateDetection.maxDistance"),
-          })
-          .meta({ allowed: "off, or an object with maxDistance" }),
-      )
-      .transform(offAsFalse)
-      .optional(),
-    concurrency: z
-      .strictObject({
-        smartSearch: setting("job.smartSearch.concurrency"),
-        faceDetection: setting("job.faceDetection.concurrency"),
-        ocr: setting("job.ocr.concurrency"),
-      })
-      .meta({ allowed: "an object: { smartSearch, faceDetection, ocr }" })
-      .optional(),
-  })
-  .meta({ allowed: "an object" }) satisfies z.ZodType<ModelOverrides>;
+export const modelsSchema = z.strictObject({
+  extends: text("the name of a model preset").optional(),
+  clip: part("CLIP model"),
+  facialRecognition: part("face model", {
+    minScore: setting("machineLearning.facialRecognition.minScore"),
+    maxDistance: setting("machineLearning.facialRecognition.maxDistance"),
+    minFaces: setting("machineLearning.facialRecognition.minFaces"),
+  }),
+  ocr: part("OCR model", {
+    minDetectionScore: setting("machineLearning.ocr.minDetectionScore"),
+    minRecognitionScore: setting("machineLearning.ocr.minRecognitionScore"),
+    maxResolution: setting("machineLearning.ocr.maxResolution"),
+  }),
+  duplicateDetection: z
+    .preprocess(
+      offAsObject,
+      z
+        .strictObject({
+          enabled: yesOrNo.optional(),
+          maxDistance: setting("machineLearning.duplicateDetection.maxDistance"),
+        })
+        .meta({ allowed: "off, or an object with maxDistance" }),
+    )
+    .transform(offAsFalse)
+    .optional(),
+  concurrency: z
+    .strictObject({
+      smartSearch: setting("job.smartSearch.concurrency"),
+      faceDetection: setting("job.faceDetection.concurrency"),
+      ocr: setting("job.ocr.concurrency"),
+    })
+    .optional(),
+}) satisfies z.ZodType<ModelOverrides>;

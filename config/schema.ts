@@ -20,7 +20,7 @@ import {
 } from "./values";
 
 /*
- * The shape of a stack file; what several values mean together is in resolve.ts.
+ * The shape of a stack file; resolve.ts judges what several values mean together.
  */
 
 const environmentValue = z
@@ -55,44 +55,38 @@ const gpus = z
   .meta({ allowed: "one of count, ids, cdi" });
 
 /** What only a service on a Docker Swarm has. */
-export const swarmSchema = z
-  .strictObject({
-    replicas: whole(1, 1000, "tasks").default(2),
-    nodeLabels: z
-      .record(z.string().regex(/^[\w][\w.-]*$/), text("a label's value", /^[\w][\w.-]*$/))
-      .meta({ allowed: "an object of node labels, such as { gpu: maxwell }" })
-      .default({}),
-    genericResources: z
-      .record(z.string().regex(/^[\w][\w.-]*$/), whole(1, 1000, "for each task"))
-      .meta({ allowed: "an object of the nodes' generic resources, such as { NVIDIA-GPU: 1 }" })
-      .default({}),
-    reservations: z
-      .strictObject({
-        memory: whole(16, 16_777_216, "MiB").optional(),
-        cpus: cores.optional(),
-      })
-      .meta({ allowed: "an object: { memory, cpus }" })
-      .default({}),
-    updateOrder: oneOf("start-first", "stop-first").default("start-first"),
-    endpointMode: oneOf("vip", "dnsrr").default("vip"),
-    registry: z
-      .union([
-        z.string().regex(/^[a-z0-9][a-z0-9.-]*(:\d{1,5})?(\/[a-z0-9._-]+)*$/),
-        z.strictObject({
-          port: z.int().min(1).max(65_535).default(5000),
-          image: imageReference.optional(),
-        }),
-      ])
-      .meta({
-        allowed:
-          "a registry such as registry.lan:5000/immich, or { port, image } for one that is run on the swarm",
-      })
-      .optional(),
-  })
-  .meta({
-    allowed:
-      "an object: { replicas, nodeLabels, genericResources, reservations, updateOrder, endpointMode, registry }",
-  });
+export const swarmSchema = z.strictObject({
+  replicas: whole(1, 1000, "tasks").default(2),
+  nodeLabels: z
+    .record(z.string().regex(/^[\w][\w.-]*$/), text("a label's value", /^[\w][\w.-]*$/))
+    .meta({ allowed: "an object of node labels, such as { gpu: maxwell }" })
+    .default({}),
+  genericResources: z
+    .record(z.string().regex(/^[\w][\w.-]*$/), whole(1, 1000, "for each task"))
+    .meta({ allowed: "an object of the nodes' generic resources, such as { NVIDIA-GPU: 1 }" })
+    .default({}),
+  reservations: z
+    .strictObject({
+      memory: whole(16, 16_777_216, "MiB").optional(),
+      cpus: cores.optional(),
+    })
+    .default({}),
+  updateOrder: oneOf("start-first", "stop-first").default("start-first"),
+  endpointMode: oneOf("vip", "dnsrr").default("vip"),
+  registry: z
+    .union([
+      z.string().regex(/^[a-z0-9][a-z0-9.-]*(:\d{1,5})?(\/[a-z0-9._-]+)*$/),
+      z.strictObject({
+        port: z.int().min(1).max(65_535).default(5000),
+        image: imageReference.optional(),
+      }),
+    ])
+    .meta({
+      allowed:
+        "a registry such as registry.lan:5000/immich, or { port, image } for one that runs on the swarm",
+    })
+    .optional(),
+});
 
 export const hostSchema = z
   .strictObject({
@@ -107,7 +101,7 @@ export const hostSchema = z
     accelerator: text("the name of an accelerator").optional(),
     gpu: z
       .union([bounded().min(1), z.number()])
-      .meta({ allowed: "a card's name, a compute capability such as 5.0, or auto" })
+      .meta({ allowed: "a GPU's name, a compute capability such as 5.0, or auto" })
       .optional(),
     videoMemory: whole(256, 1_048_576, "MiB").optional(),
     imageVariant: text('a GPU family, or "official"').optional(),
@@ -132,7 +126,6 @@ export const hostSchema = z
         ).refine((value) => isIP(value) !== 0),
         port: whole(1, 65_535, "port").default(3003),
       })
-      .meta({ allowed: "an object: { address, port }" })
       .optional(),
     // Written into Immich's configuration, where every administrator reads it.
     url: urlWithoutUser.optional(),
@@ -141,7 +134,6 @@ export const hostSchema = z
         memory: whole(256, 16_777_216, "MiB").optional(),
         cpus: cores.optional(),
       })
-      .meta({ allowed: "an object: { memory, cpus }" })
       .default({}),
     hardening: z
       .strictObject({
@@ -150,10 +142,6 @@ export const hostSchema = z
         readOnlyRoot: yesOrNo.optional(),
         limitLog: yesOrNo.optional(),
         limitProcesses: yesOrNo.optional(),
-      })
-      .meta({
-        allowed:
-          "an object: { noNewPrivileges, dropCapabilities, readOnlyRoot, limitLog, limitProcesses }",
       })
       .default({}),
     check: oneOf("enforce", "warn", "off").default("enforce"),
@@ -184,33 +172,31 @@ export const immichSchema = z
       .refine((value) => parseImmichVersion(value) !== undefined)
       .meta({
         allowed:
-          "the server's full version such as v2.7.5 (moving tags such as release change unseen)",
+          "the server's full version such as v2.7.5 (a moving tag such as release changes unnoticed)",
       }),
     network: dockerName.optional(),
     dockerHost: endpoint.default("unix:///var/run/docker.sock"),
     tls: tlsFolder.optional(),
     serverContainer: dockerName.optional(),
     database: databaseSchema.optional(),
-    api: z.strictObject({ url: urlWithoutUser }).meta({ allowed: "an object: { url }" }).optional(),
+    api: z.strictObject({ url: urlWithoutUser }).optional(),
   })
   .meta({ allowed: "an object with at least the server's version" });
 
-export const buildSchema = z
-  .strictObject({
-    pythonImage: imageReference.optional(),
-    immichImage: imageReference.optional(),
-    imageMirror: text(
-      "a registry that mirrors the originals, such as mirror.example:5000",
-    ).optional(),
-    // It stays readable in the image's history.
-    packageIndex: urlWithoutUser.optional(),
-    aptMirror: url.optional(),
-    caCertificate: text("the path of a PEM file").optional(),
-    httpProxy: url.optional(),
-    httpsProxy: url.optional(),
-    noProxy: text("host names separated by commas").optional(),
-  })
-  .meta({ allowed: "an object; see the README's table of settings" });
+export const buildSchema = z.strictObject({
+  pythonImage: imageReference.optional(),
+  immichImage: imageReference.optional(),
+  imageMirror: text(
+    "a registry that mirrors the originals, such as mirror.example:5000",
+  ).optional(),
+  // It stays readable in the image's history.
+  packageIndex: urlWithoutUser.optional(),
+  aptMirror: url.optional(),
+  caCertificate: text("the path of a PEM file").optional(),
+  httpProxy: url.optional(),
+  httpsProxy: url.optional(),
+  noProxy: text("host names separated by commas").optional(),
+});
 
 /** The whole stack file: one entry per configuration key of the program. */
 export const stackSchema = z.strictObject({

@@ -95,13 +95,10 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
       suggestion: nearestNames(name, known)[0],
     }));
   }
-  const allowed = place?.meta()?.["allowed"];
   const isTooLong = issue.code === "too_big" && typeof issue.input === "string";
   const expected = isTooLong
     ? `of at most ${issue.maximum} characters`
-    : typeof allowed === "string"
-      ? allowed
-      : issue.message;
+    : (allowedAt(place) ?? issue.message);
   if (issue.input === undefined) return [{ key, expected: `is missing: ${expected}` }];
   const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
   return [
@@ -112,6 +109,15 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
       suggestion: typeof issue.input === "string" ? nearestNames(issue.input, names)[0] : undefined,
     },
   ];
+}
+
+/** What may stand there: the schema's own text, or the names of an object's settings. */
+function allowedAt(schema: z.ZodType | undefined): string | undefined {
+  const allowed = schema?.meta()?.["allowed"];
+  if (typeof allowed === "string") return allowed;
+  return schema instanceof z.ZodObject
+    ? `an object: { ${Object.keys(schema.shape).join(", ")} }`
+    : undefined;
 }
 
 /** `hosts[0].environment.workers`, as a user would write it. */
