@@ -1,4 +1,3 @@
-import type { Resolved } from "../util/problem";
 import {
   acceleratorNames,
   accelerators,
@@ -8,6 +7,7 @@ import {
 import { findGpu, nearestGpus } from "../catalog/gpus";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
+import type { Resolved } from "../util/problem";
 import type { HostEntry } from "./schema";
 import type { DetectedGpu, DetectedGpus, GpuChoice } from "./settings";
 

@@ -10,8 +10,8 @@ import {
 import { mirrored } from "../catalog/imageMirror";
 import { officialImage } from "../catalog/immichReleases";
 import { nearestNames } from "../util/nearestNames";
-import { asText } from "./gpu";
 import type { Problem, Resolved } from "../util/problem";
+import { asText } from "./gpu";
 import type { HostEntry } from "./schema";
 import type { DetectedGpu, ImageSource, StackParts } from "./settings";
 

@@ -34,10 +34,13 @@ export async function loadSettings(
       immichApiKey: pulumi.runtime.getConfig(`${namespace}:immichApiKey`),
     },
   });
-  const settings = sound({ ...declared, problems: [...given.problems, ...declared.problems] });
+  const settings = valueOrThrow({
+    ...declared,
+    problems: [...given.problems, ...declared.problems],
+  });
   const complete = withDetectedGpus(settings, await detect(settings));
   for (const note of complete.notes) void pulumi.log.info(note);
-  return sound(complete);
+  return valueOrThrow(complete);
 }
 
 /** The keys of this program, read from the text that the engine passes on. */
@@ -68,7 +71,7 @@ function collect(all: Readonly<Record<string, string>>): {
       problems.push({
         key,
         expected:
-          "has a part that is encrypted, which would stand in the state in clear; secrets of a container belong into an env file (envFiles)",
+          "has a part that is encrypted, which would stand in the state in clear; a container gets its secrets from an env file (envFiles)",
       });
     }
     values[key] = fromText(text);
@@ -97,13 +100,13 @@ function standsInClear(key: string): Problem {
   };
 }
 
-/** The engine names the encrypted keys to the program; a run without an engine cannot. */
+/** The names of the encrypted keys; undefined where no engine runs the program. */
 function encryptedKeys(): readonly string[] | undefined {
   const text = process.env["PULUMI_CONFIG_SECRET_KEYS"];
   return text === undefined ? undefined : (JSON.parse(text) as string[]);
 }
 
-function sound({
+function valueOrThrow({
   value,
   problems,
 }: Pick<Resolved<Settings | undefined>, "value" | "problems">): Settings {
