@@ -14,7 +14,7 @@ import { detectGpus, preflight } from "./preflight";
 
 /** Everything is read and checked before the first resource is registered. */
 export = async function immichMachineLearning() {
-  const settings = loadSettings(await detectGpus(loadSettings()));
+  const settings = await loadSettings(detectGpus);
   const found = await preflight(settings);
   const engines = dockerProviders(settings);
 

@@ -1,31 +1,20 @@
+import { named } from "../util/named";
+
 /**
  * The accelerators Immich's machine learning can compute on, and what a container needs to reach
- * each of them. The devices, mounts, groups and options are those of Immich's own
- * `docker/hwaccel.ml.yml` (v3.1.0); the prerequisites are those of its page
- * "Hardware-Accelerated Machine Learning".
+ * each. Devices, mounts, groups and options are those of Immich's own `docker/hwaccel.ml.yml`
+ * (v3.1.0); the prerequisites are those of its page "Hardware-Accelerated Machine Learning".
  */
 
-export const acceleratorNames = [
-  "cpu",
-  "cuda",
-  "armnn",
-  "openvino",
-  "openvino-wsl",
-  "rocm",
-  "rknn",
-] as const;
-
-export type AcceleratorName = (typeof acceleratorNames)[number];
-
-/** How an architecture is called in image references and by `docker version`. */
+/** An architecture by the name that image references and `docker version` use. */
 export type Architecture = "amd64" | "arm64";
 
-/** A file or folder of the host made visible in the container. */
+/** A file or folder of the host that the container sees. */
 export interface HostMount {
   readonly hostPath: string;
   readonly containerPath: string;
   readonly readOnly: boolean;
-  /** True when Immich works without it: it is mounted only where the host has it. */
+  /** Whether Immich works without it; then it is mounted only where the host has it. */
   readonly optional: boolean;
 }
 
@@ -38,17 +27,16 @@ export interface GpuRequest {
 
 /** Something the host must have before the container can use the accelerator. */
 export interface Prerequisite {
-  /** What must be there, as a noun phrase. */
+  /** A noun phrase. */
   readonly what: string;
   /** A path on the host whose absence shows that it is missing. */
   readonly path?: string;
-  /** The command or the page that puts it right. */
+  /** The command or the page that helps. */
   readonly fix: string;
 }
 
-export interface Accelerator {
-  readonly name: AcceleratorName;
-  /** For people: the kind of hardware. */
+interface AcceleratorFacts {
+  /** The kind of hardware, in words. */
   readonly title: string;
   /** What follows the version in the tag of Immich's official image, e.g. `-cuda`. */
   readonly imageSuffix: string;
@@ -62,22 +50,36 @@ export interface Accelerator {
   /** Supplementary groups of the container's process, by name. */
   readonly groups: readonly string[];
   readonly securityOptions: readonly string[];
+  /** Of NVIDIA GPUs only: the other accelerators are reached by their devices. */
   readonly gpuRequest?: GpuRequest;
-  /** Variables the container needs for it, by name; a stack file's own win. */
+  /** Whether the images of {@link gpuFamilies} run on it. @default false */
+  readonly runsGpuFamilyImages?: boolean;
+  /** Whether it computes on a render node, `/dev/dri/renderD…`. @default false */
+  readonly needsRenderNode?: boolean;
+  /** Variables the container needs for it; those of a stack file win. */
   readonly environment: Readonly<Record<string, string>>;
   /** The first release of Immich with an image for it. */
   readonly minimumImmichVersion: string;
-  /**
-   * What the check must find computing. Names that end in `ExecutionProvider` are ONNX Runtime's;
-   * `ArmNN` and `RKNN` are Immich's own sessions beside ONNX Runtime. Any one of the list will do.
-   */
+  /** What must compute for the check to pass, any one of them: an ONNX Runtime provider, or the session. */
   readonly executionProviders: readonly [string, ...string[]];
+  /** Immich's own session beside ONNX Runtime. @default ONNX Runtime computes */
+  readonly session?: ImmichSession;
   readonly prerequisites: readonly Prerequisite[];
-  /** GiB an image for it takes at most, unpacked; an estimate, only warned about. */
+  /** GiB that an image for it takes at most, unpacked. An estimate, so only a warning follows from it. */
   readonly imageDisk: number;
-  /** Where these facts come from, when not only from `hwaccel.ml.yml`. */
+  /** Where these facts come from. */
   readonly source: string;
 }
+
+/** A session of Immich's ML server that runs models of its own format, so no ONNX file tests it. */
+export interface ImmichSession {
+  /** The Python module whose `is_available` says whether the server would use it. */
+  readonly module: string;
+  /** What to check on the host where it is not available. */
+  readonly hint: string;
+}
+
+export type Accelerator = AcceleratorFacts & { readonly name: AcceleratorName };
 
 const nothing = {
   devices: [],
@@ -89,6 +91,15 @@ const nothing = {
   environment: {},
 } as const;
 
+/** The same path in the container, writable and required unless told otherwise. */
+const mount = (path: string, options: Partial<HostMount> = {}): HostMount => ({
+  hostPath: path,
+  containerPath: path,
+  readOnly: false,
+  optional: false,
+  ...options,
+});
+
 const renderNode: Prerequisite = {
   what: "the GPU's device nodes in /dev/dri",
   path: "/dev/dri",
@@ -97,14 +108,14 @@ const renderNode: Prerequisite = {
 
 const documentation = "https://docs.immich.app/features/ml-hardware-acceleration";
 
-export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
+const rows = {
   cpu: {
     ...nothing,
-    name: "cpu",
     title: "no accelerator",
-    // An image with CUDA otherwise tries it first, and every session fails without a driver
-    // ("CUDA failure 35", seen with ONNX Runtime 1.14.1 and 1.26.0).
+    // Without it an image with CUDA tries that first, and every session fails for want of a driver
+    // ("CUDA failure 35", ONNX Runtime 1.14.1 and 1.26.0).
     environment: { ORT_CUDA_UNAVAILABLE: "1" },
+    runsGpuFamilyImages: true,
     imageSuffix: "",
     architectures: ["amd64", "arm64"],
     imageDisk: 3,
@@ -114,18 +125,18 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
   },
   cuda: {
     ...nothing,
-    name: "cuda",
     title: "NVIDIA GPU",
     imageSuffix: "-cuda",
     architectures: ["amd64"],
     gpuRequest: { driver: "nvidia", count: 1, capabilities: ["gpu"] },
+    runsGpuFamilyImages: true,
     imageDisk: 8,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["CUDAExecutionProvider"],
     prerequisites: [
       {
         what: "NVIDIA's proprietary driver",
-        fix: "install the newest driver that still supports the card, then check with: nvidia-smi",
+        fix: "install the newest driver that still supports the GPU, then run nvidia-smi to check",
       },
       {
         what: "the NVIDIA Container Toolkit",
@@ -136,28 +147,21 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
   },
   armnn: {
     ...nothing,
-    name: "armnn",
     title: "ARM Mali GPU",
     imageSuffix: "-armnn",
     architectures: ["arm64"],
     devices: ["/dev/mali0"],
     mounts: [
-      {
-        hostPath: "/lib/firmware/mali_csffw.bin",
-        containerPath: "/lib/firmware/mali_csffw.bin",
-        readOnly: true,
-        optional: true,
-      },
-      {
-        hostPath: "/usr/lib/libmali.so",
-        containerPath: "/usr/lib/libmali.so",
-        readOnly: true,
-        optional: false,
-      },
+      mount("/lib/firmware/mali_csffw.bin", { readOnly: true, optional: true }),
+      mount("/usr/lib/libmali.so", { readOnly: true }),
     ],
     imageDisk: 3,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["ArmNN"],
+    session: {
+      module: "immich_ml.sessions.ann.loader",
+      hint: "check libmali.so and /dev/mali0",
+    },
     prerequisites: [
       {
         what: "the Mali kernel driver (/dev/mali0)",
@@ -174,50 +178,30 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
   },
   openvino: {
     ...nothing,
-    name: "openvino",
     title: "Intel GPU",
     imageSuffix: "-openvino",
     architectures: ["amd64"],
     devices: ["/dev/dri"],
-    mounts: [
-      {
-        hostPath: "/dev/bus/usb",
-        containerPath: "/dev/bus/usb",
-        readOnly: false,
-        optional: false,
-      },
-    ],
+    mounts: [mount("/dev/bus/usb")],
     deviceCgroupRules: ["c 189:* rmw"],
     imageDisk: 4,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["OpenVINOExecutionProvider"],
+    needsRenderNode: true,
     prerequisites: [renderNode],
     source: "hwaccel.ml.yml, service openvino",
   },
   "openvino-wsl": {
     ...nothing,
-    name: "openvino-wsl",
     title: "Intel GPU under WSL2",
     imageSuffix: "-openvino",
     architectures: ["amd64"],
     devices: ["/dev/dri", "/dev/dxg"],
-    mounts: [
-      {
-        hostPath: "/dev/bus/usb",
-        containerPath: "/dev/bus/usb",
-        readOnly: false,
-        optional: false,
-      },
-      {
-        hostPath: "/usr/lib/wsl",
-        containerPath: "/usr/lib/wsl",
-        readOnly: false,
-        optional: false,
-      },
-    ],
+    mounts: [mount("/dev/bus/usb"), mount("/usr/lib/wsl")],
     imageDisk: 4,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["OpenVINOExecutionProvider"],
+    needsRenderNode: true,
     prerequisites: [
       renderNode,
       {
@@ -235,7 +219,6 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
   },
   rocm: {
     ...nothing,
-    name: "rocm",
     title: "AMD GPU",
     imageSuffix: "-rocm",
     architectures: ["amd64"],
@@ -244,6 +227,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     imageDisk: 35,
     minimumImmichVersion: "1.130.0",
     executionProviders: ["MIGraphXExecutionProvider", "ROCMExecutionProvider"],
+    needsRenderNode: true,
     prerequisites: [
       renderNode,
       {
@@ -257,7 +241,6 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
   },
   rknn: {
     ...nothing,
-    name: "rknn",
     title: "Rockchip NPU",
     imageSuffix: "-rknn",
     architectures: ["arm64"],
@@ -266,18 +249,25 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     imageDisk: 3,
     minimumImmichVersion: "1.130.0",
     executionProviders: ["RKNN"],
+    session: { module: "immich_ml.sessions.rknn", hint: "check the rknpu kernel driver" },
     prerequisites: [
       {
         what: "the NPU's device nodes in /dev/dri",
         path: "/dev/dri",
-        fix: "use the board vendor's kernel with the rknpu driver, see " + documentation + "#rknn",
+        fix: `use the board vendor's kernel with the rknpu driver, see ${documentation}#rknn`,
       },
     ],
     source: "hwaccel.ml.yml, service rknn",
   },
-};
+} satisfies Readonly<Record<string, AcceleratorFacts>>;
+
+export type AcceleratorName = keyof typeof rows;
+
+export const acceleratorNames = Object.keys(rows) as readonly AcceleratorName[];
+
+export const accelerators = named<AcceleratorName, AcceleratorFacts>(rows);
 
 /** Whether the text is the name of an accelerator. */
 export function isAcceleratorName(text: string): text is AcceleratorName {
-  return (acceleratorNames as readonly string[]).includes(text);
+  return Object.hasOwn(accelerators, text);
 }

@@ -98,23 +98,20 @@ export const clipModels: readonly ClipModel[] = [
   model("nllb-clip-large-siglip__v1", 1152, 4226, 75.05, 83.24, "1.94.0", true),
 ];
 
-/** The model a server without any saved setting uses, in every release since 1.94. */
+/** The model of a server without any saved setting, in every release since 1.94. */
 export const defaultClipModel = "ViT-B-32__openai";
 
 /**
- * The name Immich looks up for a stored name: it drops everything up to the last slash and writes
+ * The name under which Immich looks up a stored one: without everything up to the last slash, and with
  * `_` for `:` (v3.1.0), so `immich-app/ViT-B-32__openai` and `ViT-B-32::openai` are one model.
  */
 export function canonicalClipName(name: string): string {
   return name.slice(name.lastIndexOf("/") + 1).replaceAll(":", "_");
 }
 
-/** The names alone: all that the resource in the state has to carry along. */
-export const clipModelNames: readonly string[] = clipModels.map((entry) => entry.name);
-
-/** Whether a server knows that model, so that it starts with it. */
+/** Whether a server starts with that model: it must know the name. */
 export function isClipModel(name: string): boolean {
-  return clipModelNames.includes(canonicalClipName(name));
+  return findClipModel(name) !== undefined;
 }
 
 /** The model behind a name in any spelling that Immich understands. */

@@ -5,7 +5,7 @@ export interface FaceModel {
   readonly since: string;
   /**
    * Memory on a GPU in MiB. Immich publishes no figure: this is reasoned from the size of the files
-   * (buffalo_l 191 MB, buffalo_s 16 MB) and from reports that recognition fills a 4 GB card
+   * (buffalo_l 191 MB, buffalo_s 16 MB) and from reports that recognition fills a GPU of 4 GB
    * (immich-app/immich#31675). Not measured.
    */
   readonly memory: number;

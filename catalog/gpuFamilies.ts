@@ -1,14 +1,16 @@
+import { named } from "../util/named";
 import { type ImmichVersion, atLeast, formatImmichVersion } from "./immichVersion";
-import { officialCudaRuntime } from "./immichReleases";
+import { officialCudaRuntime, servedByEveryRelease } from "./immichReleases";
 
-/** A family of NVIDIA cards that one build of ONNX Runtime serves and Immich's own image does not. */
-export type GpuFamilyName = "kepler-maxwell" | "maxwell" | "pascal-volta";
-
-/** What has to be in the image for one family of cards. */
-export interface GpuFamily {
-  readonly name: GpuFamilyName;
-  /** Compute capabilities whose newest possible runtime this is; it may run on newer cards too. */
-  readonly computeCapabilities: readonly string[];
+/** What the image for one family of NVIDIA GPUs consists of. */
+interface GpuFamilyFacts {
+  /**
+   * The compute capabilities whose newest possible ONNX Runtime this is, oldest first. It runs on every
+   * GPU from the first of them on.
+   */
+  readonly computeCapabilities: readonly [string, ...string[]];
+  /** GPUs of the oldest compute capabilities, for messages. @default none */
+  readonly examples?: string;
   readonly python: "3.10" | "3.11";
   /** The base image, by digest. */
   readonly pythonImage: string;
@@ -16,15 +18,17 @@ export interface GpuFamily {
   readonly onnxRuntime: string;
   readonly cuda: string;
   readonly cudnn: string;
-  /** Oldest NVIDIA driver for Linux that runs this CUDA. */
+  /** The oldest NVIDIA driver for Linux that runs this CUDA. */
   readonly minimumDriver: string;
   /** Repository part of the built image's name. */
   readonly imageName: string;
-  /** Whether Immich's own models (opset 19, IR version 9) have to be converted for this runtime. */
+  /** Whether Immich's models (opset 19, IR version 9) must be converted for this ONNX Runtime. */
   readonly opsetBridge: boolean;
   /** Where the row comes from. */
   readonly evidence: string;
 }
+
+export type GpuFamily = GpuFamilyFacts & { readonly name: GpuFamilyName };
 
 // Digests of Docker Hub's multi-platform images as pinned by several public repositories in 2026.
 const python310 =
@@ -33,13 +37,13 @@ const python311 =
   "docker.io/library/python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b";
 
 /**
- * One row a GPU family. A wheel of ONNX Runtime runs on the cards whose machine code it carries, so
- * the newest wheel with code for a card is the newest that card can have.
+ * A wheel of ONNX Runtime runs on the GPUs it has machine code for, so the newest wheel with code for
+ * a GPU is the newest that GPU can have. Oldest family first.
  */
-export const gpuFamilies: Readonly<Record<GpuFamilyName, GpuFamily>> = {
+const rows = {
   "kepler-maxwell": {
-    name: "kepler-maxwell",
     computeCapabilities: ["3.7", "5.0"],
+    examples: "3.7 (Tesla K80) and 5.0 (GTX 750 Ti)",
     python: "3.10",
     pythonImage: python310,
     onnxRuntime: "1.14.1",
@@ -54,7 +58,6 @@ export const gpuFamilies: Readonly<Record<GpuFamilyName, GpuFamily>> = {
       "newer, 8.9.6.50 only sm_50 and newer.",
   },
   maxwell: {
-    name: "maxwell",
     computeCapabilities: ["5.2"],
     python: "3.11",
     pythonImage: python311,
@@ -69,7 +72,6 @@ export const gpuFamilies: Readonly<Record<GpuFamilyName, GpuFamily>> = {
       "cuDNN 9.10.2.21 has sm_50 and newer, 9.11 begins at sm_75.",
   },
   "pascal-volta": {
-    name: "pascal-volta",
     computeCapabilities: ["6.0", "6.1", "7.0"],
     python: "3.11",
     pythonImage: python311,
@@ -83,26 +85,41 @@ export const gpuFamilies: Readonly<Record<GpuFamilyName, GpuFamily>> = {
       "Machine code in onnxruntime-gpu 1.26.0: sm_60 70 75 80 86 90; 1.27.0 begins at sm_75. " +
       "cuDNN 9.10.2.21 has sm_50 and newer, 9.11 begins at sm_75.",
   },
-};
+} satisfies Readonly<Record<string, GpuFamilyFacts>>;
 
-/** What serves a card: an image of ours, Immich's own, or nothing. */
+/** A family of NVIDIA GPUs that one build of ONNX Runtime serves and Immich's own image does not. */
+export type GpuFamilyName = keyof typeof rows;
+
+export const gpuFamilyNames = Object.keys(rows) as readonly GpuFamilyName[];
+
+export const gpuFamilies = named<GpuFamilyName, GpuFamilyFacts>(rows);
+
+/** What serves a GPU: an image built here, Immich's own, or nothing. */
 export type GpuFamilyChoice =
   | { readonly kind: "gpuFamily"; readonly gpuFamily: GpuFamily }
   | { readonly kind: "official" }
   | { readonly kind: "unsupported"; readonly reason: string };
 
-/** Reads `5.0`; undefined for anything else. */
+/** Reads `5.0`, as 50; undefined for anything else. */
 export function parseComputeCapability(text: string): number | undefined {
   const match = /^(\d{1,2})\.(\d)$/.exec(text);
   return match ? Number(match[1]) * 10 + Number(match[2]) : undefined;
 }
 
+/** Whether a compute capability is at least another; never where one of them is unreadable. */
+export function isCapabilityAtLeast(computeCapability: string, minimum: string): boolean {
+  return parseComputeCapability(computeCapability)! >= parseComputeCapability(minimum)!;
+}
+
+/** Whether a family's ONNX Runtime has machine code for a GPU of this compute capability. */
+export function hasCodeFor(family: GpuFamily, computeCapability: string): boolean {
+  return isCapabilityAtLeast(computeCapability, family.computeCapabilities[0]);
+}
+
 /**
- * What serves a card of this compute capability under this version of Immich.
- *
- * Immich's own image is preferred where its ONNX Runtime has code for the card. A version newer
- * than the last one whose lock is known is trusted only with cards that every ONNX Runtime serves
- * (7.5 and newer); older cards get an image of ours, which serves them under any lock.
+ * What serves a GPU of this compute capability under this version of Immich: Immich's own image where
+ * its ONNX Runtime has code for the GPU, otherwise an image built here. Of a version newer than the
+ * last whose lock is known, only the GPUs that every ONNX Runtime serves get Immich's image.
  *
  * @param computeCapability such as `5.0`
  */
@@ -110,44 +127,40 @@ export function gpuFamilyFor(
   computeCapability: string,
   immichVersion: ImmichVersion,
 ): GpuFamilyChoice {
-  const capability = parseComputeCapability(computeCapability);
-  if (capability === undefined) {
+  if (parseComputeCapability(computeCapability) === undefined) {
     return {
       kind: "unsupported",
       reason: `"${computeCapability}" is not a compute capability; one looks like 5.0`,
     };
   }
-  if (capability < 37) {
-    return {
-      kind: "unsupported",
-      reason:
-        `no ONNX Runtime wheel has machine code for compute capability ${computeCapability}: ` +
-        "the oldest cards served are 3.7 (Tesla K80) and 5.0 (GTX 750 Ti); use accelerator cpu",
-    };
-  }
   const official = officialCudaRuntime(immichVersion);
-  if (official && capability >= parseComputeCapability(official.minimumComputeCapability)!) {
+  if (official && isCapabilityAtLeast(computeCapability, official.minimumComputeCapability)) {
     return { kind: "official" };
   }
-  const gpuFamily = Object.values(gpuFamilies)
-    .filter((candidate) => parseComputeCapability(candidate.computeCapabilities[0]!)! <= capability)
-    .at(-1);
-  if (!gpuFamily || capability >= 75) {
+  if (isCapabilityAtLeast(computeCapability, servedByEveryRelease)) {
     return {
       kind: "unsupported",
       reason: `Immich ${formatImmichVersion(immichVersion)} has no CUDA image; the first is v1.94.0`,
     };
   }
-  return { kind: "gpuFamily", gpuFamily };
+  const families = Object.values(gpuFamilies);
+  const gpuFamily = families.findLast((family) => hasCodeFor(family, computeCapability));
+  if (gpuFamily) return { kind: "gpuFamily", gpuFamily };
+  return {
+    kind: "unsupported",
+    reason:
+      `no ONNX Runtime wheel has machine code for compute capability ${computeCapability}: ` +
+      `the oldest GPUs served are ${families[0]!.examples}; use accelerator cpu`,
+  };
 }
 
-/** The oldest Immich whose server our locks fit (OCR came with 2.2.0). */
+/** The oldest Immich whose server the locks fit (OCR came with 2.2.0). */
 export const oldestImmichVersion = "2.2.0";
 
 /** Immich's major versions that have locks under image/requirements/locks. */
 export const lockedImmichMajors: readonly number[] = [2, 3];
 
-/** Why no image of ours can be built for this version; undefined when one can. */
+/** Why no image can be built for this version; undefined when one can. */
 export function immichVersionProblem(version: ImmichVersion): string | undefined {
   if (atLeast(version, oldestImmichVersion) && lockedImmichMajors.includes(version.major)) {
     return undefined;

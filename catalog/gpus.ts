@@ -1,20 +1,19 @@
 import { distance } from "fastest-levenshtein";
 
-/** An NVIDIA graphics card. */
+/** A model of NVIDIA GPU. */
 export interface GpuModel {
   /** As NVIDIA writes it, without the company's name. */
   readonly name: string;
   /** Such as `5.0`. */
   readonly computeCapability: string;
-  /** MiB of the usual board; where several are usual, of the smallest. */
+  /** MiB of the smallest usual board. */
   readonly videoMemory: number;
 }
 
 /**
- * Name and MiB of the common cards by compute capability, from NVIDIA's lists
- * (developer.nvidia.com/cuda-gpus and /cuda-legacy-gpus) and data sheets. DetectedGpus that were sold with
- * different chips under one name stand under the older one; a driver that answers (`gpu: auto`)
- * knows better.
+ * Name and MiB of the common GPUs by compute capability, from NVIDIA's lists
+ * (developer.nvidia.com/cuda-gpus and /cuda-legacy-gpus) and data sheets. A name that was sold with
+ * different chips stands under the older one; the driver (`gpu: auto`) knows better.
  */
 const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   "2.1": { "GeForce GT 430": 1024, "GeForce GT 440": 1024, "GeForce GT 630": 1024 },
@@ -175,28 +174,28 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
   },
 };
 
-/** Every card known here. */
+/** Every GPU known here. */
 export const gpuModels: readonly GpuModel[] = Object.entries(gpusByCapability).flatMap(
-  ([computeCapability, cards]) =>
-    Object.entries(cards).map(([name, videoMemory]) => ({ name, computeCapability, videoMemory })),
+  ([computeCapability, gpus]) =>
+    Object.entries(gpus).map(([name, videoMemory]) => ({ name, computeCapability, videoMemory })),
 );
 
-const gpusByPlainName = new Map(gpuModels.map((card) => [plain(card.name), card]));
+const gpusByPlainName = new Map(gpuModels.map((gpu) => [plain(gpu.name), gpu]));
 
-/** The card of this name; `NVIDIA`, `GeForce`, case, blanks and hyphens do not matter. */
+/** The GPU of this name; `NVIDIA`, `GeForce`, case, blanks and hyphens do not matter. */
 export function findGpu(name: string): GpuModel | undefined {
   return gpusByPlainName.get(plain(name));
 }
 
-/** Names of cards like a mistyped one, the nearest first, at most three. */
+/** At most three names of GPUs near a mistyped one, the nearest first. */
 export function nearestGpus(name: string): string[] {
   const wanted = plain(name);
   return gpuModels
-    .map((card) => ({ name: card.name, away: distance(plain(card.name), wanted) }))
+    .map(({ name: known }) => ({ name: known, away: distance(plain(known), wanted) }))
     .filter(({ away }) => away <= Math.max(1, Math.floor(wanted.length / 4)))
     .sort((left, right) => left.away - right.away)
     .slice(0, 3)
-    .map((card) => card.name);
+    .map((gpu) => gpu.name);
 }
 
 function plain(name: string): string {

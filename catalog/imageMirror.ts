@@ -1,11 +1,11 @@
 /**
- * Where images come from instead of their own registries: one address put before the whole
- * reference, as pull-through mirrors of several registries want it
- * (`mirror.example.org/ghcr.io/…`), or a mirror a registry (`{ "docker.io": "mirror.example.org" }`).
+ * Where images come from instead of their own registries: one address in front of the whole
+ * reference, as pull-through mirrors of several registries expect it (`mirror.example.org/ghcr.io/…`),
+ * or one mirror for each registry (`{ "docker.io": "mirror.example.org" }`).
  */
 export type ImageMirror = string | Readonly<Record<string, string>>;
 
-/** The same image from a mirror. */
+/** The reference of the same image on a mirror. */
 export function mirrored(reference: string, mirror: ImageMirror | undefined): string {
   if (mirror === undefined) return reference;
   if (typeof mirror === "string") return `${withoutSlash(mirror)}/${reference}`;

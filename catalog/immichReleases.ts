@@ -1,4 +1,9 @@
-import { type ImmichVersion, compareImmichVersions, formatImmichVersion } from "./immichVersion";
+import {
+  atLeast,
+  compareImmichVersions,
+  formatImmichVersion,
+  type ImmichVersion,
+} from "./immichVersion";
 
 /** The ONNX Runtime of Immich's own `-cuda` image over a range of versions. */
 export interface OfficialCudaRuntime {
@@ -11,9 +16,9 @@ export interface OfficialCudaRuntime {
 }
 
 /**
- * From the locks in machine-learning/ at the release commits of v1.94.0, the first with CUDA, to
- * v3.1.0; the oldest capability from the machine code in the wheel of that version. v2.1.0 came
- * with cuDNN 9.14, which has none for cards before 7.5 (immich-app/immich#22982). Newest first.
+ * Newest first. The versions stand in the locks of machine-learning/ at the release commits from
+ * v1.94.0, the first with CUDA, to v3.1.0; the oldest capability is that of the machine code in the
+ * wheel. v2.1.0 came with cuDNN 9.14, which has none for GPUs before 7.5 (immich-app/immich#22982).
  */
 export const officialCudaRuntimes: readonly OfficialCudaRuntime[] = [
   { since: "3.0.0", onnxRuntime: "1.26.0", minimumComputeCapability: "6.0" },
@@ -25,36 +30,32 @@ export const officialCudaRuntimes: readonly OfficialCudaRuntime[] = [
   { since: "1.94.0", onnxRuntime: "1.16.3", minimumComputeCapability: "5.2" },
 ];
 
-/** The newest release whose lock was read: what comes after may have dropped more cards. */
+/** The oldest compute capability that every ONNX Runtime on PyPI up to 1.31 has machine code for. */
+export const servedByEveryRelease = "7.5";
+
+/** The newest release whose lock was read; later ones may have dropped more GPUs. */
 export const newestKnownImmichVersion: ImmichVersion = { major: 3, minor: 1, patch: 0 };
 
-function versionOf(text: string): ImmichVersion {
-  const [major = 0, minor = 0, patch = 0] = text.split(".").map(Number);
-  return { major, minor, patch };
-}
-
 /**
- * What Immich's own `-cuda` image of this version computes with. For a version newer than any known
- * here only what every ONNX Runtime on PyPI up to 1.31 serves is promised: 7.5 and newer.
+ * What Immich's own `-cuda` image of this version computes with; undefined before it had one. A version
+ * newer than any known here is trusted only with GPUs that every release serves.
  */
 export function officialCudaRuntime(version: ImmichVersion): OfficialCudaRuntime | undefined {
   if (compareImmichVersions(version, newestKnownImmichVersion) > 0) {
     return {
       since: formatImmichVersion(newestKnownImmichVersion),
       onnxRuntime: "unknown",
-      minimumComputeCapability: "7.5",
+      minimumComputeCapability: servedByEveryRelease,
     };
   }
-  return officialCudaRuntimes.find(
-    (runtime) => compareImmichVersions(version, versionOf(runtime.since)) >= 0,
-  );
+  return officialCudaRuntimes.find(({ since }) => atLeast(version, since));
 }
 
 const repository = "ghcr.io/immich-app/immich-machine-learning";
 
 /**
- * Digests of the multi-platform image without suffix, as pinned by several public repositories; a
- * version that is not listed is taken by its tag, which Immich does not move.
+ * Digests of the multi-platform image without suffix, as several public repositories pin them. Other
+ * versions are pulled by their tag, which Immich does not move.
  */
 const digests: Readonly<Record<string, string>> = {
   "v2.7.5": "sha256:a2501141440f10516d329fdfba2c68082e19eb9ba6016c061ac80d23beadf7f3",
@@ -62,9 +63,9 @@ const digests: Readonly<Record<string, string>> = {
 };
 
 /**
- * Immich's own machine-learning image of a version, by digest where it is known.
+ * Immich's own machine-learning image of a version, by digest where that is known.
  *
- * @param suffix of the tag, as Immich names it: `-cuda`, `-openvino`, …; empty for the CPU image.
+ * @param suffix of the tag: `-cuda`, `-openvino`, …; empty for the CPU image
  */
 export function officialImage(version: ImmichVersion, suffix = ""): string {
   const tag = formatImmichVersion(version);

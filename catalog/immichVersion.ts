@@ -6,8 +6,8 @@ export interface ImmichVersion {
 }
 
 /**
- * Reads `v2.7.5` or `2.7.5`. Moving tags (`release`, `v2`) are not versions: what they stand for
- * changes without a change of the stack file, so they are refused.
+ * Reads `v2.7.5` or `2.7.5`; undefined for anything else. Moving tags (`release`, `v2`) are no
+ * versions: what they stand for changes while the stack file does not.
  */
 export function parseImmichVersion(text: string): ImmichVersion | undefined {
   const match = /^v?(\d{1,4})\.(\d{1,4})\.(\d{1,4})$/.exec(text);
@@ -28,7 +28,8 @@ export function compareImmichVersions(left: ImmichVersion, right: ImmichVersion)
 /**
  * Whether `version` is `minimum` or newer.
  *
- * @param minimum a full version such as `2.2.0`; anything else is an error of the caller and throws.
+ * @param minimum a full version such as `2.2.0`
+ * @throws when `minimum` is none
  */
 export function atLeast(version: ImmichVersion, minimum: string): boolean {
   const parsed = parseImmichVersion(minimum);

@@ -28,12 +28,12 @@ export const ocrModels: readonly OcrModel[] = [
 export const ocrSince = "2.2.0";
 
 /**
- * Names that circulate and are no model of any Immich release, with what to say about them.
+ * Names that circulate though no Immich release has such a model, each with an explanation.
  * `DuOCR`: no hit in the history of Immich's server, ML server or documentation up to v3.1.0.
  */
 export const misspelledOcrNames: Readonly<Record<string, string>> = {
   DuOCR:
-    "DuOCR is named in guides for old cards, but no Immich release has such a model: the server " +
+    "DuOCR is named in guides for old GPUs, but no Immich release has such a model: the server " +
     "stores the name unchecked and every OCR job then fails with HTTP 500. " +
-    "On a card of 2 GB switch OCR off, otherwise take PP-OCRv5_mobile",
+    "With 2 GB of video memory switch OCR off, otherwise use PP-OCRv5_mobile",
 };

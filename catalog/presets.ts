@@ -1,4 +1,4 @@
-/** One part of a preset: a model by name, or `false` where the part is switched off. */
+/** One part of a preset: a model by name, or `false` to switch the part off. */
 export type PresetModel = string | false;
 
 /** A named choice of models and job concurrency. Everything not named stays at Immich's default. */

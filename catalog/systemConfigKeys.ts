@@ -1,19 +1,22 @@
 /** What a key of Immich's configuration may hold. */
 export type SettingValue = boolean | number | string | readonly string[];
 
-export type SettingType = "boolean" | "integer" | "number" | "string" | "strings";
+/** The values a key may have. Limits are inclusive. */
+export interface SettingType {
+  readonly type: "boolean" | "integer" | "number" | "string" | "strings";
+  /** @default no limit */
+  readonly minimum?: number;
+  /** @default no limit */
+  readonly maximum?: number;
+}
 
 /** One key of Immich's system configuration that belongs to machine learning. */
-export interface SystemConfigKey {
+export interface SystemConfigKey extends SettingType {
   /** Dotted path, e.g. `machineLearning.clip.modelName`. */
   readonly key: string;
-  readonly type: SettingType;
-  /** Smallest and largest allowed number. */
-  readonly minimum?: number;
-  readonly maximum?: number;
   /** First release with the key; "1.94.0" stands for that or older. */
   readonly since: string;
-  /** First release without the key. */
+  /** First release without the key. @default none */
   readonly until?: string;
   /**
    * What an absent key stands for, by the first release where that holds, oldest first. Immich stores
@@ -22,115 +25,69 @@ export interface SystemConfigKey {
   readonly defaults: readonly { readonly since: string; readonly value: SettingValue }[];
 }
 
-const score = { minimum: 0.1, maximum: 1 } as const;
-const count = { type: "integer", minimum: 1 } as const;
+const boolean: SettingType = { type: "boolean" };
+const string: SettingType = { type: "string" };
+const count: SettingType = { type: "integer", minimum: 1 };
+const number = (minimum: number, maximum: number): SettingType => ({
+  type: "number",
+  minimum,
+  maximum,
+});
 
 /**
- * The keys this project may read and write, and no others.
+ * The keys this program may read and write, and no others.
  *
  * Defaults and limits: server/src/config.ts and the configuration DTOs of v1.94.0, v1.106.0, v1.143,
  * v2.2.0 and v3.1.0. `enabled` and `urls` of machineLearning follow IMMICH_MACHINE_LEARNING_ENABLED
  * and IMMICH_MACHINE_LEARNING_URL of the server where these are set; the defaults here are without.
  */
 export const systemConfigKeys: readonly SystemConfigKey[] = [
-  flag("machineLearning.enabled", "1.94.0", true),
+  row("machineLearning.enabled", boolean, "1.94.0", true),
   {
-    key: "machineLearning.url",
-    type: "string",
-    since: "1.94.0",
+    ...row("machineLearning.url", string, "1.94.0", "http://immich-machine-learning:3003"),
     until: "1.122.0",
-    defaults: [{ since: "1.94.0", value: "http://immich-machine-learning:3003" }],
   },
+  row("machineLearning.urls", { type: "strings" }, "1.122.0", [
+    "http://immich-machine-learning:3003",
+  ]),
+  row("machineLearning.availabilityChecks.enabled", boolean, "1.143.0", true),
+  row("machineLearning.availabilityChecks.timeout", count, "1.143.0", 2000),
+  row("machineLearning.availabilityChecks.interval", count, "1.143.0", 30_000),
+  row("machineLearning.clip.enabled", boolean, "1.94.0", true),
+  row("machineLearning.clip.modelName", string, "1.94.0", "ViT-B-32__openai"),
+  row("machineLearning.duplicateDetection.enabled", boolean, "1.106.0", true),
   {
-    key: "machineLearning.urls",
-    type: "strings",
-    since: "1.122.0",
-    defaults: [{ since: "1.122.0", value: ["http://immich-machine-learning:3003"] }],
-  },
-  flag("machineLearning.availabilityChecks.enabled", "1.143.0", true),
-  {
-    key: "machineLearning.availabilityChecks.timeout",
-    ...count,
-    since: "1.143.0",
-    defaults: [{ since: "1.143.0", value: 2000 }],
-  },
-  {
-    key: "machineLearning.availabilityChecks.interval",
-    ...count,
-    since: "1.143.0",
-    defaults: [{ since: "1.143.0", value: 30_000 }],
-  },
-  flag("machineLearning.clip.enabled", "1.94.0", true),
-  name("machineLearning.clip.modelName", "1.94.0", "ViT-B-32__openai"),
-  flag("machineLearning.duplicateDetection.enabled", "1.106.0", true),
-  {
-    key: "machineLearning.duplicateDetection.maxDistance",
-    type: "number",
-    minimum: 0.001,
-    maximum: 0.1,
-    since: "1.106.0",
+    ...row("machineLearning.duplicateDetection.maxDistance", number(0.001, 0.1), "1.106.0", 0.0155),
     defaults: [
       { since: "1.106.0", value: 0.0155 },
       { since: "1.107.0", value: 0.01 },
     ],
   },
-  flag("machineLearning.facialRecognition.enabled", "1.94.0", true),
-  name("machineLearning.facialRecognition.modelName", "1.94.0", "buffalo_l"),
+  row("machineLearning.facialRecognition.enabled", boolean, "1.94.0", true),
+  row("machineLearning.facialRecognition.modelName", string, "1.94.0", "buffalo_l"),
+  row("machineLearning.facialRecognition.minScore", number(0.1, 1), "1.94.0", 0.7),
   {
-    key: "machineLearning.facialRecognition.minScore",
-    type: "number",
-    ...score,
-    since: "1.94.0",
-    defaults: [{ since: "1.94.0", value: 0.7 }],
-  },
-  {
-    key: "machineLearning.facialRecognition.maxDistance",
-    type: "number",
-    minimum: 0.1,
-    maximum: 2,
-    since: "1.94.0",
+    ...row("machineLearning.facialRecognition.maxDistance", number(0.1, 2), "1.94.0", 0.6),
     defaults: [
       { since: "1.94.0", value: 0.6 },
       { since: "1.98.0", value: 0.5 },
     ],
   },
-  {
-    key: "machineLearning.facialRecognition.minFaces",
-    ...count,
-    since: "1.94.0",
-    defaults: [{ since: "1.94.0", value: 3 }],
-  },
-  flag("machineLearning.ocr.enabled", "2.2.0", true),
-  name("machineLearning.ocr.modelName", "2.2.0", "PP-OCRv5_mobile"),
-  {
-    key: "machineLearning.ocr.minDetectionScore",
-    type: "number",
-    ...score,
-    since: "2.2.0",
-    defaults: [{ since: "2.2.0", value: 0.5 }],
-  },
-  {
-    key: "machineLearning.ocr.minRecognitionScore",
-    type: "number",
-    ...score,
-    since: "2.2.0",
-    defaults: [{ since: "2.2.0", value: 0.8 }],
-  },
-  {
-    key: "machineLearning.ocr.maxResolution",
-    ...count,
-    since: "2.2.0",
-    defaults: [{ since: "2.2.0", value: 736 }],
-  },
-  concurrency("job.smartSearch.concurrency", "1.94.0", 2),
-  concurrency("job.faceDetection.concurrency", "1.94.0", 2),
-  concurrency("job.ocr.concurrency", "2.2.0", 1),
+  row("machineLearning.facialRecognition.minFaces", count, "1.94.0", 3),
+  row("machineLearning.ocr.enabled", boolean, "2.2.0", true),
+  row("machineLearning.ocr.modelName", string, "2.2.0", "PP-OCRv5_mobile"),
+  row("machineLearning.ocr.minDetectionScore", number(0.1, 1), "2.2.0", 0.5),
+  row("machineLearning.ocr.minRecognitionScore", number(0.1, 1), "2.2.0", 0.8),
+  row("machineLearning.ocr.maxResolution", count, "2.2.0", 736),
+  row("job.smartSearch.concurrency", count, "1.94.0", 2),
+  row("job.faceDetection.concurrency", count, "1.94.0", 2),
+  row("job.ocr.concurrency", count, "2.2.0", 1),
 ];
 
 /** The key of the CLIP model: the one whose change makes stored embeddings wrong. */
 export const clipModelKey = "machineLearning.clip.modelName";
 
-/** The key of the face model: after a change of it, faces are to be detected again. */
+/** The key of the face model: when it changes, faces must be detected again. */
 export const faceModelKey = "machineLearning.facialRecognition.modelName";
 
 /** The entry of a dotted key, if it is one of ours. */
@@ -138,14 +95,43 @@ export function findSystemConfigKey(key: string): SystemConfigKey | undefined {
   return systemConfigKeys.find((entry) => entry.key === key);
 }
 
-function flag(key: string, since: string, value: boolean): SystemConfigKey {
-  return { key, type: "boolean", since, defaults: [{ since, value }] };
+/** Whether Immich accepts a value under a key of this type. */
+export function isAllowedSetting(setting: SettingType, value: unknown): boolean {
+  const { type, minimum = -Infinity, maximum = Infinity } = setting;
+  const isText = (text: unknown) => typeof text === "string" && text !== "";
+  const isInRange = (number: number) => number >= minimum && number <= maximum;
+  switch (type) {
+    case "boolean":
+      return typeof value === "boolean";
+    case "integer":
+      return Number.isSafeInteger(value) && isInRange(value as number);
+    case "number":
+      return typeof value === "number" && isInRange(value);
+    case "string":
+      return isText(value);
+    case "strings":
+      return Array.isArray(value) && value.length > 0 && value.every(isText);
+  }
 }
 
-function name(key: string, since: string, value: string): SystemConfigKey {
-  return { key, type: "string", since, defaults: [{ since, value }] };
+/** The values Immich accepts under a key of this type, in words: `a number from 0.1 to 1`. */
+export function allowedSetting({ type, minimum, maximum }: SettingType): string {
+  const from = minimum === undefined ? "" : ` of at least ${minimum}`;
+  const range = maximum === undefined ? from : ` from ${minimum} to ${maximum}`;
+  switch (type) {
+    case "boolean":
+      return "true or false";
+    case "integer":
+      return `a whole number${range}`;
+    case "number":
+      return `a number${range}`;
+    case "string":
+      return "text";
+    case "strings":
+      return "a list of at least one text";
+  }
 }
 
-function concurrency(key: string, since: string, value: number): SystemConfigKey {
-  return { key, type: "integer", minimum: 1, since, defaults: [{ since, value }] };
+function row(key: string, type: SettingType, since: string, value: SettingValue): SystemConfigKey {
+  return { key, ...type, since, defaults: [{ since, value }] };
 }

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
-import { gpuProblem } from "../config/rules";
+import { gpuChoiceProblem } from "../catalog/deviceIds";
 import {
   type ModelCheck,
   parseCheckResult,
@@ -171,7 +171,11 @@ export class MachineLearning extends pulumi.ComponentResource {
 
 function checkedArguments(name: string, args: MachineLearningArgs): Record<string, string> {
   return checkedEnvironment(name, args, [
-    { key: "gpus", value: args.gpus, expected: gpuProblem(args.gpus, args.accelerator ?? "cpu") },
+    {
+      key: "gpus",
+      value: args.gpus,
+      expected: args.gpus && gpuChoiceProblem(args.gpus, args.accelerator ?? "cpu"),
+    },
     {
       key: "network",
       expected:

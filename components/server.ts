@@ -9,7 +9,7 @@ import {
   isSecretVariable,
   renderEnvironment,
   servicePort,
-} from "../catalog/environment";
+} from "../catalog/renderEnvironment";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { formatProblem } from "../config/errors";
 import type { ModelSelection } from "../immich/modelSelection";

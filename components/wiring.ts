@@ -211,14 +211,14 @@ export function hostOutputs({
     dockerHost: host.dockerHost,
     ...(host.tls && { tls: host.tls }),
     accelerator: host.accelerator,
-    runtime: runtimeOf(host),
+    imageVariant: imageVariantOf(host),
     executionProvider: service.executionProvider,
     models: service.models,
   };
 }
 
 /** The GPU family of an image that is built, or whose image it is. */
-function runtimeOf({ image }: HostSettings): string {
+function imageVariantOf({ image }: HostSettings): string {
   if (image?.kind === "legacy") return image.gpuFamily;
   return image?.kind === "official" ? "official" : "custom";
 }

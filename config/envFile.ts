@@ -1,11 +1,6 @@
 import { sanitize } from "../util/sanitize";
 
-/**
- * Reads `.env` files as docker compose reads an `env_file`: comments, `export`, `KEY=value` and
- * `KEY: value`, single quotes taken as they stand, double quotes with escapes and over several
- * lines, and `${NAME}`, `${NAME:-default}`, `${NAME:+other}`, `${NAME:?message}` with what stands
- * above or in `environment`.
- */
+/** The variables of an env file, and what is wrong with it. */
 export interface EnvFile {
   /** In the order of the file; a later line wins. */
   readonly variables: ReadonlyMap<string, string>;
@@ -18,116 +13,98 @@ export interface EnvFileProblem {
   readonly message: string;
 }
 
-const keyPattern = /^(?:export[ \t]+)?([A-Za-z0-9_.[\]-]+)[ \t]*([=:])[ \t]*/;
+/** Characters of a message; the `message` of `${NAME:?message}` may be of any length. */
+const maxMessageLength = 300;
 
+/** Bytes of one variable, `MAX_ARG_STRLEN` of Linux: a process with more does not start. */
+const maxVariableLength = 128 * 1024;
+
+/** Of `${A:-${B:-…}}`: each level is read again for every level around it. */
+const maxNesting = 100;
+
+/**
+ * Reads an env file as docker compose reads an `env_file`: comments, `export`, `KEY=value` and
+ * `KEY: value`, single quotes taken literally, double quotes with escapes, either over several lines,
+ * and `${NAME}`, `${NAME:-default}`, `${NAME:+other}`, `${NAME:?message}`.
+ *
+ * dotenv with dotenv-expand cannot stand in: they read `#`, escapes, `$$` and single quotes in another
+ * way, report no errors, and run the commands in `$(…)`.
+ *
+ * @param environment what `${NAME}` stands for where the file does not set it
+ */
 export function parseEnvFile(
   text: string,
   environment: Readonly<Record<string, string | undefined>> = {},
 ): EnvFile {
   const variables = new Map<string, string>();
   const problems: EnvFileProblem[] = [];
-  const inherited = (name: string) =>
+  const inherited: LookUp = (name) =>
     Object.hasOwn(environment, name) ? environment[name] : undefined;
-  const lookUp = (name: string) => variables.get(name) ?? inherited(name);
+  const lookUp: LookUp = (name) => variables.get(name) ?? inherited(name);
 
   const source = text.replace(/^\uFEFF/, "").replace(/\r\n?/g, "\n");
-  let position = 0;
   let line = 1;
-  while (position < source.length) {
-    const endOfLine = indexOrEnd(source, "\n", position);
-    const start = position + leadingBlanks(source.slice(position, endOfLine));
-    const rest = source.slice(start, endOfLine);
-    if (rest === "" || rest.startsWith("#")) {
-      position = endOfLine + 1;
-      line += 1;
-      continue;
+  for (let start = 0, end; start < source.length; start = end + 1) {
+    const entry = readEntry(source, start);
+    end = entry.end;
+    try {
+      if (entry.error) throw new Error(entry.error);
+      const value = entry.value ? valueOf(entry.value, lookUp) : inherited(entry.name ?? "");
+      if (entry.name && value !== undefined) variables.set(entry.name, value);
+    } catch (error) {
+      const message = [...(entry.name ? [entry.name] : []), (error as Error).message].join(": ");
+      problems.push({ line, message: sanitize(message, maxMessageLength) });
     }
-
-    const match = keyPattern.exec(rest);
-    if (!match) {
-      // A name alone takes the value of the surrounding environment, as in docker compose.
-      const bare = /^(?:export[ \t]+)?([A-Za-z0-9_.[\]-]+)[ \t]*(?:#.*)?$/.exec(rest);
-      if (bare) {
-        const value = inherited(bare[1]!);
-        if (value !== undefined) variables.set(bare[1]!, value);
-      } else {
-        problems.push({ line, message: "expected NAME=value" });
-      }
-      position = endOfLine + 1;
-      line += 1;
-      continue;
-    }
-
-    const valueAt = start + match[0].length;
-    const value = readValue(source, valueAt, endOfLine);
-    if (value.fault) {
-      problems.push({ line, message: `the value of ${match[1]} ${value.fault}` });
-    } else {
-      try {
-        const text = value.literal ? value.text : interpolate(value.text, lookUp);
-        variables.set(match[1]!, passable(text));
-      } catch (error) {
-        problems.push({
-          line,
-          message: sanitize(`${match[1]}: ${(error as Error).message}`, maxMessageLength),
-        });
-      }
-    }
-    line += countLines(source, position, value.end) + 1;
-    position = value.end + 1;
+    line += source.slice(start, end + 1).split("\n").length - 1;
   }
   return { variables, problems };
 }
 
-/** Characters of a message; the `message` of `${NAME:?message}` may be of any length. */
-const maxMessageLength = 300;
-
-/** Bytes of one variable, `MAX_ARG_STRLEN` of Linux: a process with more is not started. */
-const maxVariableLength = 128 * 1024;
-
-/** Of `${A:-${B:-…}}`; each of them is read anew for every one around it. */
-const deepestNesting = 100;
-
-function passable(text: string): string {
-  if (text.includes("\0")) throw new Error("holds a NUL character, which no variable may");
-  if (text.length >= maxVariableLength) throw new Error(tooLong);
-  return text;
-}
-
-const tooLong = "is longer than 128 KiB, which Linux takes for no variable";
-
-interface RawValue {
-  readonly text: string;
-  /** Single quotes: nothing in it is replaced. */
-  readonly literal: boolean;
-  /** Index of the line feed that ends the value. */
+interface Entry {
+  /** Index of the line feed behind it. */
   readonly end: number;
-  readonly fault?: string;
+  /** Undefined for an empty line, a comment and an unreadable line. */
+  readonly name?: string;
+  /** Undefined for a name alone: it takes the value of the environment. */
+  readonly value?: { readonly quote: "'" | '"' | ""; readonly text: string };
+  readonly error?: string;
 }
 
-function readValue(source: string, start: number, endOfLine: number): RawValue {
-  const quote = source[start];
-  if (quote === "'" || quote === '"') {
-    let index = start + 1;
-    while (index < source.length && source[index] !== quote) {
-      index += source[index] === "\\" ? 2 : 1;
-    }
-    if (index >= source.length) {
-      const fault = "opens a quote and never closes it";
-      return { text: "", literal: true, end: endOfLine, fault };
-    }
-    const inner = source.slice(start + 1, index);
-    const text = quote === "'" ? inner.replaceAll("\\'", "'") : expandEscapes(inner);
-    const end = indexOrEnd(source, "\n", index);
-    const value = { text, literal: quote === "'", end };
-    const rest = source.slice(index + 1, end).trim();
-    const closed = rest === "" || rest.startsWith("#");
-    return closed ? value : { ...value, fault: "goes on after its closing quote" };
+function readEntry(source: string, start: number): Entry {
+  const endOfLine = endOfLineAt(source, start);
+  const text = source.slice(start, endOfLine).trimStart();
+  if (text === "" || text.startsWith("#")) return { end: endOfLine };
+
+  const [, name, rest] = /^(?:export[ \t]+)?([\w.[\]-]+)[ \t]*(.*)$/s.exec(text) ?? [];
+  if (name === undefined || !/^([=:#]|$)/.test(rest!)) {
+    return { end: endOfLine, error: "expected NAME=value" };
   }
-  const unquoted = source.slice(start, endOfLine);
-  const comment = /[ \t]#/.exec(unquoted);
-  const text = (comment ? unquoted.slice(0, comment.index) : unquoted).trimEnd();
-  return { text, literal: false, end: endOfLine };
+  if (!/^[=:]/.test(rest!)) return { end: endOfLine, name };
+
+  const given = rest!.replace(/^.[ \t]*/, "");
+  const quote = given[0];
+  if (quote !== "'" && quote !== '"') {
+    const uncommented = given.replace(/[ \t]#.*$/s, "").trimEnd();
+    return { end: endOfLine, name, value: { quote: "", text: uncommented } };
+  }
+  const opening = endOfLine - given.length;
+  let closing = opening + 1;
+  while (closing < source.length && source[closing] !== quote) {
+    closing += source[closing] === "\\" ? 2 : 1;
+  }
+  if (closing >= source.length) {
+    return { end: endOfLine, name, error: "opens a quote and never closes it" };
+  }
+  const end = endOfLineAt(source, closing);
+  if (!/^\s*(#|$)/.test(source.slice(closing + 1, end))) {
+    return { end, name, error: "goes on after its closing quote" };
+  }
+  return { end, name, value: { quote, text: source.slice(opening + 1, closing) } };
+}
+
+function endOfLineAt(source: string, from: number): number {
+  const index = source.indexOf("\n", from);
+  return index === -1 ? source.length : index;
 }
 
 const escapes: Readonly<Record<string, string>> = {
@@ -140,84 +117,69 @@ const escapes: Readonly<Record<string, string>> = {
   v: "\v",
   '"': '"',
   "\\": "\\",
-  // Doubled, so that the interpolation that follows makes it one plain dollar sign.
+  // Doubled, since the interpolation makes one dollar sign of two.
   $: "$$",
 };
 
-function expandEscapes(text: string): string {
-  return text.replace(/\\([abfnrtv"\\$])/g, (_whole, letter: string) => escapes[letter]!);
-}
-
 type LookUp = (name: string) => string | undefined;
 
+function valueOf({ quote, text }: NonNullable<Entry["value"]>, lookUp: LookUp): string {
+  const value =
+    quote === "'"
+      ? text.replaceAll("\\'", "'")
+      : interpolate(
+          quote === ""
+            ? text
+            : text.replace(/\\([abfnrtv"\\$])/g, (_, letter: string) => escapes[letter]!),
+          lookUp,
+        );
+  if (value.includes("\0")) throw new Error("holds a NUL character, which no variable may");
+  return ofPossibleLength(value);
+}
+
+function ofPossibleLength(value: string): string {
+  if (value.length < maxVariableLength) return value;
+  throw new Error("is longer than 128 KiB, which Linux takes for no variable");
+}
+
 function interpolate(text: string, lookUp: LookUp, depth = 0): string {
-  if (depth > deepestNesting) throw new Error(`nests more than ${deepestNesting} \${…}`);
+  if (depth > maxNesting) throw new Error(`nests more than ${maxNesting} \${…}`);
+  const part = /\$\$|\$([A-Za-z_]\w*)|\$\{|\$|[^$]+/y;
   let result = "";
-  for (let index = 0; index < text.length;) {
-    // Said here, since values that double line by line would fill the memory first.
-    if (result.length >= maxVariableLength) throw new Error(tooLong);
-    const rest = text.slice(index);
-    if (rest.startsWith("$$")) {
-      result += "$";
-      index += 2;
-      continue;
+  while (part.lastIndex < text.length) {
+    const [matched, name] = part.exec(text)!;
+    if (name) {
+      result += lookUp(name) ?? "";
+    } else if (matched === "${") {
+      const end = closingBrace(text, part.lastIndex);
+      result += substitute(text.slice(part.lastIndex, end), lookUp, depth + 1);
+      part.lastIndex = end + 1;
+    } else {
+      result += matched === "$$" ? "$" : matched;
     }
-    const plain = /^\$([A-Za-z_][A-Za-z0-9_]*)/.exec(rest);
-    if (plain) {
-      result += lookUp(plain[1]!) ?? "";
-      index += plain[0].length;
-      continue;
-    }
-    if (rest.startsWith("${")) {
-      const end = closingBrace(rest);
-      if (end === undefined) throw new Error("a ${ that is never closed");
-      result += substitute(rest.slice(2, end), lookUp, depth + 1);
-      index += end + 1;
-      continue;
-    }
-    result += text[index];
-    index += 1;
+    // Checked at each step: values that double line by line would fill the memory first.
+    ofPossibleLength(result);
   }
   return result;
 }
 
 function substitute(expression: string, lookUp: LookUp, depth: number): string {
-  const match = /^([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+?])([\s\S]*))?$/.exec(expression);
+  const match = /^([A-Za-z_]\w*)(?:(:?)([-+?])(.*))?$/s.exec(expression);
   if (!match) throw new Error("a ${…} that cannot be read");
-  const [, name, operator, operand = ""] = match;
+  const [, name, colon, operator, operand = ""] = match;
   const value = lookUp(name!);
-  const isSet = operator?.startsWith(":") ? Boolean(value) : value !== undefined;
-  switch (operator?.at(-1)) {
-    case "-":
-      return isSet ? value! : interpolate(operand, lookUp, depth);
-    case "+":
-      return isSet ? interpolate(operand, lookUp, depth) : "";
-    case "?":
-      if (!isSet) throw new Error(`${name} is required: ${operand}`);
-      return value!;
-    default:
-      return value ?? "";
-  }
+  const isSet = colon ? Boolean(value) : value !== undefined;
+  if (operator === "+") return isSet ? interpolate(operand, lookUp, depth) : "";
+  if (isSet || !operator) return value ?? "";
+  if (operator === "?") throw new Error(`${name} is required: ${operand}`);
+  return interpolate(operand, lookUp, depth);
 }
 
-function closingBrace(text: string): number | undefined {
-  let depth = 0;
-  for (let index = 0; index < text.length; index += 1) {
+function closingBrace(text: string, from: number): number {
+  let depth = 1;
+  for (let index = from; index < text.length; index += 1) {
     if (text.startsWith("${", index)) depth += 1;
     if (text[index] === "}" && --depth === 0) return index;
   }
-  return undefined;
-}
-
-function indexOrEnd(text: string, needle: string, from: number): number {
-  const index = text.indexOf(needle, from);
-  return index === -1 ? text.length : index;
-}
-
-function leadingBlanks(text: string): number {
-  return text.length - text.trimStart().length;
-}
-
-function countLines(text: string, from: number, to: number): number {
-  return text.slice(from, to).split("\n").length - 1;
+  throw new Error("a ${ that is never closed");
 }

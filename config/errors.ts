@@ -1,26 +1,15 @@
+import type { Problem } from "../util/problem";
 import { sanitize } from "../util/sanitize";
 
-/** One error in a stack file, as one line for a person: where, what stands there, what may. */
-export interface Problem {
-  /** Where it is, as it is written in the stack file: `hosts[0].environment.workers`. */
-  readonly key: string;
-  /** What stands there. Never filled for secrets. */
-  readonly value?: unknown;
-  /** What is allowed, or what to do. */
-  readonly expected: string;
-  /** The known name the value was probably meant to be. */
-  readonly suggestion?: string | undefined;
-}
-
-/** Longer values say nothing more and may hide the rest of the message. */
+/** Characters. A longer value says nothing more and may hide the rest of the message. */
 const maxValueLength = 80;
 const maxKeyLength = 160;
 const maxReadLength = 1024;
 
-/** Names whose values are not repeated, though they should not stand in a stack file at all. */
+/** Names whose values no message repeats, though a stack file should not hold them at all. */
 const secretName = /pass(word|wd|phrase)?|secret|token|api_?key|credential/i;
 
-/** One line per problem, e.g. `immich-ml:hosts[0].gpu: "GTX 75 Ti" … did you mean "GTX 750 Ti"?`. */
+/** A problem as one line: `immich-ml:hosts[0].gpu: "GTX 75 Ti": …; did you mean "GTX 750 Ti"?`. */
 export function formatProblem(problem: Problem, namespace = "immich-ml"): string {
   const isSecret = secretName.test(problem.key) || problem.value === undefined;
   const shown = isSecret ? "" : `${show(problem.value)}: `;

@@ -1,43 +1,53 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { nearestNames } from "../util/nearestNames";
-import { formatProblem, type Problem } from "./errors";
+import type { Problem, Resolved } from "../util/problem";
+import { formatProblem } from "./errors";
 import { readSettings } from "./read";
-import type { DetectedGpus, Settings } from "./resolve";
+import { withDetectedGpus } from "./resolve";
 import { stackSchema } from "./schema";
+import type { DetectedGpus, Settings } from "./settings";
 
-export type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "./resolve";
+export type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "./settings";
 
 /** What a stack keeps encrypted: `pulumi config set --secret immich-ml:databasePassword`. */
 const secretKeys = ["databasePassword", "immichApiKey"] as const;
 
 /**
  * Reads and checks the stack's configuration and works out what it means: which image each host's
- * card needs, which variables its container gets, which models Immich is told to use.
+ * GPU needs, which variables its container gets, which models Immich shall use. Logs what the user
+ * should know of it.
  *
- * @param cards what was found on the hosts whose `gpu` is `auto`, by host name; without them these
- *   hosts have no image yet, and what else is worth knowing is left for the complete reading
+ * @param detect finds the GPUs of the hosts whose `gpu` is `auto`
  * @throws pulumi.RunError that lists every error, a line each: key, value, what is allowed
  */
-export function loadSettings(cards?: DetectedGpus): Settings {
+export async function loadSettings(
+  detect: (settings: Settings) => Promise<DetectedGpus>,
+): Promise<Settings> {
   const namespace = pulumi.getProject();
-  const { values, problems } = collect(pulumi.runtime.allConfig());
-  const { settings, problems: ofValues } = readSettings(values, {
+  const given = collect(pulumi.runtime.allConfig());
+  const declared = readSettings(given.value, {
     project: namespace,
     stack: pulumi.getStack(),
-    cards: cards ?? {},
     secrets: {
       databasePassword: pulumi.runtime.getConfig(`${namespace}:databasePassword`),
       immichApiKey: pulumi.runtime.getConfig(`${namespace}:immichApiKey`),
     },
   });
-  refuse([...problems, ...ofValues]);
-  if (cards) for (const note of settings!.notes) void pulumi.log.info(note);
-  return settings!;
+  const settings = valueOrThrow({
+    ...declared,
+    problems: [...given.problems, ...declared.problems],
+  });
+  const complete = withDetectedGpus(settings, await detect(settings));
+  for (const note of complete.notes) void pulumi.log.info(note);
+  return valueOrThrow(complete);
 }
 
-/** The keys of this program, read from the text form in which the engine hands them over. */
-function collect(all: Readonly<Record<string, string>>) {
+/** The keys of this program, read from the text that the engine passes on. */
+function collect(all: Readonly<Record<string, string>>): {
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly problems: readonly Problem[];
+} {
   const namespace = `${pulumi.getProject()}:`;
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
@@ -61,12 +71,12 @@ function collect(all: Readonly<Record<string, string>>) {
       problems.push({
         key,
         expected:
-          "has a part that is encrypted, which would stand in the state in clear; secrets of a container belong into an env file (envFiles)",
+          "has a part that is encrypted, which would stand in the state in clear; a container gets its secrets from an env file (envFiles)",
       });
     }
     values[key] = fromText(text);
   }
-  return { values, problems };
+  return { value: values, problems };
 }
 
 /** Objects, lists and booleans arrive as JSON, plain text as it stands. */
@@ -90,14 +100,17 @@ function standsInClear(key: string): Problem {
   };
 }
 
-/** The engine names the encrypted keys to the program; a run without an engine cannot. */
+/** The names of the encrypted keys; undefined where no engine runs the program. */
 function encryptedKeys(): readonly string[] | undefined {
   const text = process.env["PULUMI_CONFIG_SECRET_KEYS"];
   return text === undefined ? undefined : (JSON.parse(text) as string[]);
 }
 
-function refuse(problems: readonly Problem[]): void {
-  if (problems.length === 0) return;
+function valueOrThrow({
+  value,
+  problems,
+}: Pick<Resolved<Settings | undefined>, "value" | "problems">): Settings {
+  if (value && problems.length === 0) return value;
   const count = problems.length === 1 ? "an error" : `${problems.length} errors`;
   const lines = problems.map((problem) => `  ${formatProblem(problem)}`);
   throw new pulumi.RunError(

@@ -1,20 +1,44 @@
+import type { Resolved } from "../util/problem";
+import { fileProblems, readEnvFiles } from "./files";
+import { renameKeys } from "./renamedKeys";
+import { resolve } from "./resolve";
+import type { Context, Settings } from "./settings";
 import { validateParts } from "./validate";
-import { resolve, type Resolved, type Context } from "./resolve";
 
 /**
  * Checks a stack file and works out what it means. Errors of shape and of meaning are reported
- * together, but for what only follows from an error already named.
+ * together, except those that only follow from another one.
  *
  * @param values by key, without the namespace
+ * @returns no value where there are problems
  */
 export function readSettings(
   values: Readonly<Record<string, unknown>>,
   context: Context,
-): Resolved {
-  const { parts, problems: ofShape } = validateParts(values);
-  const { settings, problems: ofMeaning } = resolve(parts, context);
-  const consequences = (key: string) =>
-    ofShape.some((problem) => problem.key === key || problem.key.startsWith(`${key}.`));
-  const problems = [...ofShape, ...ofMeaning.filter(({ key }) => !consequences(key))];
-  return problems.length > 0 ? { problems } : { settings, problems };
+): Resolved<Settings | undefined> {
+  const renamed = renameKeys(values);
+  const { value: parts, problems: ofShape } = validateParts(renamed.value);
+  const envFiles = (parts.hosts ?? []).map((host, index) =>
+    host ? readEnvFiles(host, `hosts[${index}]`) : { value: {}, problems: [] },
+  );
+  const environmentFiles = envFiles.map(({ value }) => value);
+  const resolved = resolve({ ...context, parts, environmentFiles, notes: renamed.notes });
+
+  // What is missing may be there in what is wrong: a network beside an invalid publish.
+  const follows = ({ key, value }: { readonly key: string; readonly value?: unknown }) =>
+    ofShape.some((wrong) =>
+      value === undefined ? `${wrong.key}.`.startsWith(`${key}.`) : wrong.key === key,
+    );
+  const problems = [
+    ...renamed.problems,
+    ...ofShape,
+    ...envFiles.flatMap((file) => file.problems),
+    ...fileProblems(parts),
+    ...resolved.problems.filter((problem) => !follows(problem)),
+  ];
+  return {
+    value: problems.length > 0 ? undefined : resolved.value,
+    problems,
+    notes: resolved.notes,
+  };
 }

@@ -1,50 +1,38 @@
 import type { AcceleratorName } from "../catalog/accelerators";
 import { mirrored } from "../catalog/imageMirror";
-import type { Problem } from "./errors";
-import type { ImageSource } from "./resolve";
-import { endpointModeProblem, serviceAcceleratorProblem } from "./rules";
-import { type HostEntry, type SwarmEntry, swarmSchema } from "./schema";
+import { swarmProblems } from "../catalog/swarm";
+import type { Problem } from "../util/problem";
+import { type HostEntry, swarmSchema } from "./schema";
+import type { ImageSource, SwarmSettings } from "./settings";
 
-/**
- * Docker's own registry, version 2.8.3: the index of all its architectures on Docker Hub.
- */
+/** Docker's own registry, version 2.8.3: the index of all its architectures on Docker Hub. */
 const registryImage =
   "docker.io/library/registry@sha256:a3d8aaa63ed8681a604f1dea0aa03f100d5895b6a58ace528858a7b332415373";
 
-/** How a host's machine learning runs as a service of a Docker Swarm. */
-export interface SwarmSettings extends Omit<SwarmEntry, "registry"> {
-  /**
-   * Where the image is pushed to and every node pulls it from, such as
-   * `registry.lan:5000/immich`; undefined where the nodes pull it from where it comes from.
-   */
-  readonly registry: string | undefined;
-  /** The registry that this program runs on the swarm, where none was given and one is needed. */
-  readonly ownRegistry: { readonly port: number; readonly image: string } | undefined;
-}
-
-/** What a stack file says of a swarm, with everything it leaves out. */
+/** How a host runs as a service of a swarm, with everything the stack file leaves out. */
 export function resolveSwarm(
   host: HostEntry,
   image: ImageSource | undefined,
   imageMirror: string | undefined,
-): SwarmSettings {
+): SwarmSettings | undefined {
+  if (host.placement !== "swarm") return undefined;
   const { registry, ...entry } = host.swarm ?? swarmSchema.parse({});
   if (typeof registry === "string") return { ...entry, registry, ownRegistry: undefined };
-  // What was built on one node is known to no other; what comes from a registry is known to all.
+  // Only the node that built an image has it; one from a registry can be pulled by all.
   if (!registry && image?.kind !== "legacy") {
     return { ...entry, registry: undefined, ownRegistry: undefined };
   }
   const port = registry?.port ?? 5000;
   return {
     ...entry,
-    // By this address every node reaches it, and takes it without TLS.
+    // Every node reaches it at this address, and needs no TLS there.
     registry: `127.0.0.1:${port}`,
     ownRegistry: { port, image: registry?.image ?? mirrored(registryImage, imageMirror) },
   };
 }
 
-/** What of a host's settings a service of a swarm cannot be given, a problem each. */
-export function swarmProblems(
+/** What of a host's settings a service of a swarm cannot have. */
+export function placementProblems(
   host: HostEntry,
   key: string,
   accelerator: AcceleratorName,
@@ -53,57 +41,58 @@ export function swarmProblems(
     const expected = "must be swarm, since swarm is given; or leave that out";
     return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
-  const isPublished = host.publish !== undefined;
-  const ofAccelerator = serviceAcceleratorProblem(accelerator);
-  const ofEndpointMode = endpointModeProblem(host.swarm?.endpointMode, isPublished);
-  const isTrue = (value: boolean | undefined) => value === true;
-  const refusals: readonly (readonly [string, unknown, boolean, string])[] = [
-    ["accelerator", accelerator, ofAccelerator !== undefined, ofAccelerator!],
+  const { gpus, containerName, cacheModels, restart, hardening, publish, swarm } = host;
+  const leftOut = "must be left out with placement: swarm";
+  const isEverywhere = publish && ["0.0.0.0", "::"].includes(publish.address);
+  // What is undefined is fine.
+  const refusals: readonly (readonly [field: string, value: unknown, expected: string])[] = [
     [
       "gpus",
-      host.gpus,
-      host.gpus !== undefined,
+      gpus,
       "cannot be given to a service of a swarm, which asks its nodes for generic resources: swarm.genericResources, such as { NVIDIA-GPU: 1 }",
     ],
     [
       "containerName",
-      host.containerName,
-      host.containerName !== undefined,
-      `must be left out with placement: swarm, which names the containers of a service itself; the service is called immich-ml-${host.name}`,
+      containerName,
+      `${leftOut}, which names the containers of a service itself; the service is called immich-ml-${host.name}`,
     ],
     [
       "cacheModels",
-      host.cacheModels,
-      host.cacheModels !== undefined,
-      "must be left out with placement: swarm: each node has a volume of its own, and only one engine is reached from here",
+      cacheModels,
+      `${leftOut}: each node has a volume of its own, and only one engine is reached from here`,
     ],
     [
       "restart",
-      host.restart,
-      host.restart === "unless-stopped",
+      restart === "unless-stopped" ? restart : undefined,
       "must be one of no, on-failure, always with placement: swarm, where nothing is stopped by hand",
     ],
     [
       "hardening.noNewPrivileges",
-      true,
-      isTrue(host.hardening.noNewPrivileges),
-      "must be left out with placement: swarm: services cannot be told so; they have none of root's capabilities instead (dropCapabilities)",
+      hardening.noNewPrivileges || undefined,
+      `${leftOut}: services have no such setting, but none of root's capabilities either (dropCapabilities)`,
     ],
     [
       "hardening.limitProcesses",
-      true,
-      isTrue(host.hardening.limitProcesses),
-      "must be left out with placement: swarm: the number of a service's processes is limited by limits.memory only",
+      hardening.limitProcesses || undefined,
+      `${leftOut}: only limits.memory limits the number of a service's processes`,
     ],
     [
       "publish.address",
-      host.publish?.address,
-      host.publish !== undefined && !["0.0.0.0", "::"].includes(host.publish.address),
+      isEverywhere ? undefined : publish?.address,
       "must be 0.0.0.0 with placement: swarm, which opens the port on every address of every node; leave publish out and Immich reaches it by its name on the network",
     ],
-    ["swarm.endpointMode", host.swarm?.endpointMode, ofEndpointMode !== undefined, ofEndpointMode!],
   ];
-  return refusals
-    .filter(([, , isRefused]) => isRefused)
-    .map(([field, value, , expected]) => ({ key: `${key}.${field}`, value, expected }));
+  return [
+    ...swarmProblems({
+      accelerator,
+      endpointMode: swarm?.endpointMode ?? "vip",
+      isPublished: publish !== undefined,
+    }).map((problem) => ({
+      ...problem,
+      key: `${key}.${problem.key.replace("endpointMode", "swarm.endpointMode")}`,
+    })),
+    ...refusals
+      .filter(([, value]) => value !== undefined)
+      .map(([field, value, expected]) => ({ key: `${key}.${field}`, value, expected })),
+  ];
 }

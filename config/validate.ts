@@ -2,13 +2,15 @@ import { z } from "zod";
 
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
-import type { Problem } from "./errors";
-import type { StackParts } from "./resolve";
-import { hostSchema, immichSchema, stackSchema, type HostEntry } from "./schema";
+import type { Problem } from "../util/problem";
+import { hostSchema, immichSchema, stackSchema } from "./schema";
+import type { StackParts } from "./settings";
 
-export type Validated<Value> =
-  | { readonly value: Value; readonly problems: readonly [] }
-  | { readonly value?: undefined; readonly problems: readonly Problem[] };
+export interface Validated<Value> {
+  /** Undefined where there are problems. */
+  readonly value: Value | undefined;
+  readonly problems: readonly Problem[];
+}
 
 /** Checks a whole value against a schema and reports every error, not just the first. */
 export function validate<Schema extends z.ZodType>(
@@ -22,38 +24,63 @@ export function validate<Schema extends z.ZodType>(
   // A value may break two rules of the one sentence that says what is allowed.
   const isFirst = ({ key, expected }: Problem, index: number) =>
     problems.findIndex((other) => other.key === key && other.expected === expected) === index;
-  return { problems: problems.filter(isFirst) };
+  return { value: undefined, problems: problems.filter(isFirst) };
 }
 
 /**
- * Checks a stack file part by part, so that an error in one part does not hide those of another.
+ * Checks a stack file part by part. A part with errors is judged without what is wrong in it, so that
+ * an error in one place does not hide those of another.
  */
 export function validateParts(values: Readonly<Record<string, unknown>>): {
-  readonly parts: StackParts;
+  readonly value: StackParts;
   readonly problems: readonly Problem[];
 } {
-  const parts: Record<string, unknown> = {};
-  const problems: Problem[] = [];
-  for (const [key, schema] of Object.entries(stackSchema.shape)) {
-    const checked = validate(schema, values[key], key);
-    parts[key] = checked.value;
-    problems.push(...checked.problems);
-  }
-  if (parts["hosts"] === undefined && Array.isArray(values["hosts"])) {
-    parts["hosts"] = values["hosts"].map((host: unknown) => dropInvalidFields(host));
-  }
-  const version = validate(immichSchema.pick({ version: true }).loose(), values["immich"]).value
-    ?.version;
-  return { parts: { ...parts, version: parseImmichVersion(version ?? "") }, problems };
+  const parts = Object.entries(stackSchema.shape).map(([key, schema]) => {
+    const given = values[key];
+    const { value, problems } = validate(schema, given, key);
+    if (value !== undefined) return { key, value, problems };
+    const valid =
+      key === "hosts" && Array.isArray(given)
+        ? given.map((host) => withoutErrors(hostSchema, host))
+        : withoutErrors(schema, given);
+    return { key, value: valid, problems };
+  });
+  const version = withoutErrors(immichSchema.pick({ version: true }).loose(), values["immich"]);
+  return {
+    value: {
+      ...(Object.fromEntries(parts.map(({ key, value }) => [key, value])) as StackParts),
+      version: parseImmichVersion(version?.version ?? ""),
+    },
+    problems: parts.flatMap(({ problems }) => problems),
+  };
 }
 
-/** A host without the fields that are wrong, so that what the others mean can still be judged. */
-function dropInvalidFields(host: unknown): HostEntry | undefined {
-  const { value, problems } = validate(hostSchema, host);
-  if (value || typeof host !== "object" || host === null) return value;
-  const wrong = new Set(problems.map(({ key }) => /^[^.[]*/.exec(key)![0]));
-  const sound = Object.entries(host).filter(([field]) => !wrong.has(field));
-  return validate(hostSchema, Object.fromEntries(sound)).value;
+/** What is valid of a value; undefined where that is nothing. */
+function withoutErrors<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+): z.infer<Schema> | undefined {
+  const result = schema.safeParse(input, { reportInput: true });
+  if (result.success) return result.data;
+  const wrong = result.error.issues.flatMap((issue) => {
+    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => [...issue.path, key]);
+    // Where something is missing, what it is missing from is wrong.
+    return [issue.input === undefined ? issue.path.slice(0, -1) : issue.path];
+  });
+  if (wrong.some((path) => path.length === 0)) return undefined;
+  return withoutErrors(schema, wrong.reduce(without, input));
+}
+
+/** A copy of a value without what a path leads to. */
+function without(value: unknown, [step, ...rest]: readonly PropertyKey[]): unknown {
+  if (step === undefined || typeof value !== "object" || value === null) return undefined;
+  if (Array.isArray(value)) {
+    return value.map((item: unknown, index) => (index === step ? without(item, rest) : item));
+  }
+  const { [step]: inner, ...others } = value as Record<PropertyKey, unknown>;
+  return rest.length === 0 || inner === undefined
+    ? others
+    : { ...others, [step]: without(inner, rest) };
 }
 
 function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): Problem[] {
@@ -68,13 +95,10 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
       suggestion: nearestNames(name, known)[0],
     }));
   }
-  const allowed = place?.meta()?.["allowed"];
   const isTooLong = issue.code === "too_big" && typeof issue.input === "string";
   const expected = isTooLong
     ? `of at most ${issue.maximum} characters`
-    : typeof allowed === "string"
-      ? allowed
-      : issue.message;
+    : (allowedAt(place) ?? issue.message);
   if (issue.input === undefined) return [{ key, expected: `is missing: ${expected}` }];
   const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
   return [
@@ -87,7 +111,16 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
   ];
 }
 
-/** `hosts[0].environment.workers`, as one would point at it in the stack file. */
+/** What may stand there: the schema's own text, or the names of an object's settings. */
+function allowedAt(schema: z.ZodType | undefined): string | undefined {
+  const allowed = schema?.meta()?.["allowed"];
+  if (typeof allowed === "string") return allowed;
+  return schema instanceof z.ZodObject
+    ? `an object: { ${Object.keys(schema.shape).join(", ")} }`
+    : undefined;
+}
+
+/** `hosts[0].environment.workers`, as a user would write it. */
 function keyOf(path: readonly PropertyKey[], prefix: string): string {
   return path.reduce<string>((key, step) => {
     if (typeof step === "number") return `${key}[${step}]`;
@@ -95,7 +128,7 @@ function keyOf(path: readonly PropertyKey[], prefix: string): string {
   }, prefix);
 }
 
-/** The part of the schema that a path points at, if it is one that can be told. */
+/** The part of the schema that a path leads to, where that is one part only. */
 function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | undefined {
   const here = unwrap(schema);
   const [step, ...rest] = path;
@@ -112,6 +145,10 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | 
 function unwrap(schema: z.ZodType): z.ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
     return unwrap(schema.unwrap() as z.ZodType);
+  }
+  // What is converted before or after its check.
+  if (schema instanceof z.ZodPipe) {
+    return unwrap((schema.in instanceof z.ZodTransform ? schema.out : schema.in) as z.ZodType);
   }
   return schema;
 }

@@ -5,7 +5,13 @@ import {
   parseImmichVersion,
   type ImmichVersion,
 } from "../catalog/immichVersion";
-import { clipModelKey, systemConfigKeys, type SettingValue } from "../catalog/systemConfigKeys";
+import {
+  allowedSetting,
+  clipModelKey,
+  isAllowedSetting,
+  systemConfigKeys,
+  type SettingValue,
+} from "../catalog/systemConfigKeys";
 import type { ModelSelection } from "./modelSelection";
 
 /** Keys of Immich's configuration (dotted paths) with the values they shall have. */
@@ -65,32 +71,7 @@ export function errorIn(key: string, value: unknown, version: ImmichVersion): st
   if (!keyExists(entry, version)) {
     return `does not exist in Immich ${formatImmichVersion(version)}`;
   }
-  const { minimum = -Infinity, maximum = Infinity } = entry;
-  const inRange = (number: number) => number >= minimum && number <= maximum;
-  const range =
-    maximum === Infinity
-      ? minimum === -Infinity
-        ? ""
-        : ` of at least ${minimum}`
-      : ` from ${minimum} to ${maximum}`;
-  switch (entry.type) {
-    case "boolean":
-      return typeof value === "boolean" ? undefined : "must be true or false";
-    case "integer":
-      return Number.isSafeInteger(value) && inRange(value as number)
-        ? undefined
-        : `must be a whole number${range}`;
-    case "number":
-      return typeof value === "number" && inRange(value) ? undefined : `must be a number${range}`;
-    case "string":
-      return typeof value === "string" && value !== "" ? undefined : "must be text";
-    case "strings":
-      return Array.isArray(value) &&
-        value.length > 0 &&
-        value.every((item) => typeof item === "string" && item !== "")
-        ? undefined
-        : "must be a list of at least one text";
-  }
+  return isAllowedSetting(entry, value) ? undefined : `must be ${allowedSetting(entry)}`;
 }
 
 /** Whether two values of a key mean the same; two spellings of one CLIP model do. */

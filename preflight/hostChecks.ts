@@ -195,12 +195,12 @@ function checkGpu(host: HostSettings, card: NvidiaGpu): Diagnostic[] {
       ),
     );
   }
-  const oldest = gpuFamily && parseComputeCapability(gpuFamily.computeCapabilities[0]!);
+  const oldest = gpuFamily && parseComputeCapability(gpuFamily.computeCapabilities[0]);
   const own = card.computeCapability && parseComputeCapability(card.computeCapability);
   if (gpuFamily && oldest && own && own < oldest) {
     diagnostics.push(
       error(
-        `runtime ${gpuFamily.name} has no code for ${card.name} (compute capability ${card.computeCapability}); leave runtime out of the stack file and set gpu: auto`,
+        `imageVariant ${gpuFamily.name} has no code for ${card.name} (compute capability ${card.computeCapability}); leave imageVariant out of the stack file and set gpu: auto`,
       ),
     );
   }
@@ -209,7 +209,7 @@ function checkGpu(host: HostSettings, card: NvidiaGpu): Diagnostic[] {
 
 /** The stack file must not say one card while the host has another. */
 function checkDeclaredGpu(host: HostSettings, chosen: readonly NvidiaGpu[]): Diagnostic[] {
-  const declared = host.card;
+  const declared = host.gpu;
   const [first] = chosen;
   if (!declared || !first || chosen.some((card) => card.computeCapability === undefined)) return [];
   const diagnostics: Diagnostic[] = [];

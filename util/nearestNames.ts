@@ -1,6 +1,6 @@
 import { distance } from "fastest-levenshtein";
 
-/** The known names nearest to `name`, best first; none that is further away than a third of it. */
+/** The known names nearest to `name`, best first; at most a third of its letters may differ. */
 export function nearestNames(name: string, known: readonly string[], count = 3): string[] {
   const near = Math.max(2, Math.floor(name.length / 3));
   return known

@@ -20,7 +20,7 @@ describe.skipIf(missingEngine)("a host that is unreachable", () => {
     name,
     ...(dockerHost && { dockerHost }),
     accelerator: "cpu",
-    runtime: "kepler-maxwell",
+    imageVariant: "kepler-maxwell",
     containerName: testName(name),
     cacheVolume: testName(`${name}-cache`),
     keepCache: false,

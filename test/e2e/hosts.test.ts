@@ -42,7 +42,7 @@ describe.skipIf(missingEngine)("several hosts and stacks on the real engine", ()
     return {
       name,
       accelerator: "cpu",
-      runtime: "kepler-maxwell",
+      imageVariant: "kepler-maxwell",
       containerName,
       cacheVolume: `${containerName}-cache`,
       keepCache: false,

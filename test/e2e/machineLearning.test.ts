@@ -319,13 +319,13 @@ ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider
       expect(await drift()).toEqual([]);
     });
 
-    it("names the provider that computed, on a local engine and on two GPUs behind ssh", async () => {
-      const { settings } = readSettings(
+    it("names what computed, on a local engine and on two cards behind ssh", async () => {
+      const { value: settings } = readSettings(
         {
           immich: { version: "v2.7.5", network },
           hosts: [{ name: "attic", gpu: "Tesla K80", gpus: { count: 2 } }],
         },
-        { project: "immich-ml", stack: "machines", cards: {}, secrets: {} },
+        { project: "immich-ml", stack: "machines", secrets: {} },
       );
       const attic = settings!.hosts[0]!;
       await up({ image: service, accelerator: "cuda", check: "enforce" });

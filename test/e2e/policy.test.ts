@@ -31,7 +31,7 @@ describe.skipIf(missingEngine)("the policy pack on the real engine", () => {
           {
             name: "attic",
             accelerator: "cpu",
-            runtime: "kepler-maxwell",
+            imageVariant: "kepler-maxwell",
             containerName: name,
             cacheVolume: `${name}-cache`,
             publish: { address: "127.0.0.1", port: await freePort() },

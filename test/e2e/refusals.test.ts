@@ -29,7 +29,7 @@ describe.skipIf(missingEngine)("a stack that is refused before anything is chang
         {
           name: "attic",
           accelerator: "cpu",
-          runtime: "kepler-maxwell",
+          imageVariant: "kepler-maxwell",
           containerName: testName("refused"),
           publish: { address: "127.0.0.1", port: 13999 },
         },

@@ -73,7 +73,7 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
           dockerHost: "unix:///var/run/docker.sock",
           accelerator: "cuda",
           url: "http://attic:3003",
-          runtime: "kepler-maxwell",
+          imageVariant: "kepler-maxwell",
           executionProvider: "CUDAExecutionProvider",
         },
       ],

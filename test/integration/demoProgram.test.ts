@@ -53,7 +53,7 @@ beforeAll(async () => {
       "immich-ml:preset": "legacy-2gb",
       "immich-ml:hosts": [
         {
-          ...{ name: "test", accelerator: "cpu", runtime: "kepler-maxwell" },
+          ...{ name: "test", accelerator: "cpu", imageVariant: "kepler-maxwell" },
           ...{ containerName, cacheVolume, keepCache: false },
           publish: { address: "127.0.0.1", port: await freePort() },
         },

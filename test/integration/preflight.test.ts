@@ -59,7 +59,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
       name: "attic",
       dockerHost: server.endpoint,
       accelerator: "cuda",
-      card: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
+      gpu: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
       image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       containerName: ours,
       network,

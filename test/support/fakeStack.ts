@@ -27,7 +27,7 @@ export async function fakeStack(
       {
         name: "attic",
         accelerator: "cpu",
-        runtime: "kepler-maxwell",
+        imageVariant: "kepler-maxwell",
         containerName,
         cacheVolume: `${containerName}-cache`,
         keepCache: false,

@@ -216,6 +216,7 @@ describe("the dev stack", () => {
           "executionProvider": "CUDAExecutionProvider",
           "host": "attic",
           "image": "sha256:attic-image",
+          "imageVariant": "kepler-maxwell",
           "models": [
             {
               "model": "clip/ViT-B-32__openai",
@@ -228,7 +229,6 @@ describe("the dev stack", () => {
               "parts": [],
             },
           ],
-          "runtime": "kepler-maxwell",
           "url": "http://immich-machine-learning:3003",
         },
       ]

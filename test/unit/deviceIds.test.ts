@@ -5,43 +5,43 @@ import { parseImmichVersion } from "../../catalog/immichVersion";
 import { readSettings } from "../../config/read";
 
 const version = parseImmichVersion("v2.7.5")!;
-const share = (variables: Record<string, string>, cards?: number) =>
-  assignGpus(variables, cards, version);
+const assign = (variables: Record<string, string>, gpus?: number) =>
+  assignGpus(variables, gpus, version);
 const ids = (text: string) => ({ MACHINE_LEARNING_DEVICE_IDS: text });
 const workers = (text: string) => ({ MACHINE_LEARNING_WORKERS: text });
 
-describe("the cards of one container", () => {
-  it("one card needs nothing", () => {
-    expect(share({}, 1)).toEqual({ added: {}, problems: [], notes: [] });
-    expect(share(ids("0"), 1)).toEqual({ added: {}, problems: [], notes: [] });
+describe("the GPUs of one container", () => {
+  it("one GPU needs no setting", () => {
+    expect(assign({}, 1)).toEqual({ value: {}, problems: [], notes: [] });
+    expect(assign(ids("0"), 1)).toEqual({ value: {}, problems: [], notes: [] });
   });
 
-  it("each of several cards is given a worker", () => {
-    expect(share({}, 2).added).toEqual({ deviceIds: "0,1", workers: 2 });
-    expect(share({}, 3).added).toEqual({ deviceIds: "0,1,2", workers: 3 });
+  it("each of several GPUs gets a worker", () => {
+    expect(assign({}, 2).value).toEqual({ deviceIds: "0,1", workers: 2 });
+    expect(assign({}, 3).value).toEqual({ deviceIds: "0,1,2", workers: 3 });
   });
 
-  it("what is said otherwise stays, and only what is missing is added", () => {
-    expect(share(workers("4"), 2).added).toEqual({ deviceIds: "0,1" });
-    expect(share(ids("1,0"), 2).added).toEqual({ workers: 2 });
-    expect(share({ ...ids("0,1"), ...workers("2") }, 2).added).toEqual({});
+  it("what is set stays, and only what is missing is added", () => {
+    expect(assign(workers("4"), 2).value).toEqual({ deviceIds: "0,1" });
+    expect(assign(ids("1,0"), 2).value).toEqual({ workers: 2 });
+    expect(assign({ ...ids("0,1"), ...workers("2") }, 2).value).toEqual({});
   });
 
-  it("a card that is left out on purpose is named", () => {
-    expect(share(ids("1"), 2)).toEqual({
-      added: {},
+  it("a note names how many GPUs are left out on purpose", () => {
+    expect(assign(ids("1"), 2)).toEqual({
+      value: {},
       problems: [],
-      notes: ["environment.deviceIds uses 1 of the container's 2 cards"],
+      notes: ["environment.deviceIds uses 1 of the container's 2 GPUs"],
     });
   });
 
-  it("of cards whose number is not known the first is used, and that is said", () => {
-    expect(share({}, undefined)).toMatchObject({
-      added: {},
-      notes: [expect.stringContaining("only the first card is used")],
+  it("of an unknown number of GPUs the first is used, with a note", () => {
+    expect(assign({}, undefined)).toMatchObject({
+      value: {},
+      notes: [expect.stringContaining("only the first GPU is used")],
     });
-    expect(share(ids("0,1"), undefined)).toEqual({
-      added: { workers: 2 },
+    expect(assign(ids("0,1"), undefined)).toEqual({
+      value: { workers: 2 },
       problems: [],
       notes: [],
     });
@@ -53,53 +53,55 @@ describe("the cards of one container", () => {
       ids("1"),
       1,
       "environment.deviceIds",
-      /^names card 1, but the container is given one card, which is number 0 in it/,
+      /^names GPU 1, but the container has one GPU, number 0, whatever/,
     ],
     [
-      "a card too many",
+      "a GPU too many",
       ids("0,1,2"),
       2,
       "environment.deviceIds",
-      /^names card 2, but the container is given 2 cards, which are numbered 0 to 1 in it/,
+      /^names GPU 2, but the container has 2 GPUs, numbers 0 to 1, whatever/,
     ],
     [
-      "fewer workers than cards",
+      "fewer workers than GPUs",
       workers("1"),
       2,
       "environment.workers",
-      /^is 1, but 2 cards need 2 workers/,
+      /^is 1, but 2 GPUs need 2 workers/,
     ],
     [
-      "fewer workers than chosen cards",
+      "fewer workers than chosen GPUs",
       { ...ids("0,2"), ...workers("1") },
       3,
       "environment.workers",
-      /^is 1, but 2 cards need 2 workers/,
+      /^is 1, but 2 GPUs need 2 workers/,
     ],
-  ])("%s is refused", (_what, variables, cards, setting, message) => {
-    const { added, problems } = share(variables, cards);
-    expect(added).toEqual({});
-    expect(problems).toEqual([{ setting, message: expect.stringMatching(message) as string }]);
+  ])("%s is refused", (_what, variables, gpus, setting, message) => {
+    const { value, problems } = assign(variables, gpus);
+    expect(value).toEqual({});
+    expect(problems).toEqual([
+      { key: setting, expected: expect.stringMatching(message) as string },
+    ]);
   });
 
-  it("an Immich that knows one card only is refused several", () => {
+  it("an Immich that uses one GPU only is refused several", () => {
     const old = parseImmichVersion("v1.117.0")!;
-    expect(assignGpus({}, 2, old).problems).toMatchObject([{ setting: "gpus" }]);
+    expect(assignGpus({}, 2, old).problems).toMatchObject([{ key: "gpus" }]);
     expect(assignGpus({}, 1, old).problems).toEqual([]);
   });
 });
 
-describe("the cards of a stack file's host", () => {
+describe("the GPUs of a stack file's host", () => {
   const read = (host: object) =>
     readSettings(
       {
         immich: { version: "v2.7.5", network: "immich_default" },
         hosts: [{ name: "attic", gpu: "Tesla K80", ...host }],
       },
-      { project: "immich-ml", stack: "test", cards: {}, secrets: {} },
+      { project: "immich-ml", stack: "test", secrets: {} },
     );
   const environment = (host: object) => {
-    const { settings, problems } = read(host);
+    const { value: settings, problems } = read(host);
     expect(problems).toEqual([]);
     return settings!.hosts[0]!.environment;
   };
@@ -120,7 +122,7 @@ describe("the cards of a stack file's host", () => {
     },
   );
 
-  it("of all cards by their CDI name, those that are named get workers", () => {
+  it("of all GPUs by their CDI name, those that are named get workers", () => {
     expect(
       environment({ gpus: { cdi: ["nvidia.com/gpu=all"] }, environment: { deviceIds: "0,1" } }),
     ).toEqual({ deviceIds: "0,1", workers: 2 });

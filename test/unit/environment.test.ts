@@ -1,12 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import {
-  environmentSettings,
-  isSecretVariable,
-  renderEnvironment,
-} from "../../catalog/environment";
+import { environmentSettings } from "../../catalog/environment";
 import { parseImmichVersion } from "../../catalog/immichVersion";
+import { isSecretVariable, renderEnvironment } from "../../catalog/renderEnvironment";
 
 const version = (text: string) => parseImmichVersion(text)!;
 const current = version("v2.7.5");

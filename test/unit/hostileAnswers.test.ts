@@ -128,8 +128,8 @@ describe("answers of engines and hosts", () => {
         preset: "legacy-2gb",
         hosts: [{ name: "constructor", gpu }],
       },
-      { project: "p", stack: "s", cards: {}, secrets: { databasePassword: "x" } },
-    ).settings!;
+      { project: "p", stack: "s", secrets: { databasePassword: "x" } },
+    ).value!;
 
   const answers = fc.record({
     info: json(info),
@@ -170,9 +170,9 @@ describe("answers of engines and hosts", () => {
     ),
     (dockerHost) => {
       const host = { name: "attic", dockerHost, publish: { address: "127.0.0.1" } };
-      const { settings } = readSettings(
+      const { value: settings } = readSettings(
         { immich: { version: "v2.7.5" }, hosts: [host] },
-        { project: "p", stack: "s", cards: {}, secrets: {} },
+        { project: "p", stack: "s", secrets: {} },
       );
       if (!settings) return;
       const words = shellOn(settings.hosts[0]!.dockerHost)!;

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { renderEnvironment } from "../../catalog/environment";
+import { renderEnvironment } from "../../catalog/renderEnvironment";
 import { findGpu, nearestGpus } from "../../catalog/gpus";
 import { imageBuild } from "../../components/imageBuild";
 import { resolveModels } from "../../immich/modelSelection";
@@ -11,8 +11,9 @@ import { validate } from "../../config/validate";
 import { parseEnvFile } from "../../config/envFile";
 import { formatProblem } from "../../config/errors";
 import { readSettings } from "../../config/read";
+import { modelsSchema } from "../../config/modelsSchema";
 import { stackSchema } from "../../config/schema";
-import type { Settings } from "../../config/resolve";
+import type { Settings } from "../../config/settings";
 import {
   anyJson,
   anyText,
@@ -28,7 +29,6 @@ const version = { major: 2, minor: 7, patch: 5 };
 const context = {
   project: "immich-ml",
   stack: "test",
-  cards: {},
   secrets: { databasePassword: canarySecret, immichApiKey: canarySecret },
 };
 
@@ -77,7 +77,7 @@ const stackFile: Record<string, unknown> = {
       dockerHost: "ssh://me@gpu-box",
       gpu: "GeForce GTX 750 Ti",
       accelerator: "cuda",
-      runtime: "kepler-maxwell",
+      imageVariant: "kepler-maxwell",
       videoMemory: 2048,
       gpus: { ids: ["0"] },
       containerName: "immich_machine_learning",
@@ -132,7 +132,7 @@ describe("stack files", () => {
     (file) => {
       // The whole of it is an object: the engine hands it over key by key.
       if (typeof file !== "object" || file === null || Array.isArray(file)) return;
-      const { settings, problems } = readSettings(file as Record<string, unknown>, context);
+      const { value: settings, problems } = readSettings(file as Record<string, unknown>, context);
       for (const problem of problems) {
         expect(problem.key).not.toBe("");
         expectClear(formatProblem(problem));
@@ -193,7 +193,7 @@ describe("stack files", () => {
         "immich-ml:databasePassword": canarySecret,
         [`immich-ml:${key}`]: text,
       });
-      const failure = await clearFailure(() => loadSettings());
+      const failure = await clearFailure(() => loadSettings(() => Promise.resolve({})));
       const isKnown = key in stackFile || ["databasePassword", "immichApiKey"].includes(key);
       const isOwn = Object.hasOwn(stackFile, key) || isKnown;
       if (!isOwn || !isKnown) expect(failure).toContain("there is no such setting");
@@ -241,12 +241,12 @@ describe("stack files", () => {
   );
 
   it.each(["constructor", "to-string", "valueof"])("a host may be called %s", (name) => {
-    const { settings, problems } = readSettings(
+    const { value: settings, problems } = readSettings(
       { ...stackFile, hosts: [{ name, gpu: "auto", network: "immich_default" }] },
       context,
     );
     expect(problems).toEqual([]);
-    expect(settings!.hosts[0]!.card).toBeUndefined();
+    expect(settings!.hosts[0]!.gpu).toBeUndefined();
     expect(settings!.hosts[0]!.image).toBeUndefined();
   });
 
@@ -291,15 +291,15 @@ describe("names of cards and models", () => {
       fc.oneof(anyJson, spoiled(stackFile["models"])),
     ),
     ([preset, overrides]) => {
-      const resolved = resolveModels(preset, overrides, {
-        immichVersion: version,
-        videoMemory: 2048,
-      });
-      for (const problem of resolved.problems) {
+      const shape = validate(modelsSchema, overrides, "models");
+      const resolved =
+        shape.value &&
+        resolveModels(preset, shape.value, { immichVersion: version, videoMemory: 2048 });
+      for (const problem of [...shape.problems, ...(resolved?.problems ?? [])]) {
         expect(problem.key).toMatch(/^(preset|models)/);
         expectClear(formatProblem(problem));
       }
-      const clip = resolved.selection?.clip;
+      const clip = resolved?.value?.clip;
       if (clip)
         expect(clip.modelName === undefined || typeof clip.modelName === "string").toBe(true);
     },
@@ -309,17 +309,14 @@ describe("names of cards and models", () => {
     "a model's name that is let through unknown is passed on as it stands or refused",
     anyText,
     (name) => {
-      const resolved = resolveModels(
-        "none",
-        { facialRecognition: name },
-        {
-          immichVersion: version,
-          allowUnknownModels: true,
-        },
-      );
+      const shape = validate(modelsSchema, { facialRecognition: name }, "models");
+      for (const problem of shape.problems) expectClear(formatProblem(problem));
+      if (!shape.value) return;
+      const context = { immichVersion: version, allowUnknownModels: true };
+      const resolved = resolveModels("none", shape.value, context);
       for (const problem of resolved.problems) expectClear(formatProblem(problem));
-      if (resolved.selection?.facialRecognition) {
-        expect(resolved.selection.facialRecognition.modelName).toBe(name);
+      if (resolved.value?.facialRecognition) {
+        expect(resolved.value.facialRecognition.modelName).toBe(name);
       }
     },
   );

@@ -10,18 +10,26 @@ import { ocrModels } from "../../catalog/ocrModels";
 import { presets } from "../../catalog/presets";
 import { defaultOf, errorIn, settingsOf } from "../../immich/settings";
 import { requirementsOf, resolveModels, type SelectionContext } from "../../immich/modelSelection";
+import { validateParts } from "../../config/validate";
 import { clipChangeWarning } from "../../immich/embeddings";
 
 const version = { major: 2, minor: 7, patch: 5 };
 const twoGigabytes: SelectionContext = { immichVersion: version, videoMemory: 2048 };
 
+/** As a stack file is read: the shape of `models` first, then what it means. */
+const resolved = (preset: string | undefined, overrides: unknown, context = twoGigabytes) => {
+  const { value, problems } = validateParts({ models: overrides });
+  const models = resolveModels(preset, value.models ?? {}, context);
+  const ofShape = problems.filter(({ key }) => key.startsWith("models"));
+  return { ...models, problems: [...ofShape, ...models.problems] };
+};
 const selected = (preset: string | undefined, overrides: unknown, context = twoGigabytes) => {
-  const resolved = resolveModels(preset, overrides, context);
-  if (resolved.selection === undefined) throw new Error(JSON.stringify(resolved.problems));
-  return resolved;
+  const { value, problems, notes } = resolved(preset, overrides, context);
+  if (value === undefined || problems.length > 0) throw new Error(JSON.stringify(problems));
+  return { selection: value, requirements: requirementsOf(value), notes };
 };
 const problemsOf = (preset: string | undefined, overrides: unknown, context = twoGigabytes) =>
-  resolveModels(preset, overrides, context).problems;
+  resolved(preset, overrides, context).problems;
 
 describe("presets", () => {
   test("legacy-2gb is the seed's choice, with OCR off", () => {
@@ -53,9 +61,9 @@ describe("presets", () => {
       const [major = 0, minor = 0, patch = 0] = release.split(".").map(Number);
       const immichVersion = { major, minor, patch };
       for (const name of Object.keys(presets)) {
-        const resolved = resolveModels(name, {}, { immichVersion });
-        if (resolved.selection === undefined) continue;
-        for (const [key, value] of Object.entries(settingsOf(resolved.selection, immichVersion))) {
+        const { value: selection } = resolveModels(name, {}, { immichVersion });
+        if (selection === undefined) continue;
+        for (const [key, value] of Object.entries(settingsOf(selection, immichVersion))) {
           expect(errorIn(key, value, immichVersion), `${release} ${key}`).toBeUndefined();
           expect(defaultOf(key, immichVersion), `${release} ${key}`).toBeDefined();
         }
@@ -115,13 +123,13 @@ describe("overrides", () => {
       OCR: "off",
     });
     expect(problems.map(({ key, suggestion }) => [key, suggestion])).toEqual([
-      ["models.OCR", "ocr"],
-      ["preset", "legacy-2gb"],
       ["models.facialRecognition.minScore", undefined],
       ["models.facialRecognition.minFaces", undefined],
       ["models.duplicateDetection.maxDistance", undefined],
-      ["models.concurrency.smart", undefined],
       ["models.concurrency.ocr", undefined],
+      ["models.concurrency.smart", undefined],
+      ["models.OCR", "ocr"],
+      ["preset", "legacy-2gb"],
       ["models.clip", "ViT-B-32__openai"],
       ["models.facialRecognition", "buffalo_s"],
     ]);
@@ -139,7 +147,7 @@ describe("overrides", () => {
         fc.option(fc.string(), { nil: undefined }),
         fc.anything(),
         (preset, overrides) => {
-          expect(resolveModels(preset, overrides, twoGigabytes).problems).toBeInstanceOf(Array);
+          expect(resolved(preset, overrides).problems).toBeInstanceOf(Array);
         },
       ),
     );
@@ -151,9 +159,7 @@ describe("overrides", () => {
           concurrency: fc.anything(),
         }),
         (overrides) => {
-          expect(resolveModels("legacy-2gb", overrides, twoGigabytes).problems).toBeInstanceOf(
-            Array,
-          );
+          expect(resolved("legacy-2gb", overrides).problems).toBeInstanceOf(Array);
         },
       ),
     );
@@ -201,7 +207,7 @@ describe("refusals", () => {
     );
   });
 
-  test("unknown models are let through on request, an unknown CLIP model by the API only", () => {
+  test("unknown models are accepted on request, an unknown CLIP model through the API only", () => {
     const context = { immichVersion: version, allowUnknownModels: true } as const;
     expect(
       problemsOf("legacy-2gb", { facialRecognition: "new_face", ocr: "new_ocr" }, context),
@@ -212,9 +218,9 @@ describe("refusals", () => {
     expect(problemsOf("legacy-2gb", { clip: "ViT-New" }, { ...context, store: "api" })).toEqual([]);
   });
 
-  test("a model of unknown need is let through with a warning", () => {
-    const { warnings } = selected("legacy-2gb", { clip: "LABSE-Vit-L-14" });
-    expect(warnings).toEqual([expect.stringContaining("LABSE-Vit-L-14")]);
+  test("a model of unknown need is accepted with a note", () => {
+    const { notes } = selected("legacy-2gb", { clip: "LABSE-Vit-L-14" });
+    expect(notes).toEqual([expect.stringContaining("LABSE-Vit-L-14")]);
   });
 });
 

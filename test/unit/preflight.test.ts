@@ -84,7 +84,7 @@ const attic = {
   name: "attic",
   dockerHost: "unix:///var/run/docker.sock",
   accelerator: "cuda",
-  card: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
+  gpu: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
   image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
   gpus: undefined,
   containerName: "immich_machine_learning",
@@ -113,7 +113,7 @@ describe("checkHost", () => {
   it.each([
     ["a GTX 750 Ti with a current driver", {}, "gtx750ti", "withToolkit"],
     ["a GTX 750 Ti whose driver does not know compute_cap", {}, "gtx750tiDriver450", "withToolkit"],
-    ["a newer card on an older runtime", { card: undefined }, "gtx1060", "withToolkit"],
+    ["a newer card on an older runtime", { gpu: undefined }, "gtx1060", "withToolkit"],
     ["a toolkit that only left its hook", {}, "gtx750ti", "debian12"],
     [
       "a toolkit known by CDI alone",
@@ -125,24 +125,24 @@ describe("checkHost", () => {
     ["the second of two cards, by UUID", { gpus: { ids: [otherUuid] } }, "twoCards", "withToolkit"],
     [
       "no accelerator on a bare machine",
-      { accelerator: "cpu", card: undefined, image: official },
+      { accelerator: "cpu", gpu: undefined, image: official },
       "bare",
       "debian12",
     ],
     [
       "an Intel GPU",
-      { accelerator: "openvino", card: undefined, image: official },
+      { accelerator: "openvino", gpu: undefined, image: official },
       "intel",
       "debian12",
     ],
     [
       "an Intel GPU under WSL2",
-      { accelerator: "openvino-wsl", card: undefined, image: official },
+      { accelerator: "openvino-wsl", gpu: undefined, image: official },
       "wsl",
       "debian12",
     ],
-    ["a Mali GPU", { accelerator: "armnn", card: undefined, image: official }, "mali", "board"],
-    ["an AMD GPU", { accelerator: "rocm", card: undefined, image: official }, "amd", "debian12"],
+    ["a Mali GPU", { accelerator: "armnn", gpu: undefined, image: official }, "mali", "board"],
+    ["an AMD GPU", { accelerator: "rocm", gpu: undefined, image: official }, "amd", "debian12"],
   ] as [string, Partial<HostSettings>, keyof typeof probes, keyof typeof engineAnswers][])(
     "finds nothing wrong with %s",
     (_kind, host, probe, engineName) => {
@@ -197,17 +197,17 @@ describe("checkHost", () => {
     ],
     [
       "a driver too old for Immich's own image",
-      { image: official, card: undefined },
+      { image: official, gpu: undefined },
       "gtx1060OldDriver",
       ["error: the NVIDIA driver 470.256.02 is too old for CUDA 12.2; 535 or newer is needed"],
     ],
     [
-      "a card the runtime has no code for",
-      { image: { kind: "legacy", gpuFamily: "pascal-volta" }, card: undefined },
+      "a GPU the image variant has no code for",
+      { image: { kind: "legacy", gpuFamily: "pascal-volta" }, gpu: undefined },
       "gtx750ti",
       [
         expect.stringMatching(
-          /^error: runtime pascal-volta has no code for NVIDIA GeForce GTX 750 Ti \(compute capability 5\.0\)/,
+          /^error: imageVariant pascal-volta has no code for NVIDIA GeForce GTX 750 Ti \(compute capability 5\.0\)/,
         ),
       ],
     ],
@@ -221,7 +221,7 @@ describe("checkHost", () => {
     ],
     [
       "less video memory than the stack file counts on",
-      { card: { computeCapability: "6.1", videoMemory: 6144 }, image: official },
+      { gpu: { computeCapability: "6.1", videoMemory: 6144 }, image: official },
       "gtx1060",
       [
         "error: the stack file counts on 6144 MiB of video memory, but NVIDIA GeForce GTX 1060 3GB has 3072 MiB; set videoMemory: 3072",
@@ -251,7 +251,7 @@ describe("checkHost", () => {
     ],
     [
       "an Intel GPU without its driver",
-      { accelerator: "openvino", card: undefined, image: official },
+      { accelerator: "openvino", gpu: undefined, image: official },
       "intelWithoutRenderNode",
       [
         "error: /dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
@@ -271,7 +271,7 @@ describe("checkHost", () => {
   });
 
   it("reports everything that is missing at once", () => {
-    const found = messages({ accelerator: "armnn", card: undefined, image: official }, "bare");
+    const found = messages({ accelerator: "armnn", gpu: undefined, image: official }, "bare");
     expect(found).toEqual([
       "error: the machine is amd64, but the image for armnn exists only for arm64",
       expect.stringMatching(/^error: the Mali kernel driver \(\/dev\/mali0\) is missing/),
@@ -283,7 +283,7 @@ describe("checkHost", () => {
 
   it("does not ask for the Mali firmware, which not every driver needs", () => {
     const found = messages(
-      { accelerator: "armnn", card: undefined, image: official },
+      { accelerator: "armnn", gpu: undefined, image: official },
       "maliWithoutLibrary",
       "board",
     );
@@ -295,9 +295,7 @@ describe("checkHost", () => {
       "error: the machine is arm64, but the image for cpu exists only for amd64",
     ]);
     const own = { kind: "given", reference: "example.org/my/ml:1" } as const;
-    expect(messages({ image: own, card: undefined }, "gtx1060OldDriver", "withToolkit")).toEqual(
-      [],
-    );
+    expect(messages({ image: own, gpu: undefined }, "gtx1060OldDriver", "withToolkit")).toEqual([]);
     expect(messages({ image: own, accelerator: "cpu" }, "bare", "board")).toEqual([]);
   });
 
@@ -627,7 +625,7 @@ describe("preflight", () => {
     const board = {
       ...attic,
       accelerator: "armnn",
-      card: undefined,
+      gpu: undefined,
       image: official,
     } as HostSettings;
     const found = await preflight(
@@ -639,7 +637,7 @@ describe("preflight", () => {
 });
 
 describe("detectGpus", () => {
-  const undecided = { ...attic, card: undefined, image: undefined };
+  const undecided = { ...attic, gpu: undefined, image: undefined };
   const detect = (probe: string, host: Partial<HostSettings> = {}) =>
     detectGpus(
       settings([{ ...undecided, ...host }]),

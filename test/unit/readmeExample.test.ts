@@ -25,10 +25,9 @@ describe.each(["README.md", "README.zh-CN.md"])("the example of a swarm in %s", 
         value as unknown,
       ]),
     );
-    const { settings, problems } = readSettings(values, {
+    const { value: settings, problems } = readSettings(values, {
       project: "immich-ml",
       stack: "rack",
-      cards: {},
       secrets: {},
     });
     expect(problems).toEqual([]);

@@ -7,12 +7,12 @@ import { describe, expect, it } from "vitest";
 
 import { formatProblem } from "../../config/errors";
 import { readSettings } from "../../config/read";
-import type { Settings, Context } from "../../config/resolve";
+import { withDetectedGpus } from "../../config/resolve";
+import type { Context, Settings } from "../../config/settings";
 
 const context: Context = {
   project: "immich-ml",
   stack: "test",
-  cards: {},
   secrets: { databasePassword: "secret" },
 };
 
@@ -32,8 +32,8 @@ const good = {
 };
 
 function read(file: Record<string, unknown>, around: Partial<Context> = {}) {
-  const { settings, problems } = readSettings(file, { ...context, ...around });
-  return { settings, lines: problems.map((problem) => formatProblem(problem)) };
+  const { value: settings, problems, notes } = readSettings(file, { ...context, ...around });
+  return { settings, notes, lines: problems.map((problem) => formatProblem(problem)) };
 }
 
 function settingsOf(file: Record<string, unknown>, around?: Partial<Context>): Settings {
@@ -89,7 +89,7 @@ describe("what a stack file means", () => {
     const [host] = settingsOf(good).hosts;
     expect(host).toMatchObject({
       accelerator: "cuda",
-      card: { computeCapability: "5.0", videoMemory: 2048 },
+      gpu: { computeCapability: "5.0", videoMemory: 2048 },
       image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       dockerHost: "unix:///var/run/docker.sock",
       cacheVolume: "immich-ml-attic-cache",
@@ -101,7 +101,7 @@ describe("what a stack file means", () => {
 
   it("takes a compute capability that YAML has turned into a number", () => {
     const [host] = settingsOf({ ...good, hosts: [{ ...attic, gpu: 5 }] }).hosts;
-    expect(host!.card!.computeCapability).toBe("5.0");
+    expect(host!.gpu!.computeCapability).toBe("5.0");
   });
 
   it("gives a card the official image still serves the official image of the server's version", () => {
@@ -152,11 +152,24 @@ describe("what a stack file means", () => {
     });
   });
 
-  it("takes the card that was found on a host whose gpu is auto", () => {
-    const file = { ...good, hosts: [{ ...attic, gpu: "auto" }] };
-    expect(settingsOf(file).hosts[0]!.image).toBeUndefined();
-    const cards = { attic: { computeCapability: "6.1", videoMemory: 3072 } };
-    expect(settingsOf(file, { cards }).hosts[0]!.card).toEqual(cards.attic);
+  it("takes the GPU that was detected on a host whose gpu is auto", () => {
+    const settings = settingsOf({ ...good, hosts: [{ ...attic, gpu: "auto" }] });
+    expect(settings.hosts[0]!.image).toBeUndefined();
+    const detected = { attic: { computeCapability: "5.2", videoMemory: 3072 } };
+    const complete = withDetectedGpus(settings, detected);
+    expect(complete.problems).toEqual([]);
+    expect(complete.value!.hosts[0]).toMatchObject({
+      gpu: detected.attic,
+      image: { kind: "legacy", gpuFamily: "maxwell" },
+    });
+    expect(settings.hosts[0]!.gpu).toBeUndefined();
+  });
+
+  it("refuses models that do not fit a detected GPU", () => {
+    const settings = settingsOf({ ...good, preset: "large", hosts: [{ ...attic, gpu: "auto" }] });
+    const detected = { attic: { computeCapability: "6.1", videoMemory: 3072 } };
+    const { problems } = withDetectedGpus(settings, detected);
+    expect(problems).toMatchObject([{ key: "preset", value: "large" }]);
   });
 
   it("names the second host by its own name, so that both can be reached on one network", () => {
@@ -219,6 +232,38 @@ describe("what a stack file means", () => {
   });
 });
 
+describe("keys with another name now", () => {
+  it.each([
+    ["proof", "check", "warn"],
+    ["runtime", "imageVariant", "maxwell"],
+  ])("%s still means %s, with a note", (old, now, value) => {
+    const file = (key: string) => ({
+      ...good,
+      hosts: [{ ...attic, gpu: "GTX 960", [key]: value }],
+    });
+    const { settings, lines, notes } = read(file(old));
+    expect(lines).toEqual([]);
+    expect(settings!.hosts).toEqual(settingsOf(file(now)).hosts);
+    expect(notes).toEqual([
+      `hosts[0].${old} is now called ${now}; the old name works in this release only`,
+    ]);
+  });
+
+  it("is an error beside the new one", () => {
+    const hosts = [{ ...attic, proof: "warn", check: "off" }];
+    expect(read({ ...good, hosts }).lines).toEqual([
+      'immich-ml:hosts[0].proof: "warn": is now called check, which is given too; leave proof out',
+    ]);
+  });
+
+  it("checks the value under the new name", () => {
+    const hosts = [{ ...attic, proof: "perhaps" }];
+    expect(read({ ...good, hosts }).lines).toEqual([
+      expect.stringMatching(/^immich-ml:hosts\[0\]\.check: "perhaps": must be one of enforce/),
+    ]);
+  });
+});
+
 describe("errors in a stack file", () => {
   const host = (fields: Record<string, unknown>) => ({ ...good, hosts: [{ ...attic, ...fields }] });
   it.each([
@@ -230,14 +275,14 @@ describe("errors in a stack file", () => {
     ["an unknown card", host({ gpu: "GTX 751 Ti" }), ["hosts[0].gpu", "GTX 751 Ti", "750 Ti"]],
     ["a card no runtime serves", host({ gpu: "3.0" }), ["hosts[0].gpu", "3.0"]],
     [
-      "an unknown runtime",
-      host({ runtime: "maxwel" }),
-      ["hosts[0].runtime", 'did you mean "maxwell"'],
+      "an unknown image variant",
+      host({ imageVariant: "maxwel" }),
+      ["hosts[0].imageVariant", 'did you mean "maxwell"'],
     ],
     [
-      "a runtime that has no code for the card",
-      host({ runtime: "pascal-volta" }),
-      ["hosts[0].runtime", "5.0"],
+      "an image variant that has no code for the GPU",
+      host({ imageVariant: "pascal-volta" }),
+      ["hosts[0].imageVariant", "5.0"],
     ],
     [
       "an unknown preset",
@@ -338,9 +383,9 @@ describe("errors in a stack file", () => {
       ["hosts[1].networkAlias"],
     ],
     [
-      "an image beside a runtime",
-      host({ image: "me/ml:V1", runtime: "maxwell" }),
-      ["hosts[0].runtime", "image"],
+      "an image beside an image variant",
+      host({ image: "me/ml:V1", imageVariant: "maxwell" }),
+      ["hosts[0].imageVariant", "image"],
     ],
     [
       "a certificate that is not there",

@@ -12,11 +12,11 @@ const rack = {
 
 function read(host: object, more: object = {}) {
   const file = { immich: { version: "v2.7.5" }, hosts: [{ ...rack, ...host }], ...more };
-  const context = { project: "immich-ml", stack: "test", cards: {}, secrets: {} };
-  const { settings, problems } = readSettings(file, context);
+  const context = { project: "immich-ml", stack: "test", secrets: {} };
+  const { value: settings, problems, notes } = readSettings(file, context);
   return {
     host: settings?.hosts[0],
-    notes: settings?.notes ?? [],
+    notes,
     lines: problems.map((problem) => formatProblem(problem)),
   };
 }
@@ -50,7 +50,7 @@ describe("a host of placement swarm", () => {
   it("runs no registry where one is given, or where nothing is built", () => {
     const given = read({ swarm: { registry: "registry.lan:5000/immich" } }).host!.swarm!;
     expect(given).toMatchObject({ registry: "registry.lan:5000/immich", ownRegistry: undefined });
-    const official = read({ runtime: "official" }).host!.swarm!;
+    const official = read({ imageVariant: "official" }).host!.swarm!;
     expect(official).toMatchObject({ registry: undefined, ownRegistry: undefined });
   });
 

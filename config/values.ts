@@ -1,0 +1,64 @@
+import { z } from "zod";
+
+import { isWebUrl } from "../util/webUrl";
+
+/*
+ * The kinds of values in a stack file. The `allowed` text of each is what the user reads when a value
+ * is wrong.
+ */
+
+/** Text that names, paths and addresses can be: without control characters, no longer than a path. */
+export const bounded = () =>
+  z
+    .string()
+    .max(4096, { abort: true })
+    .regex(/^[^\u0000-\u001f\u007f]*$/);
+
+export const text = (allowed: string, pattern: RegExp = /^\S(.*\S)?$/) =>
+  bounded().regex(pattern).meta({ allowed });
+
+export const whole = (minimum: number, maximum: number, unit: string) =>
+  z
+    .int()
+    .min(minimum)
+    .max(maximum)
+    .meta({ allowed: `a whole number from ${minimum} to ${maximum} (${unit})` });
+
+export const oneOf = <const Names extends readonly [string, ...string[]]>(...names: Names) =>
+  z.enum(names).meta({ allowed: `one of ${names.join(", ")}` });
+
+export const cores = z.number().positive().max(1024).meta({ allowed: "a number above 0 (cores)" });
+
+export const yesOrNo = z.boolean().meta({ allowed: "true or false" });
+
+export const endpoint = text(
+  "a Docker endpoint: unix:///path, ssh://user@host or tcp://host:port",
+  /^(unix:\/\/\/|ssh:\/\/|tcp:\/\/)[^\s]+$/,
+).refine((value) => value.startsWith("unix:") || isRemoteEndpoint(value));
+
+/** User and host become words of an ssh command, and ssh may hand them to a shell. */
+function isRemoteEndpoint(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { username, hostname } = new URL(value);
+  return (
+    /^(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])$/.test(hostname) && /^(\w([\w.+\\-]|%40)*)?$/.test(username)
+  );
+}
+
+export const tlsFolder = text("the path of a folder with ca.pem, cert.pem and key.pem");
+
+export const dockerName = text(
+  "letters, digits, '_', '.' and '-', beginning with a letter or digit",
+  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
+);
+
+export const url = text("a URL that begins with http:// or https://").refine(isWebUrl);
+
+export const urlWithoutUser = url
+  .refine((value) => !/^https?:\/\/[^/]*@/.test(value))
+  .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" });
+
+export const imageReference = text(
+  "an image reference such as name:tag or name@sha256:…",
+  /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
+);
