@@ -42,6 +42,8 @@ export interface Prerequisite {
   readonly what: string;
   /** A path on the host whose absence shows that it is missing. */
   readonly path?: string;
+  /** True when the path must hold a render node, such as /dev/dri/renderD128. */
+  readonly needsRenderNode?: true;
   /** The command or the page that puts it right. */
   readonly fix: string;
 }
@@ -92,6 +94,7 @@ const nothing = {
 const renderNode: Prerequisite = {
   what: "the GPU's device nodes in /dev/dri",
   path: "/dev/dri",
+  needsRenderNode: true,
   fix: "load the kernel's graphics driver (ls /dev/dri must list a renderD node)",
 };
 

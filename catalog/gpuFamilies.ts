@@ -26,6 +26,9 @@ export interface GpuFamily {
   readonly evidence: string;
 }
 
+/** The architectures of our images: the wheels in the locks exist for no other. */
+export const legacyArchitectures: readonly string[] = ["amd64"];
+
 // Digests of Docker Hub's multi-platform images as pinned by several public repositories in 2026.
 const python310 =
   "docker.io/library/python:3.10-slim-bookworm@sha256:68d914ec641a0b69267ce65184d000a2bc3a9ee2590ab702b82250ab2385735a";

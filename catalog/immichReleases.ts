@@ -25,6 +25,12 @@ export const officialCudaRuntimes: readonly OfficialCudaRuntime[] = [
   { since: "1.94.0", onnxRuntime: "1.16.3", minimumComputeCapability: "5.2" },
 ];
 
+/**
+ * The CUDA of Immich's own `-cuda` images since v1.106, and the oldest NVIDIA driver that Immich's
+ * documentation names for it.
+ */
+export const officialCuda = { version: "12.2", minimumDriver: "535" } as const;
+
 /** The newest release whose lock was read: what comes after may have dropped more cards. */
 export const newestKnownImmichVersion: ImmichVersion = { major: 3, minor: 1, patch: 0 };
 

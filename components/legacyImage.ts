@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { GpuFamilyName } from "../catalog/gpuFamilies";
-import { tellProgress } from "./buildProgress";
+import { logBuildProgress } from "./buildProgress";
 import { type ImageBuild, type ImageBuildRequest, imageBuild } from "./imageBuild";
 
 /** The inputs of {@link LegacyImage}. */
@@ -86,7 +86,7 @@ export class LegacyImage extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    if (args.dockerHost !== undefined) tellProgress(this, image.imageId, args.dockerHost);
+    if (args.dockerHost !== undefined) logBuildProgress(this, image.imageId, args.dockerHost);
 
     this.imageId = image.imageId;
     this.reference = build.reference;

@@ -67,7 +67,11 @@ export interface MachineLearningArgs extends ServerArgs {
    */
   url?: pulumi.Input<string> | undefined;
 
-  /** The accelerator's optional mounts that this host has, by their path on the host. */
+  /**
+   * The accelerator's optional mounts that this host has, by their path on the host.
+   *
+   * @default unknown: a new container gets none of them, an existing one keeps its mounts
+   */
   optionalMounts?: string[] | undefined;
 
   /** When the engine starts the container again. @default "always" */
@@ -128,6 +132,8 @@ export class MachineLearning extends pulumi.ComponentResource {
       .output(args.environmentFile ?? {})
       .apply((fromFile) => servicePort({ ...fromFile, ...environment }));
     const alias = args.networkAlias ?? "immich-machine-learning";
+    const areMountsUnknown =
+      args.optionalMounts === undefined && accelerator.mounts.some(({ optional }) => optional);
 
     const container = new docker.Container(
       name,
@@ -180,6 +186,7 @@ export class MachineLearning extends pulumi.ComponentResource {
         deleteBeforeReplace: true,
         // The engine takes a limit away from a running container only in words.
         replaceOnChanges: ["memory", "memorySwap", "cpus"],
+        ...(areMountsUnknown && { ignoreChanges: ["mounts"] }),
       },
     );
 
