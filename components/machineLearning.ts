@@ -70,7 +70,8 @@ export interface MachineLearningArgs extends ServerArgs {
   /**
    * The accelerator's optional mounts that this host has, by their path on the host.
    *
-   * @default unknown: a new container gets none of them, an existing one keeps its mounts
+   * @default unknown: a new container gets none of them, an existing one keeps its mounts until it
+   *   is replaced for another reason
    */
   optionalMounts?: string[] | undefined;
 

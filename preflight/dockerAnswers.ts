@@ -76,12 +76,18 @@ const container = z
     Name: z.string().catch(""),
     State: z.object({ Running: z.boolean().catch(false) }).catch({ Running: false }),
     Config: z.object({ Labels: labels }).catch({ Labels: {} }),
+    Mounts: z
+      .array(z.object({ Source: z.string() }))
+      .optional()
+      .catch(undefined),
     NetworkSettings: networkSettings.catch({ Networks: {}, Ports: {} }),
   })
-  .transform(({ Name, State, Config, NetworkSettings: { Networks, Ports } }) => ({
+  .transform(({ Name, State, Config, Mounts, NetworkSettings: { Networks, Ports } }) => ({
     name: Name.replace(/^\//, ""),
     running: State.Running,
     labels: Config.Labels,
+    /** The paths of the host that it sees. */
+    mounts: Mounts?.map(({ Source }) => Source),
     /** Its addresses by the networks' names. */
     addresses: Object.fromEntries(
       Object.entries(Networks).flatMap(([name, { IPAddress }]) =>

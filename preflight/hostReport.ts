@@ -3,9 +3,10 @@ import type { HostSettings, Settings } from "../config/load";
 import type { Run } from "../util/run";
 import { checkContainerName, checkNetwork } from "./containerChecks";
 import { checkAnswer, type Diagnostic, error } from "./diagnostics";
-import { type Answer, DockerClient } from "./docker";
+import { DockerClient } from "./docker";
+import type { ContainerInfo } from "./dockerAnswers";
 import { checkHost } from "./hostChecks";
-import { type HostInfo, type MachineInfo, probeHost } from "./hostProbe";
+import { type HostInfo, probeHost } from "./hostProbe";
 import { checkSwarm } from "./swarmChecks";
 
 /** What was found out about one host. */
@@ -24,50 +25,59 @@ export async function inspectHost(
   settings: Settings,
   run: Run,
 ): Promise<HostReport> {
-  const check = host.swarm ? askSwarm : askEngine;
-  // Without waiting for the probe; what the engine then leaves unanswered is not reported.
-  const [probe, checkOthers] = await Promise.all([
+  const ask = host.swarm ? askSwarm : askEngine;
+  // At the same time; what an engine that cannot be probed leaves unanswered is not reported.
+  const [probe, engine] = await Promise.all([
     probeHost(host, run),
-    check(host, settings, new DockerClient(host, run)),
+    ask(host, settings, new DockerClient(host, run)),
   ]);
-  const found = probe.ok ? checkOthers(probe.value) : [error(probe.message)];
+  const found = probe.ok ? engine.check(probe.value) : [error(probe.message)];
+  const machine = probe.ok ? probe.value.machine : undefined;
   return {
     name: host.name,
     diagnostics: found.map((each) => ({ ...each, message: `${host.name}: ${each.message}` })),
-    optionalMounts: optionalMountsOn(host, probe.ok ? probe.value.machine : undefined),
+    optionalMounts: optionalMountsOn(host, machine?.ok ? machine.value.paths : engine.mounts),
     unreachable: !probe.ok && probe.unreachable === true,
   };
 }
 
-type HostCheck = (info: HostInfo) => Diagnostic[];
+/** What the engine answered about the things that a host's container or service needs there. */
+interface EngineReport {
+  readonly check: (info: HostInfo) => Diagnostic[];
+  /** The paths that the host's container sees now; undefined where that is not known. */
+  readonly mounts?: readonly string[] | undefined;
+}
 
 async function askEngine(
   host: HostSettings,
   settings: Settings,
   docker: DockerClient,
-): Promise<HostCheck> {
-  const { containerName } = host;
+): Promise<EngineReport> {
   // One question for all hosts of the engine.
   const neighbours = settings.hosts.filter(({ dockerHost }) => dockerHost === host.dockerHost);
   const [containers, networks] = await Promise.all([
-    docker.containers(neighbours.map((neighbour) => neighbour.containerName)),
+    docker.containers(neighbours.map(({ containerName }) => containerName)),
     docker.networks(),
   ]);
-  return (info) => [
-    ...checkHost(host, info),
-    ...checkAnswer(containers, (existing) => {
-      const holder = existing.find(({ name }) => name === containerName);
-      return checkContainerName(host, holder, settings);
-    }),
-    ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
-  ];
+  const holderIn = (existing: readonly ContainerInfo[]) =>
+    existing.find(({ name }) => name === host.containerName);
+  return {
+    check: (info) => [
+      ...checkHost(host, info),
+      ...checkAnswer(containers, (existing) =>
+        checkContainerName(host, holderIn(existing), settings),
+      ),
+      ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
+    ],
+    mounts: containers.ok ? holderIn(containers.value)?.mounts : undefined,
+  };
 }
 
 async function askSwarm(
   host: HostSettings,
   settings: Settings,
   docker: DockerClient,
-): Promise<HostCheck> {
+): Promise<EngineReport> {
   const [nodes, network, service] = await Promise.all([
     docker.nodes(),
     docker.network(host.network ?? host.containerName),
@@ -75,19 +85,22 @@ async function askSwarm(
   ]);
   // Of several nodes only the machine behind the endpoint was probed.
   const isOnlyNode = nodes.ok && nodes.value.length === 1;
-  return (info) => [
-    ...checkSwarm(host, info.docker, { nodes, network, service }, settings),
-    ...(isOnlyNode ? checkHost(host, info) : []),
-  ];
+  return {
+    check: (info) => [
+      ...checkSwarm(host, info.docker, { nodes, network, service }, settings),
+      ...(isOnlyNode ? checkHost(host, info) : []),
+    ],
+  };
 }
 
+/** Where the machine cannot be probed, a container that runs keeps the mounts it has. */
 function optionalMountsOn(
   { accelerator }: HostSettings,
-  machine: Answer<MachineInfo> | undefined,
+  present: readonly string[] | undefined,
 ): string[] | undefined {
-  const paths = accelerators[accelerator].mounts.flatMap(({ optional, hostPath }) =>
-    optional ? [hostPath] : [],
+  const optional = accelerators[accelerator].mounts.filter((mount) => mount.optional);
+  if (optional.length === 0) return [];
+  return (
+    present && optional.map(({ hostPath }) => hostPath).filter((path) => present.includes(path))
   );
-  if (paths.length === 0) return [];
-  return machine?.ok ? paths.filter((path) => machine.value.paths.includes(path)) : undefined;
 }

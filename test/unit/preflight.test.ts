@@ -1,6 +1,10 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
 import { describe, expect, it } from "vitest";
 
-import type { CommandResult, Run } from "../../util/run";
+import { type CommandResult, run, type Run } from "../../util/run";
 import { detectGpus, preflight } from "../../preflight";
 import { checkContainerName, checkNetwork } from "../../preflight/containerChecks";
 import { lookUpContainerAddress } from "../../preflight/databaseAddress";
@@ -459,6 +463,24 @@ describe("probeScript", () => {
   it("keeps a strange folder in its place", () => {
     expect(probeScript("/mnt/my 'disk'")).toContain(`df -Pk -- '/mnt/my '\\''disk'\\'''`);
   });
+
+  it.each([
+    ["ends an nvidia-smi that hangs", "sleep 60", "timeout 0.3"],
+    ["has answered for all else when nothing ends nvidia-smi", "trap '' TERM; sleep 60", ""],
+  ])("%s", async (_what, nvidiaSmi, limit) => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-probe-"));
+    await writeFile(path.join(folder, "nvidia-smi"), `#!/bin/sh\n${nvidiaSmi}\n`, { mode: 0o755 });
+    const { stdout } = await run("sh", ["-s"], {
+      stdin: probeScript("/").replace('limit="timeout 10"', `limit="${limit}"`),
+      environment: { PATH: `${folder}:${process.env["PATH"]}` },
+      timeout: limit ? 30 : 2,
+    });
+    await rm(folder, { recursive: true });
+    const { nvidia, freeDisk } = parseProbe(stdout);
+    expect(stdout).toContain("ask nvidia-smi\n");
+    expect(freeDisk).toBeGreaterThan(0);
+    expect(nvidia).toMatchObject({ message: expect.stringContaining("driver hangs") as string });
+  });
 });
 
 describe("lookUpContainerAddress", () => {
@@ -542,19 +564,19 @@ const settings = (hosts: HostSettings[], preflightMode = "enforce") =>
 
 describe("preflight", () => {
   const remote = { ...attic, name: "cellar", dockerHost: "ssh://me@cellar" };
-  const run = fakeHosts({
+  const ask = fakeHosts({
     [local]: { info: engineAnswers.withToolkit, probe: probes.noDriver },
     "ssh://me@cellar": { info: undefined },
   });
 
   it("names every host that is not ready, all at once, before anything is changed", async () => {
-    await expect(preflight(settings([attic, remote]), run)).rejects.toThrow(
+    await expect(preflight(settings([attic, remote]), ask)).rejects.toThrow(
       /nothing was changed.*\n {2}attic: NVIDIA's driver is missing.*\n {2}cellar: Docker at ssh:\/\/me@cellar does not answer/,
     );
   });
 
   it("goes on when it may only warn, and does not look when it is off", async () => {
-    await expect(preflight(settings([attic, remote], "warn"), run)).resolves.toMatchObject({
+    await expect(preflight(settings([attic, remote], "warn"), ask)).resolves.toMatchObject({
       database: undefined,
     });
     const untouched: Run = () => Promise.reject(new Error("looked"));
@@ -569,7 +591,7 @@ describe("preflight", () => {
     const questions: string[] = [];
     const counted: Run = (program, parameters, options) => {
       questions.push([program, ...parameters].join(" "));
-      if (parameters[0] !== "container") return run(program, parameters, options);
+      if (parameters[0] !== "container") return ask(program, parameters, options);
       const ours = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" };
       const found = [
         { Id: "1", Name: "/one", Config: { Labels: ours } },
@@ -682,11 +704,11 @@ describe("a question without an answer", () => {
         typeof answer === "string" ? { code: 0, stdout: answer, stderr: "" } : answer,
       );
     };
-    const { message } = (await preflight(settings([host]), fake).then(
-      () => new Error(),
-      (error: Error) => error,
-    )) as Error;
-    return message.split("\n  ").slice(1);
+    const refused = await preflight(settings([host]), fake).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+    return refused.split("\n  ").slice(1);
   };
   const inSwarm = {
     ...attic,
@@ -826,10 +848,19 @@ describe("a question without an answer", () => {
   });
 
   it("leaves the optional mounts unknown, and never takes them for none", async () => {
-    const mountsOf = async (host: HostSettings, mode: string, sh: CommandResult) => {
+    const mountsOf = async (
+      host: HostSettings,
+      mode: string,
+      sh: CommandResult,
+      Mounts?: object[],
+    ) => {
       const info = JSON.stringify(engineAnswers.board);
       const fake: Run = (program, parameters) => {
         if (program !== "docker") return Promise.resolve(sh);
+        if (parameters[0] === "container") {
+          const stdout = JSON.stringify(found.map((container) => ({ ...container, Mounts })));
+          return Promise.resolve({ code: 0, stdout, stderr: "" });
+        }
         const stdout = parameters[0] === "info" ? info : answers[parameters.slice(0, 2).join(" ")]!;
         return Promise.resolve({ code: 0, stdout, stderr: "" });
       };
@@ -844,6 +875,16 @@ describe("a question without an answer", () => {
     expect(await mountsOf(board, "off", answered)).toBeUndefined();
     const behindTcp = { ...board, dockerHost: "tcp://box:2376", tls: "certificates" };
     expect(await mountsOf(behindTcp, "enforce", answered)).toBeUndefined();
+    // The container that is there shows which of them it was given.
+    const firmware = { Type: "bind", Source: "/lib/firmware/mali_csffw.bin" };
+    for (const [host, mode] of [
+      [board, "warn"],
+      [behindTcp, "enforce"],
+    ] as const) {
+      expect(await mountsOf(host, mode, failed, [firmware])).toEqual([firmware.Source]);
+      expect(await mountsOf(host, mode, failed, [])).toEqual([]);
+    }
+    expect(await mountsOf(board, "warn", none, [firmware])).toEqual([]);
     // An accelerator without optional mounts leaves nothing to know.
     expect(await mountsOf({ ...attic, image: official }, "warn", failed)).toEqual([]);
     expect(await refusal(board, { sh: failed, info: JSON.stringify(engineAnswers.board) })).toEqual(
