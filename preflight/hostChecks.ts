@@ -15,7 +15,9 @@ export function checkHost(host: HostSettings, { docker, machine }: HostInfo): Di
   const accelerator = accelerators[host.accelerator];
   const subject = { host, accelerator, docker };
   const engine = runChecks(engineChecks, subject);
-  if (machine?.ok) return [...engine, ...checkMachine({ ...subject, machine: machine.value })];
+  if (machine?.ok) {
+    return [...engine, ...runChecks(machineChecks, { ...subject, machine: machine.value })];
+  }
   const needsMachine = accelerator.prerequisites.length > 0;
   if (machine) return [...engine, (needsMachine ? error : warning)(machine.message)];
   if (!needsMachine) return engine;
@@ -69,22 +71,11 @@ interface MachineSubject extends EngineSubject {
   readonly machine: MachineInfo;
 }
 
-function checkMachine(subject: MachineSubject): Diagnostic[] {
-  const { host, accelerator, machine } = subject;
-  const missing = accelerator.prerequisites.filter(
-    ({ path }) => path !== undefined && !machine.paths.includes(path),
-  );
-  return [
-    ...missing.map(({ what, fix }) => error(`${what} is missing: ${fix}`)),
-    ...runChecks(deviceChecks, subject),
-    ...(accelerator.gpuRequest?.driver === "nvidia"
-      ? checkAnswer(machine.nvidia, (gpus) => checkGpus(host, gpus))
-      : []),
-    ...runChecks(diskChecks, subject),
-  ];
-}
-
-const deviceChecks: readonly Check<MachineSubject>[] = [
+const machineChecks: readonly Check<MachineSubject>[] = [
+  ({ accelerator, machine }) =>
+    accelerator.prerequisites
+      .filter(({ path }) => path !== undefined && !machine.paths.includes(path))
+      .map(({ what, fix }) => error(`${what} is missing: ${fix}`)),
   ({ accelerator, machine }) =>
     accelerator.prerequisites.some(
       ({ path, needsRenderNode }) => needsRenderNode && path && machine.paths.includes(path),
@@ -101,9 +92,9 @@ const deviceChecks: readonly Check<MachineSubject>[] = [
     error(
       "the NVIDIA Container Toolkit is missing: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html",
     ),
-];
-
-const diskChecks: readonly Check<MachineSubject>[] = [
+  ({ host, accelerator, machine }) =>
+    accelerator.gpuRequest?.driver === "nvidia" &&
+    checkAnswer(machine.nvidia, (gpus) => checkGpus(host, gpus)),
   ({ accelerator, docker, machine: { freeDisk } }) =>
     freeDisk !== undefined &&
     freeDisk < accelerator.imageDisk &&

@@ -26,7 +26,7 @@ export async function inspectHost(
   run: Run,
 ): Promise<HostReport> {
   const ask = host.swarm ? askSwarm : askEngine;
-  // At the same time; what an engine that cannot be probed leaves unanswered is not reported.
+  // At the same time, to save a round trip. Without the probe the rest is not worth reporting.
   const [probe, engine] = await Promise.all([
     probeHost(host, run),
     ask(host, settings, new DockerClient(host, run)),
@@ -41,7 +41,7 @@ export async function inspectHost(
   };
 }
 
-/** What the engine answered about the things that a host's container or service needs there. */
+/** What the engine answered about all that a host's container or service meets there. */
 interface EngineReport {
   readonly check: (info: HostInfo) => Diagnostic[];
   /** The paths that the host's container sees now; undefined where that is not known. */
@@ -80,7 +80,7 @@ async function askSwarm(
 ): Promise<EngineReport> {
   const [nodes, network, service] = await Promise.all([
     docker.nodes(),
-    docker.network(host.network ?? host.containerName),
+    host.network === undefined ? undefined : docker.network(host.network),
     docker.service(host.containerName),
   ]);
   // Of several nodes only the machine behind the endpoint was probed.

@@ -9,6 +9,9 @@ import { detectGpu } from "./gpuDetection";
 import { type HostReport, inspectHost } from "./hostReport";
 import { inspectImmich } from "./immichReport";
 
+/** Messages quote names, labels and errors of hosts and servers. */
+const maxMessageLength = 2000;
+
 /** What the preflight found out, for those who need it. */
 export interface PreflightResult {
   /** Where Immich's database is reached from here; undefined when it is not used or was not found. */
@@ -93,7 +96,7 @@ function report(settings: Settings, diagnostics: readonly Diagnostic[]): void {
     severity === "error" && settings.preflight !== "warn";
   const errors = diagnostics.filter(isError);
   for (const diagnostic of diagnostics) {
-    if (!isError(diagnostic)) void pulumi.log.warn(printable(diagnostic.message));
+    if (!isError(diagnostic)) void pulumi.log.warn(sanitize(diagnostic.message, maxMessageLength));
   }
   refuse(
     "the hosts are not ready; nothing was changed (preflight: warn goes on all the same)",
@@ -103,11 +106,6 @@ function report(settings: Settings, diagnostics: readonly Diagnostic[]): void {
 
 function refuse(title: string, messages: readonly string[]): void {
   if (messages.length === 0) return;
-  const list = messages.map((message) => `  ${printable(message)}`);
+  const list = messages.map((message) => `  ${sanitize(message, maxMessageLength)}`);
   throw new pulumi.RunError(`${title}:\n${list.join("\n")}`);
-}
-
-/** A message holds what hosts and servers answered: their names, labels and errors. */
-function printable(message: string): string {
-  return sanitize(message, 2000);
 }

@@ -17,8 +17,8 @@ import type { DockerInfo, NetworkInfo, NodeInfo, ServiceInfo } from "./dockerAns
 /** What a swarm's manager answered. */
 export interface SwarmInfo {
   readonly nodes: Answer<readonly NodeInfo[]>;
-  /** The network that `network` of the stack file names. */
-  readonly network: Answer<NetworkInfo | undefined>;
+  /** The network that the stack file names; undefined where it names none. */
+  readonly network: Answer<NetworkInfo | undefined> | undefined;
   /** The service that has the name ours has or will have. */
   readonly service: Answer<ServiceInfo | undefined>;
 }
@@ -32,16 +32,16 @@ export function checkSwarm(
 ): Diagnostic[] {
   const role = checkRole(host, docker);
   if (role) return [role];
-  const { network: name, swarm } = host;
+  const { swarm } = host;
   return [
     ...checkAnswer(
       info.nodes,
       (nodes) => checkNodes(swarm!, nodes),
       (nodes) => runChecks(nodeChecks, { host, docker, swarm: swarm!, nodes }),
     ),
-    ...(name === undefined
-      ? []
-      : checkAnswer(info.network, (network) => checkNetwork(name, network))),
+    ...(info.network
+      ? checkAnswer(info.network, (network) => checkNetwork(host.network!, network))
+      : []),
     ...checkAnswer(info.service, (service) => checkServiceName(host, service, owner)),
   ];
 }
@@ -85,41 +85,23 @@ function checkNodes(swarm: SwarmSettings, nodes: readonly NodeInfo[]): Found {
       `none of the nodes ${names(fitting)} takes tasks now: start it, or docker node update --availability active ${fitting[0]!.hostname}`,
     );
   }
-  return Object.entries(swarm.genericResources).flatMap(([kind, each]) =>
-    runChecks(resourceChecks, roomFor(swarm, ready, kind, each)),
+  return Object.entries(swarm.genericResources).flatMap(
+    ([kind, each]) => checkResource(swarm, ready, kind, each) ?? [],
   );
 }
 
-/** How many tasks find room on the nodes by one kind of generic resource. */
-interface Room {
-  readonly kind: string;
-  readonly each: number;
-  readonly swarm: SwarmSettings;
-  readonly places: number;
-  /** Such as `attic 2, cellar 0`. */
-  readonly offered: string;
-}
-
-function roomFor(
-  swarm: SwarmSettings,
+/** Whether every task finds room by one kind of generic resource, also during an update. */
+function checkResource(
+  { replicas, updateOrder }: SwarmSettings,
   nodes: readonly NodeInfo[],
   kind: string,
   each: number,
-): Room {
+): Diagnostic | undefined {
   const offers = nodes.map(({ genericResources }) => genericResources[kind] ?? 0);
-  return {
-    kind,
-    each,
-    swarm,
-    // What is left over on one node is of no use to a task on another.
-    places: offers.reduce((sum, offer) => sum + Math.floor(offer / each), 0),
-    offered: nodes.map(({ hostname }, index) => `${hostname} ${offers[index]}`).join(", "),
-  };
-}
-
-const resourceChecks: readonly Check<Room>[] = [
-  ({ kind, each, swarm: { replicas }, places, offered }) => {
-    if (places >= replicas) return undefined;
+  const offered = nodes.map(({ hostname }, index) => `${hostname} ${offers[index]}`).join(", ");
+  // What is left over on one node is of no use to a task on another.
+  const places = offers.reduce((sum, offer) => sum + Math.floor(offer / each), 0);
+  if (places < replicas) {
     const fix =
       places > 0
         ? `set swarm.replicas: ${places}, or offer more`
@@ -127,14 +109,12 @@ const resourceChecks: readonly Check<Room>[] = [
     return error(
       `${replicas} tasks with ${each} ${kind} each find room for ${places} (nodes offer: ${offered}): ${fix}`,
     );
-  },
-  ({ kind, swarm: { replicas, updateOrder }, places, offered }) =>
-    places === replicas &&
-    updateOrder === "start-first" &&
-    error(
-      `an update starts a new task before it stops the old one, but the ${replicas} tasks take all ${kind} (nodes offer: ${offered}): set swarm.updateOrder: stop-first, or swarm.replicas: ${replicas - 1}`,
-    ),
-];
+  }
+  if (places > replicas || updateOrder === "stop-first") return undefined;
+  return error(
+    `an update starts a new task before it stops the old one, but the ${replicas} tasks take all ${kind} (nodes offer: ${offered}): set swarm.updateOrder: stop-first, or swarm.replicas: ${replicas - 1}`,
+  );
+}
 
 const nodeChecks: readonly Check<Subject>[] = [
   // The registry that this program runs is one task with one volume on one node.

@@ -76,7 +76,7 @@ function diagnostics(
     parseDockerInfo(JSON.stringify(engine))!,
     {
       nodes: { ok: true, value: parseNodes(JSON.stringify(nodes))! },
-      network: { ok: true, value: found.network },
+      network: host.network === undefined ? undefined : { ok: true, value: found.network },
       service: { ok: true, value: found.service },
     },
     { project: "immich-ml", stack: "dev" },
