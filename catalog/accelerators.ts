@@ -31,6 +31,8 @@ export interface Prerequisite {
   readonly what: string;
   /** A path on the host whose absence shows that it is missing. */
   readonly path?: string;
+  /** True when the path must hold a render node, such as /dev/dri/renderD128. */
+  readonly needsRenderNode?: true;
   /** The command or the page that helps. */
   readonly fix: string;
 }
@@ -103,6 +105,7 @@ const mount = (path: string, options: Partial<HostMount> = {}): HostMount => ({
 const renderNode: Prerequisite = {
   what: "the GPU's device nodes in /dev/dri",
   path: "/dev/dri",
+  needsRenderNode: true,
   fix: "load the kernel's graphics driver (ls /dev/dri must list a renderD node)",
 };
 

@@ -29,6 +29,8 @@ interface GpuFamilyFacts {
 }
 
 export type GpuFamily = GpuFamilyFacts & { readonly name: GpuFamilyName };
+/** The architectures of our images: the wheels in the locks exist for no other. */
+export const legacyArchitectures: readonly string[] = ["amd64"];
 
 // Digests of Docker Hub's multi-platform images as pinned by several public repositories in 2026.
 const python310 =

@@ -33,6 +33,12 @@ export const officialCudaRuntimes: readonly OfficialCudaRuntime[] = [
 /** The oldest compute capability that every ONNX Runtime on PyPI up to 1.31 has machine code for. */
 export const servedByEveryRelease = "7.5";
 
+/**
+ * The CUDA of Immich's own `-cuda` images since v1.106, and the oldest NVIDIA driver that Immich's
+ * documentation names for it.
+ */
+export const officialCuda = { version: "12.2", minimumDriver: "535" } as const;
+
 /** The newest release whose lock was read; later ones may have dropped more GPUs. */
 export const newestKnownImmichVersion: ImmichVersion = { major: 3, minor: 1, patch: 0 };
 

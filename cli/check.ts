@@ -2,7 +2,8 @@ import { parseArgs } from "node:util";
 
 import { accelerators } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
-import { type DeployedHost, namedContainer, readDeployment, run } from "../verify/deployment";
+import { run } from "../util/run";
+import { type DeployedHost, namedContainer, readDeployment } from "../verify/deployment";
 import {
   inferenceProgram,
   parseCheckResult,
@@ -96,7 +97,7 @@ async function checkHostAccelerator(host: DeployedHost): Promise<Verified[]> {
       ...dockerClientEnvironment(host),
     },
     stdin: inferenceProgram(),
-    onError: (text) => process.stderr.write(text),
+    onStderr: (text) => process.stderr.write(text),
   });
   const checks = host.serviceName
     ? parseCheckResults(ended.stdout)

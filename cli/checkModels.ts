@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
-import { type Ended, readDeployment, run } from "../verify/deployment";
+import { type CommandResult, run } from "../util/run";
+import { readDeployment } from "../verify/deployment";
 
 const usage = `Computes models of every family that Immich uses on the card of a container's host, in that
 container's image, and compares with a newer ONNX Runtime on the CPU. Prints a row for the
@@ -120,14 +121,14 @@ function docker(
   engine: EngineAddress,
   parameters: readonly string[],
   show = false,
-): Promise<Ended> {
+): Promise<CommandResult> {
   return run("docker", parameters, {
     environment: dockerClientEnvironment(engine),
-    ...(show && { onError: (text: string) => process.stderr.write(text) }),
+    ...(show && { onStderr: (text: string) => process.stderr.write(text) }),
   });
 }
 
-function succeeded({ code, stdout, stderr }: Ended, what: string): string {
+function succeeded({ code, stdout, stderr }: CommandResult, what: string): string {
   if (code === 127) throw new Error("there is no docker command on the PATH");
   if (code !== 0) throw new Error(`${what}: ${stderr.trim() || stdout.trim()}`);
   return stdout;

@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { getFromApi, type ImmichApi } from "../immich/immichApi";
 import { sameSetting, settingOf } from "../immich/settings";
-import { type DeployedHost, type Deployment, readDeployment, run } from "../verify/deployment";
+import { run } from "../util/run";
+import { type DeployedHost, type Deployment, readDeployment } from "../verify/deployment";
 import type { ModelCheck } from "../verify/check";
 import { asTable, modelCells, modelHeading } from "./table";
 

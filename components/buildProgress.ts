@@ -1,22 +1,25 @@
-import { execFile } from "node:child_process";
-
 import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
 
-/**
+import { run } from "../util/run";
+
+/*
  * How far a build is. The Docker provider shows no more of it than "creating", so the engine that
- * builds is asked which of the Dockerfile's steps it has in its hands.
+ * builds is asked which of the Dockerfile's steps it holds.
  */
 
 /** A line of `docker system df --verbose`: what one step of a build made. Docker's own field names. */
-export interface BuildRecord {
-  readonly Description: string;
+const buildRecord = z.object({
+  Description: z.string(),
   /** `true` while a build uses it. */
-  readonly InUse: string;
+  InUse: z.string(),
   /** Such as `1.72GB`. */
-  readonly Size: string;
-}
+  Size: z.string(),
+});
 
-/** What takes long in image/Dockerfile, in its order, by words that only its instruction has. */
+export type BuildRecord = z.infer<typeof buildRecord>;
+
+/** The slow steps of image/Dockerfile, in its order, by words that only their instruction has. */
 const steps: readonly { readonly name: string; readonly words: string }[] = [
   { name: "Debian's packages", words: "sh /tmp/system.sh" },
   { name: "CUDA libraries", words: "/tmp/install.sh cuda" },
@@ -25,8 +28,8 @@ const steps: readonly { readonly name: string; readonly words: string }[] = [
 ];
 
 /**
- * One line for the person who waits: what was made so far. A step that an earlier build made is not
- * among it, since the engine does not say that it was passed by.
+ * One line of progress: the steps done so far, the latest first. Steps that an earlier build made
+ * are not among them, since the engine does not report cached steps.
  */
 export function describeProgress(records: readonly BuildRecord[], seconds: number): string {
   const made = steps.flatMap(({ name, words }) => {
@@ -40,64 +43,62 @@ export function describeProgress(records: readonly BuildRecord[], seconds: numbe
   return `${time}, made so far: ${made.reverse().join(", ") || "nothing new"}`;
 }
 
-/** @returns nothing where the engine or its client does not answer */
-export function readBuildRecords(dockerHost: string): Promise<readonly BuildRecord[] | undefined> {
+/** @returns undefined where the engine gives no readable answer */
+export async function readBuildRecords(
+  dockerHost: string,
+): Promise<readonly BuildRecord[] | undefined> {
   const question = ["system", "df", "--verbose", "--format", "{{json .BuildCache}}"];
-  return new Promise((resolve) => {
-    execFile(
-      "docker",
-      ["--host", dockerHost, ...question],
-      { timeout: 20_000, maxBuffer: 16 * 1024 * 1024 },
-      (error, stdout) => {
-        try {
-          resolve(error ? undefined : (JSON.parse(stdout) as BuildRecord[]));
-        } catch {
-          resolve(undefined);
-        }
-      },
-    );
+  const { code, stdout } = await run("docker", ["--host", dockerHost, ...question], {
+    timeout: 20,
   });
+  if (code !== 0) return undefined;
+  try {
+    return z.array(buildRecord).safeParse(JSON.parse(stdout)).data;
+  } catch {
+    return undefined;
+  }
 }
 
-/** What is built in less time is not talked about. */
-const timeout = 5_000;
+/** Milliseconds; a build that takes less is not reported. */
+const delay = 5_000;
 const interval = 10_000;
 
 /**
- * Tells how far a build is, in the line of a resource, until something of its result is known. Tells
- * nothing in a preview and where nothing has to be built. Two builds on one engine are told as one:
- * it does not say which build has a step in its hands.
+ * Logs how far a build is, in the line of a resource, until its result is known. Logs nothing in a
+ * preview and where nothing has to be built. Two builds on one engine are logged as one, since the
+ * engine does not report which of them holds a step.
  *
  * @param resource one that is registered before the build, such as the component around it
  */
-export function tellProgress(
+export function logBuildProgress(
   resource: pulumi.Resource,
   result: pulumi.Output<unknown>,
   dockerHost: pulumi.Input<string>,
 ): void {
   if (pulumi.runtime.isDryRun()) return;
   const begin = Date.now();
-  const watch = { over: false, timer: undefined as NodeJS.Timeout | undefined };
+  let isDone = false;
+  let timer: NodeJS.Timeout | undefined;
   result.apply(() => {
-    watch.over = true;
-    clearTimeout(watch.timer);
+    isDone = true;
+    clearTimeout(timer);
   });
   pulumi.output(dockerHost).apply((host) => {
     const look = async () => {
       const records = await readBuildRecords(host);
-      if (watch.over || !records) return;
+      if (isDone || !records) return;
       const progress = describeProgress(records, (Date.now() - begin) / 1000);
-      // One replaces the other in the resource's line; none stays in the log.
+      // Each line replaces the one before; none stays in the log.
       void pulumi.log.info(progress, resource, undefined, true);
       after(interval, look);
     };
     const after = (milliseconds: number, work: () => Promise<void>) => {
-      watch.timer = setTimeout(() => void work(), milliseconds);
+      timer = setTimeout(() => void work(), milliseconds);
       // A build that failed must not keep the program waiting.
-      watch.timer.unref();
+      timer.unref();
     };
-    if (watch.over) return;
-    after(timeout, () => {
+    if (isDone) return;
+    after(delay, () => {
       void pulumi.log.info("builds: some minutes and 2 GB of downloads the first time", resource);
       return look();
     });

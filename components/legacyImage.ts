@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { GpuFamilyName } from "../catalog/gpuFamilies";
-import { tellProgress } from "./buildProgress";
+import { logBuildProgress } from "./buildProgress";
 import { type ImageBuild, type ImageBuildRequest, imageBuild } from "./imageBuild";
 
 export interface LegacyImageArgs {
@@ -109,7 +109,9 @@ export class LegacyImage extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    if (args.dockerHost !== undefined) tellProgress(this, this.image.imageId, args.dockerHost);
+    if (args.dockerHost !== undefined) {
+      logBuildProgress(this, this.image.imageId, args.dockerHost);
+    }
 
     this.imageId = this.image.imageId;
     this.reference = build.reference;

@@ -68,7 +68,12 @@ export interface MachineLearningArgs extends ServerArgs {
    */
   url?: pulumi.Input<string> | undefined;
 
-  /** The accelerator's optional mounts that this host has, by their path there. @default none */
+  /**
+   * The accelerator's optional mounts that this host has, by their path on the host.
+   *
+   * @default unknown: a new container gets none of them, an existing one keeps its mounts until it
+   *   is replaced for another reason
+   */
   optionalMounts?: string[] | undefined;
 
   /** When the engine restarts the container. @default "always" */
@@ -134,6 +139,7 @@ export class MachineLearning extends pulumi.ComponentResource {
       deleteBeforeReplace: true,
       // Docker ignores removing a limit in place, so replace.
       replaceOnChanges: ["memory", "memorySwap", "cpus"],
+      ...(areMountsUnknown(args) && { ignoreChanges: ["mounts"] }),
     });
 
     const check =
@@ -167,6 +173,12 @@ export class MachineLearning extends pulumi.ComponentResource {
       check: this.check,
     });
   }
+}
+
+/** Unknown is not none: an existing container keeps the mounts it has. */
+function areMountsUnknown({ optionalMounts, accelerator }: MachineLearningArgs): boolean {
+  const { mounts } = accelerators[accelerator ?? "cpu"];
+  return optionalMounts === undefined && mounts.some(({ optional }) => optional);
 }
 
 function checkedArguments(name: string, args: MachineLearningArgs): Record<string, string> {

@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { HostSettings, Settings } from "../config/load";
 import type { ModelSelection } from "../immich/modelSelection";
-import type { World } from "../preflight";
+import type { PreflightResult } from "../preflight";
 import { DistributedImage } from "./distributedImage";
 import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
 import { MachineLearning } from "./machineLearning";
@@ -227,7 +227,7 @@ function imageVariantOf({ image }: HostSettings): string {
 export function presetArgs(
   models: ModelSelection,
   settings: Settings,
-  found: World,
+  found: PreflightResult,
 ): ModelPresetArgs {
   const { hosts, immich } = settings;
   return {

@@ -1,82 +1,100 @@
 import { accelerators } from "../catalog/accelerators";
+import type { EngineAddress } from "../util/dockerClient";
 import type { Run } from "../util/run";
-import { lines } from "./docker";
+import { type Answer, DockerClient, lines, reasonOf, timeout, unanswered } from "./docker";
+import type { DockerInfo } from "./dockerAnswers";
 import {
-  type NvidiaAnswer,
+  type NvidiaGpu,
   nvidiaFields,
   nvidiaFieldsOfOldDrivers,
+  nvidiaTimeout,
   parseNvidiaSmi,
 } from "./nvidia";
 
-/** What was seen on the machine an engine runs on. */
+/** A host: its Docker engine and the machine under it. */
 export interface HostInfo {
-  /** Paths of the host that accelerators need or can use, as far as they exist. */
+  readonly docker: DockerInfo;
+  /** Undefined behind `tcp://`, which leads to the engine and nothing else. */
+  readonly machine: Answer<MachineInfo> | undefined;
+}
+
+export interface MachineInfo {
+  /** Those of the accelerators' paths that exist. */
   readonly paths: readonly string[];
   /** Whether /dev/dri has a render node. */
   readonly hasRenderNode: boolean;
-  readonly nvidia: NvidiaAnswer;
-  /** Programs of the NVIDIA Container Toolkit that were found. */
+  readonly nvidia: Answer<readonly NvidiaGpu[]>;
+  /** The programs of the NVIDIA Container Toolkit that exist. */
   readonly toolkit: readonly string[];
   /** GiB free where the engine keeps its images. */
   readonly freeDisk: number | undefined;
 }
 
-/** Every path of a host that some accelerator names. */
-const interestingPaths = [
-  ...new Set(
-    Object.values(accelerators).flatMap((accelerator) => [
-      ...accelerator.devices,
-      ...accelerator.mounts.map((mount) => mount.hostPath),
-      ...accelerator.prerequisites.flatMap((prerequisite) => prerequisite.path ?? []),
-    ]),
-  ),
-];
+/** Asks a host's engine and its machine everything that the checks need. Changes nothing. */
+export async function probeHost(address: EngineAddress, run: Run): Promise<Answer<HostInfo>> {
+  const info = await new DockerClient(address, run).info();
+  if (!info.ok) return info;
+  const docker = info.value;
+  return { ok: true, value: { docker, machine: await probeMachine(address, docker.root, run) } };
+}
 
-/**
- * How a command is run on the machine behind an endpoint: directly for `unix://`, by ssh for
- * `ssh://`, not at all for `tcp://`, which leads to the engine and nothing else.
- */
+/** One short script that only reads: nothing is pulled and no container started. */
+async function probeMachine(
+  { dockerHost }: EngineAddress,
+  dockerRoot: string,
+  run: Run,
+): Promise<Answer<MachineInfo> | undefined> {
+  const shell = shellOn(dockerHost);
+  if (!shell) return undefined;
+  const [program, ...parameters] = shell;
+  const result = await run(program, parameters, { stdin: probeScript(dockerRoot), timeout });
+  // All but nvidia-smi has answered: not even SIGKILL ends it while its driver hangs.
+  const hangs = result.code === 124 && /^ask nvidia-smi$/m.test(result.stdout);
+  if (result.code === 0 || hangs) return { ok: true, value: parseProbe(result.stdout) };
+  const cure = program === "ssh" ? `: make sure that ssh ${parameters.at(-3)} true works` : "";
+  return unanswered(
+    `the machine of ${dockerHost} could not be probed (${reasonOf(result)})${cure}`,
+  );
+}
+
+/** A shell on the machine of an engine: by ssh for `ssh://`, none for `tcp://`. */
 export function shellOn(endpoint: string): readonly [string, ...string[]] | undefined {
   if (endpoint.startsWith("unix://")) return ["sh", "-s"];
   if (!endpoint.startsWith("ssh://")) return undefined;
   const { username, hostname, port } = new URL(endpoint);
   const target = username ? `${decodeURIComponent(username)}@${hostname}` : hostname;
   const portOption = port ? ["-p", port] : [];
-  // Nobody is there to answer a question.
+  // Nobody is there to type a password.
   const quiet = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"];
   return ["ssh", ...quiet, ...portOption, "--", target, "sh", "-s"];
 }
 
-/**
- * Looks at the machine behind an endpoint: one short shell script that only reads. Needs nothing
- * pulled and no container started.
- *
- * @returns nothing where the machine cannot be looked at
- */
-export async function probeHost(
-  endpoint: string,
-  dockerRoot: string,
-  run: Run,
-): Promise<HostInfo | undefined> {
-  const shell = shellOn(endpoint);
-  if (!shell) return undefined;
-  const [program, ...parameters] = shell;
-  const result = await run(program, parameters, { stdin: probeScript(dockerRoot) });
-  return result.code === 0 ? parseProbe(result.stdout) : undefined;
-}
+/** Every path of a host that an accelerator names. */
+const acceleratorPaths = [
+  ...new Set(
+    Object.values(accelerators).flatMap(({ devices, mounts, prerequisites }) => [
+      ...devices,
+      ...mounts.map(({ hostPath }) => hostPath),
+      ...prerequisites.flatMap(({ path }) => path ?? []),
+    ]),
+  ),
+];
 
-/** The script; each line of its output begins with what the line is about. */
+/** The script. Each line of its output begins with what it is about. */
 export function probeScript(dockerRoot: string): string {
   const query = (fields: string) =>
-    `nvidia-smi --query-gpu=${fields} --format=csv,noheader,nounits 2>&1`;
+    `$limit nvidia-smi --query-gpu=${fields} --format=csv,noheader,nounits 2>&1`;
   return [
     // WSL2 keeps the driver's programs apart.
     'PATH="$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib"',
-    `for path in ${interestingPaths.map(quoted).join(" ")}; do [ ! -e "$path" ] || echo "path $path"; done`,
+    `for path in ${acceleratorPaths.map(quoted).join(" ")}; do [ ! -e "$path" ] || echo "path $path"; done`,
     'for node in /dev/dri/renderD*; do [ ! -e "$node" ] || echo "render $node"; done',
     'for program in nvidia-container-runtime-hook nvidia-container-runtime nvidia-ctk; do ! command -v "$program" >/dev/null || echo "toolkit $program"; done',
     `df -Pk -- ${quoted(dockerRoot)} 2>/dev/null | awk 'NR == 2 { print "free", $4 }'`,
     "if command -v nvidia-smi >/dev/null; then",
+    // BusyBox before 1.30 has another syntax.
+    `  limit="timeout ${nvidiaTimeout}"; $limit true 2>/dev/null || limit=`,
+    "  echo ask nvidia-smi",
     `  output=$(${query(nvidiaFields)}); code=$?`,
     `  case $output in *"not a valid field"*) output=$(${query(nvidiaFieldsOfOldDrivers)}); code=$? ;; esac`,
     '  printf "%s\\n" "$output" | sed "s/^/nvidia /"; echo "nvidia-exit $code"',
@@ -85,8 +103,8 @@ export function probeScript(dockerRoot: string): string {
   ].join("\n");
 }
 
-/** Reads what the script printed. */
-export function parseProbe(output: string): HostInfo {
+/** Reads what the script printed. Without the last line nvidia-smi did not end in time. */
+export function parseProbe(output: string): MachineInfo {
   const about = (subject: string) =>
     lines(output)
       .filter((line) => line.startsWith(`${subject} `))
@@ -96,7 +114,7 @@ export function parseProbe(output: string): HostInfo {
     paths: about("path"),
     hasRenderNode: about("render").length > 0,
     toolkit: about("toolkit"),
-    nvidia: parseNvidiaSmi(about("nvidia").join("\n"), Number(about("nvidia-exit")[0] ?? 127)),
+    nvidia: parseNvidiaSmi(about("nvidia").join("\n"), Number(about("nvidia-exit")[0] ?? 124)),
     freeDisk: free === undefined ? undefined : Number(free) / 1024 / 1024,
   };
 }

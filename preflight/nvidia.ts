@@ -1,7 +1,8 @@
 import { findGpu } from "../catalog/gpus";
 import { sanitize } from "../util/sanitize";
+import { type Answer, unanswered } from "./docker";
 
-/** An NVIDIA card as the driver describes it. */
+/** An NVIDIA GPU as its driver describes it. */
 export interface NvidiaGpu {
   readonly index: number;
   readonly uuid: string;
@@ -10,42 +11,50 @@ export interface NvidiaGpu {
   readonly driver: string;
   /** MiB in all. */
   readonly videoMemory: number | undefined;
-  /** Such as `5.0`; nothing where neither the driver nor the catalog of cards knows it. */
+  /** Such as `5.0`; undefined where neither the driver nor the catalog knows it. */
   readonly computeCapability: string | undefined;
 }
 
-export type NvidiaAnswer =
-  | { readonly kind: "cards"; readonly cards: readonly NvidiaGpu[] }
-  /** The program is not there: no driver. */
-  | { readonly kind: "absent" }
-  /** The program is there but cannot talk to the driver or finds no card. */
-  | { readonly kind: "failed"; readonly message: string };
+/** Seconds that nvidia-smi may take. A driver that hangs never answers. */
+export const nvidiaTimeout = 10;
+
+/** What is asked first. */
+export const nvidiaFields = "index,uuid,name,driver_version,memory.total,compute_cap";
+/** For old drivers, which refuse `compute_cap` as no field they know. */
+export const nvidiaFieldsOfOldDrivers = "index,uuid,name,driver_version,memory.total";
 
 const maxMessageLength = 120;
 
-/** What is asked first; old drivers answer that `compute_cap` is no field they know. */
-export const nvidiaFields = "index,uuid,name,driver_version,memory.total,compute_cap";
-/** What every driver answers. */
-export const nvidiaFieldsOfOldDrivers = "index,uuid,name,driver_version,memory.total";
+/** The code of `timeout`, of an older BusyBox's, and of either after SIGKILL. */
+const timeoutCodes: readonly number[] = [124, 143, 137];
 
 /**
  * Reads what `nvidia-smi --query-gpu=… --format=csv,noheader,nounits` printed, with either list of
  * fields.
  *
- * @param code the exit code; 127 when it is not installed
+ * @param code the exit code; 127 when it is not installed, 124 when it was ended after
+ *   {@link nvidiaTimeout}
+ * @returns the GPUs, or what is wrong with the driver and what to do
  */
-export function parseNvidiaSmi(output: string, code: number): NvidiaAnswer {
-  if (code === 127) return { kind: "absent" };
-  const text = output.trim();
-  if (code !== 0 || text === "" || /No devices were found/i.test(text)) {
-    const [first] = text.split("\n");
-    const message = sanitize(first!, maxMessageLength) || `nvidia-smi ended with code ${code}`;
-    return { kind: "failed", message };
+export function parseNvidiaSmi(output: string, code: number): Answer<readonly NvidiaGpu[]> {
+  if (code === 127) {
+    return unanswered(
+      "NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; open kernel modules do not serve cards before Turing",
+    );
   }
-  const cards = text.split("\n").flatMap((line) => parseGpu(line) ?? []);
-  return cards.length > 0
-    ? { kind: "cards", cards }
-    : { kind: "failed", message: `nvidia-smi printed: ${sanitize(text, maxMessageLength)}` };
+  if (timeoutCodes.includes(code)) {
+    return unanswered(
+      `NVIDIA's driver hangs (no answer from nvidia-smi within ${nvidiaTimeout} s): restart the machine; if it hangs again, look for NVRM and Xid in dmesg`,
+    );
+  }
+  const text = output.trim();
+  const isFailure = code !== 0 || text === "" || /No devices were found/i.test(text);
+  const gpus = isFailure ? [] : text.split("\n").flatMap((line) => parseGpu(line) ?? []);
+  if (gpus.length > 0) return { ok: true, value: gpus };
+  const message = sanitize(text.split("\n")[0]!, maxMessageLength) || `exit code ${code}`;
+  return unanswered(
+    `NVIDIA's driver does not work (nvidia-smi: ${message}): restart the machine after a driver update, and check that the driver still supports the card`,
+  );
 }
 
 function parseGpu(line: string): NvidiaGpu | undefined {
@@ -65,9 +74,9 @@ function parseGpu(line: string): NvidiaGpu | undefined {
   };
 }
 
-/** Whether a driver's version is at least another, number by number. */
-export function isDriverAtLeast(driver: string, minimum: string): boolean {
-  const parts = driver.split(".").map(Number);
+/** Compares dotted versions number by number; what follows a number, as in `24+dfsg1`, is ignored. */
+export function isVersionAtLeast(version: string, minimum: string): boolean {
+  const parts = version.split(".").map((part) => Number.parseInt(part, 10));
   for (const [position, wanted] of minimum.split(".").map(Number).entries()) {
     const part = parts[position] ?? 0;
     if (part !== wanted) return part > wanted;

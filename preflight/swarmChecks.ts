@@ -1,189 +1,193 @@
+import { accelerators } from "../catalog/accelerators";
 import type { HostSettings } from "../config/load";
-import type { DockerInfo, NetworkInfo, NodeInfo } from "./docker";
-import { type Diagnostic, error, type Owner, warning } from "./hostChecks";
+import type { SwarmSettings } from "../config/settings";
+import { otherOwner, type Owner } from "./containerChecks";
+import {
+  type Check,
+  checkAnswer,
+  type Diagnostic,
+  error,
+  type Found,
+  runChecks,
+  warning,
+} from "./diagnostics";
+import type { Answer } from "./docker";
+import type { DockerInfo, NetworkInfo, NodeInfo, ServiceInfo } from "./dockerAnswers";
 
-/** What a manager of a swarm told. */
+/** What a swarm's manager answered. */
 export interface SwarmInfo {
-  readonly nodes: readonly NodeInfo[];
-  /** The network to join, or of the name that the one to be made will have. */
-  readonly network?: NetworkInfo | undefined;
-  /** The labels of a service of the name that ours has or will have. */
-  readonly serviceLabels?: Readonly<Record<string, string>> | undefined;
+  readonly nodes: Answer<readonly NodeInfo[]>;
+  /** The network that the stack file names; undefined where it names none. */
+  readonly network: Answer<NetworkInfo | undefined> | undefined;
+  /** The service that has the name ours has or will have. */
+  readonly service: Answer<ServiceInfo | undefined>;
 }
 
 /** Checks whether a swarm can run what a host entry asks of it. */
 export function checkSwarm(
   host: HostSettings,
-  engine: DockerInfo,
-  facts: SwarmInfo,
+  docker: DockerInfo,
+  info: SwarmInfo,
   owner: Owner,
 ): Diagnostic[] {
-  const { dockerHost } = host;
-  if (engine.swarm === "none") {
-    return [
-      error(
-        `Docker at ${dockerHost} is in no swarm: make it one (docker swarm init), or correct dockerHost, or set placement: container`,
-      ),
-    ];
-  }
-  if (engine.swarm === "worker") {
-    return [
-      error(
-        `Docker at ${dockerHost} is a worker of its swarm, and services are managed by a manager: set dockerHost to one (docker node ls there lists them)`,
-      ),
-    ];
-  }
+  const role = checkRole(host, docker);
+  if (role) return [role];
+  const { swarm } = host;
   return [
-    ...checkNodes(host, facts.nodes),
-    ...checkRegistry(host, facts.nodes),
-    ...checkOverlay(host, facts),
-    ...checkServiceName(host, facts.serviceLabels, owner),
-    ...checkDefaultRuntime(host, engine, facts.nodes),
+    ...checkAnswer(
+      info.nodes,
+      (nodes) => checkNodes(swarm!, nodes),
+      (nodes) => runChecks(nodeChecks, { host, docker, swarm: swarm!, nodes }),
+    ),
+    ...(info.network
+      ? checkAnswer(info.network, (network) => checkNetwork(host.network!, network))
+      : []),
+    ...checkAnswer(info.service, (service) => checkServiceName(host, service, owner)),
   ];
 }
 
+interface Subject {
+  readonly host: HostSettings;
+  readonly docker: DockerInfo;
+  readonly swarm: SwarmSettings;
+  readonly nodes: readonly NodeInfo[];
+}
+
+function checkRole({ dockerHost }: HostSettings, { swarm }: DockerInfo): Diagnostic | undefined {
+  if (swarm === "none") {
+    return error(
+      `Docker at ${dockerHost} is in no swarm: make it one (docker swarm init), or correct dockerHost, or set placement: container`,
+    );
+  }
+  if (swarm === "worker") {
+    return error(
+      `Docker at ${dockerHost} is a worker of its swarm, and only a manager manages services: set dockerHost to one (docker node ls there lists them)`,
+    );
+  }
+  return undefined;
+}
+
 /** Labels first, then what the nodes that have them offer. */
-function checkNodes(host: HostSettings, nodes: readonly NodeInfo[]): Diagnostic[] {
-  const { nodeLabels, genericResources, replicas, updateOrder } = host.swarm!;
-  const wanted = Object.entries(nodeLabels);
+function checkNodes(swarm: SwarmSettings, nodes: readonly NodeInfo[]): Found {
+  const wanted = Object.entries(swarm.nodeLabels);
   const fitting = nodes.filter(({ labels }) =>
     wanted.every(([label, value]) => labels[label] === value),
   );
   if (fitting.length === 0) {
-    const said = wanted.map(([label, value]) => `${label}=${value}`).join(", ");
     const options = wanted.map(([label, value]) => `--label-add ${label}=${value}`).join(" ");
-    return [
-      error(
-        `no node has the labels ${said} (swarm.nodeLabels); there are ${nodes.map(described).join("; ")}. Label one: docker node update ${options} ${nodes[0]?.hostname ?? "NODE"}`,
-      ),
-    ];
+    return error(
+      `no node has the labels ${listed(swarm.nodeLabels)} (swarm.nodeLabels); there are ${nodes.map(described).join("; ")}. Label one: docker node update ${options} ${nodes[0]?.hostname ?? "NODE"}`,
+    );
   }
   const ready = fitting.filter(({ takesTasks }) => takesTasks);
   if (ready.length === 0) {
-    const names = fitting.map(({ hostname }) => hostname).join(", ");
-    return [
-      error(
-        `none of the nodes ${names} takes tasks now: start it, or docker node update --availability active ${fitting[0]!.hostname}`,
-      ),
-    ];
-  }
-  return Object.entries(genericResources).flatMap(([kind, each]) => {
-    // What is left over on one node is of no use to a task on another.
-    const places = ready.reduce(
-      (sum, node) => sum + Math.floor((node.genericResources[kind] ?? 0) / each),
-      0,
+    return error(
+      `none of the nodes ${names(fitting)} takes tasks now: start it, or docker node update --availability active ${fitting[0]!.hostname}`,
     );
-    const offered = ready
-      .map((node) => `${node.hostname} ${node.genericResources[kind] ?? 0}`)
-      .join(", ");
-    if (places < replicas) {
-      const fix =
-        places > 0
-          ? `set swarm.replicas: ${places}, or offer more`
-          : `offer it (node-generic-resources in /etc/docker/daemon.json of the node, then restart Docker there)`;
-      return [
-        error(
-          `${replicas} tasks with ${each} ${kind} each find room for ${places} (nodes offer: ${offered}): ${fix}`,
-        ),
-      ];
-    }
-    if (places < replicas + 1 && updateOrder === "start-first") {
-      return [
-        error(
-          `an update starts a new task before it stops the old one, but all ${kind} are taken by the ${replicas} tasks (nodes offer: ${offered}): set swarm.updateOrder: stop-first, or swarm.replicas: ${replicas - 1}`,
-        ),
-      ];
-    }
-    return [];
-  });
-}
-
-function described({ hostname, labels }: NodeInfo): string {
-  const said = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
-  return `${hostname} (${said.join(", ") || "no labels"})`;
-}
-
-/** The registry run here is one task with one volume on one node. */
-function checkRegistry(host: HostSettings, nodes: readonly NodeInfo[]): Diagnostic[] {
-  const { ownRegistry, endpointMode } = host.swarm!;
-  if (!ownRegistry || nodes.length < 2) return [];
-  if (endpointMode === "dnsrr") {
-    return [
-      error(
-        `with endpointMode: dnsrr the registry this program runs is reached on its own node only, but the swarm has ${nodes.length}: give swarm.registry`,
-      ),
-    ];
   }
-  const managers = nodes.filter(({ isManager }) => isManager);
-  if (managers.length < 2) return [];
-  return [
-    warning(
-      `the registry this program runs keeps its images on one of the ${managers.length} managers (${managers.map(({ hostname }) => hostname).join(", ")}) and is empty when it moves to another: give swarm.registry`,
-    ),
-  ];
+  return Object.entries(swarm.genericResources).flatMap(
+    ([kind, each]) => checkResource(swarm, ready, kind, each) ?? [],
+  );
 }
 
-function checkOverlay(host: HostSettings, { network }: SwarmInfo): Diagnostic[] {
-  if (host.network === undefined) return [];
+/** Whether every task finds room by one kind of generic resource, also during an update. */
+function checkResource(
+  { replicas, updateOrder }: SwarmSettings,
+  nodes: readonly NodeInfo[],
+  kind: string,
+  each: number,
+): Diagnostic | undefined {
+  const offers = nodes.map(({ genericResources }) => genericResources[kind] ?? 0);
+  const offered = nodes.map(({ hostname }, index) => `${hostname} ${offers[index]}`).join(", ");
+  // What is left over on one node is of no use to a task on another.
+  const places = offers.reduce((sum, offer) => sum + Math.floor(offer / each), 0);
+  if (places < replicas) {
+    const fix =
+      places > 0
+        ? `set swarm.replicas: ${places}, or offer more`
+        : "offer it (node-generic-resources in /etc/docker/daemon.json of the node, then restart Docker there)";
+    return error(
+      `${replicas} tasks with ${each} ${kind} each find room for ${places} (nodes offer: ${offered}): ${fix}`,
+    );
+  }
+  if (places > replicas || updateOrder === "stop-first") return undefined;
+  return error(
+    `an update starts a new task before it stops the old one, but the ${replicas} tasks take all ${kind} (nodes offer: ${offered}): set swarm.updateOrder: stop-first, or swarm.replicas: ${replicas - 1}`,
+  );
+}
+
+const nodeChecks: readonly Check<Subject>[] = [
+  // The registry that this program runs is one task with one volume on one node.
+  ({ swarm: { ownRegistry, endpointMode }, nodes }) =>
+    ownRegistry &&
+    nodes.length > 1 &&
+    endpointMode === "dnsrr" &&
+    error(
+      `with endpointMode: dnsrr the registry this program runs is reached on its own node only, but the swarm has ${nodes.length}: give swarm.registry`,
+    ),
+  ({ swarm: { ownRegistry, endpointMode }, nodes }) => {
+    const managers = nodes.filter(({ isManager }) => isManager);
+    if (!ownRegistry || endpointMode === "dnsrr" || managers.length < 2) return undefined;
+    return warning(
+      `the registry this program runs keeps its images on one of the ${managers.length} managers (${names(managers)}) and is empty when it moves to another: give swarm.registry`,
+    );
+  },
+  // A service cannot ask for GPUs; NVIDIA's runtime gives a task what its node's resource names.
+  ({ host, docker: { defaultRuntime }, nodes }) => {
+    const { gpuRequest } = accelerators[host.accelerator];
+    if (gpuRequest?.driver !== "nvidia" || defaultRuntime === "nvidia") return undefined;
+    const fix =
+      "sudo nvidia-ctk runtime configure --runtime=docker --set-as-default, then restart Docker";
+    return nodes.length > 1
+      ? warning(
+          `the default runtime of the engine reached is ${defaultRuntime}: tasks see a GPU only on nodes where it is nvidia (${fix})`,
+        )
+      : error(
+          `tasks of a service see a GPU only where the engine's default runtime is nvidia, and here it is ${defaultRuntime}: ${fix}`,
+        );
+  },
+];
+
+function checkNetwork(name: string, network: NetworkInfo | undefined): Diagnostic | undefined {
   if (!network) {
-    return [
-      error(
-        `the network ${host.network} does not exist in the swarm: make it (docker network create --driver overlay --attachable ${host.network}), or leave network out and one is made`,
-      ),
-    ];
+    return error(
+      `the network ${name} does not exist in the swarm: make it (docker network create --driver overlay --attachable ${name}), or leave network out and one is made`,
+    );
   }
   if (network.driver !== "overlay") {
-    return [
-      error(
-        `the network ${host.network} is a ${network.driver} network, and a swarm's services join overlay networks only: leave network out and one is made, which Immich's server joins`,
-      ),
-    ];
+    return error(
+      `the network ${name} is a ${network.driver} network, and a swarm's services join overlay networks only: leave network out and one is made, which Immich's server joins`,
+    );
   }
-  if (!network.attachable) {
-    return [
-      warning(
-        `the network ${host.network} is not attachable: Immich's server reaches the service only as a service of the swarm itself, not as a container of docker compose`,
-      ),
-    ];
-  }
-  return [];
+  if (network.attachable) return undefined;
+  return warning(
+    `the network ${name} is not attachable: Immich's server reaches the service only as a service of the swarm itself, not as a container of docker compose`,
+  );
 }
 
 function checkServiceName(
-  host: HostSettings,
-  labels: SwarmInfo["serviceLabels"],
+  { containerName: name }: HostSettings,
+  service: ServiceInfo | undefined,
   owner: Owner,
-): Diagnostic[] {
-  if (!labels) return [];
-  const stack = labels["org.immich-ml.stack"];
-  const project = labels["org.immich-ml.project"];
-  if (stack === owner.stack && project === owner.project) return [];
-  const whose = stack === undefined ? "that is not ours" : `of stack ${project}/${stack}`;
-  return [
-    error(
-      `the service name ${host.containerName} is taken by a service ${whose}: give this host another name, or remove it (docker service rm ${host.containerName})`,
-    ),
-  ];
+): Diagnostic | undefined {
+  const other = service && otherOwner(service.labels, owner);
+  if (!other) return undefined;
+  const whose = other.stack === undefined ? "that is not ours" : `of stack ${other.stack}`;
+  return error(
+    `the service name ${name} is taken by a service ${whose}: give this host another name, or remove it (docker service rm ${name})`,
+  );
 }
 
-/** A service cannot ask for GPUs; NVIDIA's runtime gives a task what its node's resource names. */
-function checkDefaultRuntime(
-  host: HostSettings,
-  engine: DockerInfo,
-  nodes: readonly NodeInfo[],
-): Diagnostic[] {
-  if (host.accelerator !== "cuda" || engine.defaultRuntime === "nvidia") return [];
-  const fix =
-    "sudo nvidia-ctk runtime configure --runtime=docker --set-as-default, then restart Docker";
-  return nodes.length > 1
-    ? [
-        warning(
-          `the default runtime of the engine reached is ${engine.defaultRuntime}: tasks see a GPU only on nodes where it is nvidia (${fix})`,
-        ),
-      ]
-    : [
-        error(
-          `tasks of a service see a GPU only where the engine's default runtime is nvidia, and here it is ${engine.defaultRuntime}: ${fix}`,
-        ),
-      ];
+function described({ hostname, labels }: NodeInfo): string {
+  return `${hostname} (${listed(labels) || "no labels"})`;
+}
+
+function listed(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .join(", ");
+}
+
+function names(nodes: readonly NodeInfo[]): string {
+  return nodes.map(({ hostname }) => hostname).join(", ");
 }

@@ -1,6 +1,5 @@
-import { execFile } from "node:child_process";
-
 import { type AcceleratorName, isAcceleratorName } from "../catalog/accelerators";
+import { run } from "../util/run";
 import type { ModelCheck } from "./check";
 
 /** A container or a service that a stack says it runs, as far as the stack's outputs tell. */
@@ -26,40 +25,6 @@ export interface Deployment {
   readonly hosts: readonly DeployedHost[];
   /** What the stack declares of Immich's configuration, by dotted key; nothing without a preset. */
   readonly systemConfig: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** What a program said and how it ended; a program that is not installed ends with 127. */
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program without a shell and waits for its end, whatever that is. */
-export function run(
-  program: string,
-  parameters: readonly string[],
-  options: {
-    readonly environment?: Readonly<Record<string, string>>;
-    readonly stdin?: string;
-    /** Shown while the program runs. */
-    readonly onError?: (text: string) => void;
-  } = {},
-): Promise<Ended> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      program,
-      parameters,
-      { env: { ...process.env, ...options.environment }, maxBuffer: 16 * 1024 * 1024 },
-      (error, stdout, stderr) => {
-        const code = error && (error.code === "ENOENT" ? 127 : Number(error.code ?? 1));
-        resolve({ code: code ?? 0, stdout, stderr });
-      },
-    );
-    child.stderr?.on("data", (text: string) => options.onError?.(text));
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(options.stdin ?? "");
-  });
 }
 
 /**

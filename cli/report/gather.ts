@@ -3,7 +3,7 @@ import path from "node:path";
 
 import { parseResults } from "../../bench/support/results";
 import { findGpu } from "../../catalog/gpus";
-import { run } from "../../verify/deployment";
+import { run } from "../../util/run";
 import { parseCheckResult } from "../../verify/check";
 import { type HostStatus, readStatus, type StackStatus } from "../status";
 import type { DetectedGpu, LastCheck, Learnt, Operation, ReportData } from "./reportData";

@@ -177,11 +177,20 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
   );
 
   it("for armnn runs without the firmware, and cannot write the library", async () => {
-    await up({ accelerator: "armnn" });
+    await up({ accelerator: "armnn", optionalMounts: [] });
     expect(await inside("ls /lib/firmware/mali_csffw.bin 2>&1 || true")).toContain("No such file");
     expect(await inside("{ echo x >>/usr/lib/libmali.so; } 2>&1 || true")).toContain(
       "Read-only file system",
     );
+  });
+
+  it("for armnn keeps the firmware while it is unknown whether the host has it", async () => {
+    const listed = "ls /lib/firmware/mali_csffw.bin 2>&1 || true";
+    await up({ accelerator: "armnn", optionalMounts: ["/lib/firmware/mali_csffw.bin"] });
+    expect(await up({ accelerator: "armnn", optionalMounts: undefined })).toEqual([]);
+    expect(await inside(listed)).toBe("/lib/firmware/mali_csffw.bin");
+    expect(await up({ accelerator: "armnn", optionalMounts: [] })).not.toEqual([]);
+    expect(await inside(listed)).toContain("No such file");
   });
 
   it("for rknn sees what Docker hides; only that option shows as drift", async () => {

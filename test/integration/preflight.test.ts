@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { detectGpus, preflight } from "../../preflight";
 import { run, type Run } from "../../util/run";
-import { Engine } from "../../preflight/docker";
+import { DockerClient } from "../../preflight/docker";
 import { probeHost } from "../../preflight/hostProbe";
 import type { HostSettings, Settings } from "../../config/load";
 import {
@@ -74,7 +74,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
     });
   });
 
-  it("tells the card of gpu: auto behind ssh, though its driver is too old to tell the compute capability", async () => {
+  it("detects the GPU of gpu: auto behind ssh, though its driver is too old to report the compute capability", async () => {
     const cards = await detectGpus(settings(host({ image: undefined })), withSsh);
     expect(cards).toEqual({
       attic: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2002 },
@@ -108,27 +108,36 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
     expect(await engine.docker("ps", "--all", "--quiet")).toBe(before);
   });
 
-  it("says so when the docker client is not installed", async () => {
+  it("reports that the docker client is not installed", async () => {
     const nowhere: Run = (program, parameters) =>
       run(program, parameters, { environment: { PATH: "/nowhere" } });
-    const answer = await new Engine({ dockerHost: "unix:///var/run/docker.sock" }, nowhere).facts();
-    expect(answer).toMatchObject({
+    const local = { dockerHost: "unix:///var/run/docker.sock" };
+    expect(await new DockerClient(local, nowhere).info()).toMatchObject({
       message: expect.stringContaining("docker command-line client is not installed") as string,
     });
   });
 
-  it("sees the free disk of the engine's own folder and no card on this machine's account", async () => {
-    const facts = await probeHost(server.endpoint, "/", withSsh);
-    expect(facts?.freeDisk).toBeGreaterThan(0);
-    expect(facts?.toolkit).toEqual(["nvidia-ctk"]);
-    expect(facts?.nvidia).toMatchObject({ kind: "cards" });
+  it("sees the free disk of the engine's folder, and the GPUs of the machine behind ssh", async () => {
+    const host = await probeHost({ dockerHost: server.endpoint }, withSsh);
+    const machine = host.ok ? host.value.machine : undefined;
+    expect(machine).toMatchObject({
+      ok: true,
+      value: {
+        toolkit: ["nvidia-ctk"],
+        nvidia: { ok: true },
+        freeDisk: expect.any(Number) as number,
+      },
+    });
   });
 
   it("reaches a database in a container of the local engine at its address in Immich's network", async () => {
     const name = "immich-ml-test-database";
     await engine.docker("run", "--detach", "--name", name, "--network", network, engine.sleeper);
-    const facts = await new Engine({ dockerHost: engine.endpoint }, run).container(name);
-    expect(facts?.running).toBe(true);
-    expect(facts?.addresses[network]).toMatch(/^10\.213\.\d+\.\d+$/);
+    const docker = new DockerClient({ dockerHost: engine.endpoint }, run);
+    const address = expect.stringMatching(/^10\.213\.\d+\.\d+$/) as string;
+    expect(await docker.container(name)).toMatchObject({
+      ok: true,
+      value: { running: true, addresses: { [network]: address } },
+    });
   });
 });

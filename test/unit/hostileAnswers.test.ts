@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { detectGpus, lookUpContainerAddress, preflight } from "../../preflight";
+import { detectGpus, preflight } from "../../preflight";
+import { lookUpContainerAddress } from "../../preflight/databaseAddress";
 import type { CommandResult, Run } from "../../util/run";
-import { architectureOf, parseContainer, parseEngineInfo } from "../../preflight/docker";
+import { architectureOf, parseContainers, parseDockerInfo } from "../../preflight/dockerAnswers";
 import { parseProbe, shellOn } from "../../preflight/hostProbe";
 import { parseNvidiaSmi } from "../../preflight/nvidia";
 import { parseCheckResult, type CheckResult } from "../../verify/check";
@@ -67,27 +68,28 @@ const json = (value: unknown, junk = anyJson) =>
 
 describe("answers of engines and hosts", () => {
   hostile("any answer of docker info is read or taken for none", json(info), (text) => {
-    const facts = parseEngineInfo(text);
-    if (!facts) return;
-    expect(typeof facts.version).toBe("string");
-    expect(typeof facts.architecture).toBe("string");
-    expect(typeof facts.root).toBe("string");
-    for (const name of [...facts.runtimes, ...facts.cdiDevices]) expect(typeof name).toBe("string");
+    const docker = parseDockerInfo(text);
+    if (!docker) return;
+    expect(typeof docker.version).toBe("string");
+    expect(typeof docker.architecture).toBe("string");
+    expect(typeof docker.root).toBe("string");
+    for (const name of [...docker.runtimes, ...docker.cdiDevices])
+      expect(typeof name).toBe("string");
   });
 
   hostile("any answer of docker inspect is read or taken for none", json(inspected), (text) => {
-    const facts = parseContainer(text);
-    if (!facts) return;
+    const container = parseContainers(text)?.[0];
+    if (!container) return;
     const endpoint = "ssh://box";
     const network = "constructor";
-    const found = lookUpContainerAddress(facts, { port: 5432, network, endpoint });
-    const here = lookUpContainerAddress(facts, { port: 5432, network, endpoint: "unix:///s" });
+    const found = lookUpContainerAddress(container, { port: 5432, network, endpoint });
+    const here = lookUpContainerAddress(container, { port: 5432, network, endpoint: "unix:///s" });
     for (const address of [found, here]) {
       if (!address) continue;
       expect(typeof address.host).toBe("string");
       expect(Number.isSafeInteger(address.port)).toBe(true);
     }
-    for (const label of Object.values(facts.labels)) expect(typeof label).toBe("string");
+    for (const label of Object.values(container.labels)) expect(typeof label).toBe("string");
   });
 
   hostile(
@@ -98,11 +100,10 @@ describe("answers of engines and hosts", () => {
     ),
     ([output, code]) => {
       const answer = parseNvidiaSmi(output, code);
-      if (answer.kind === "failed") expectClear(answer.message);
-      if (answer.kind !== "cards") return;
-      for (const card of answer.cards) {
-        expect(Number.isSafeInteger(card.index) || card.index > 0).toBe(true);
-        if (card.computeCapability) expect(card.computeCapability).toMatch(/^\d+\.\d$/);
+      if (!answer.ok) return expectClear(answer.message);
+      for (const { index, computeCapability } of answer.value) {
+        expect(Number.isSafeInteger(index) || index > 0).toBe(true);
+        if (computeCapability) expect(computeCapability).toMatch(/^\d+\.\d$/);
       }
     },
   );
@@ -111,9 +112,9 @@ describe("answers of engines and hosts", () => {
     "any output of the host's probe is read",
     fc.oneof(spoiledLines(probe), anyText),
     (text) => {
-      const facts = parseProbe(text);
-      expect(facts.freeDisk === undefined || typeof facts.freeDisk === "number").toBe(true);
-      for (const path of facts.paths) expect(typeof path).toBe("string");
+      const { freeDisk, paths } = parseProbe(text);
+      expect(freeDisk === undefined || typeof freeDisk === "number").toBe(true);
+      for (const path of paths) expect(typeof path).toBe("string");
     },
   );
 
@@ -142,12 +143,12 @@ describe("answers of engines and hosts", () => {
   hostile(
     "a preflight over junk ends with one clear list, and never with a crash",
     fc.tuple(answers, fc.constantFrom("auto", "GTX 750 Ti")),
-    async ([said, gpu]) => {
+    async ([answer, gpu]) => {
       const runner: Run = (program, parameters): Promise<CommandResult> => {
         const stdout =
-          program === "sh" ? said.probe : said[parameters[0] === "info" ? "info" : "networks"];
-        const inspect = parameters[0] === "container" ? said.inspect : stdout;
-        return Promise.resolve({ code: said.code, stdout: inspect, stderr: said.stderr });
+          program === "sh" ? answer.probe : answer[parameters[0] === "info" ? "info" : "networks"];
+        const inspect = parameters[0] === "container" ? answer.inspect : stdout;
+        return Promise.resolve({ code: answer.code, stdout: inspect, stderr: answer.stderr });
       };
       await clearFailure(() => detectGpus(settingsOf(gpu), runner));
       const settings = { ...settingsOf("GTX 750 Ti"), models: undefined };

@@ -273,6 +273,29 @@ describe("MachineLearning", () => {
     expect(container.inputs["mounts"]).toHaveLength(2);
   });
 
+  it.each([
+    ["armnn", undefined, ["mounts"]],
+    ["armnn", [], undefined],
+    ["armnn", ["/lib/firmware/mali_csffw.bin"], undefined],
+    ["cuda", undefined, undefined],
+  ] as const)(
+    "keeps the container's mounts while those the host has are unknown: %s, %j",
+    async (accelerator, optionalMounts, expected) => {
+      const ignored: Record<string, unknown> = {};
+      const args = { ...attic, accelerator, optionalMounts: optionalMounts && [...optionalMounts] };
+      const service = new MachineLearning("attic", args, {
+        transformations: [
+          ({ type, opts }) => {
+            ignored[type] = opts.ignoreChanges;
+            return undefined;
+          },
+        ],
+      });
+      await settled(service.containerId);
+      expect(ignored["docker:index/container:Container"]).toEqual(expected);
+    },
+  );
+
   it("lifts each hardening by its name, and makes the root read-only when asked", async () => {
     const { container } = await create({
       hardening: {

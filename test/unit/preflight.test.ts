@@ -1,11 +1,17 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
 import { describe, expect, it } from "vitest";
 
-import type { CommandResult, Run } from "../../util/run";
-import { detectGpus, lookUpContainerAddress, preflight } from "../../preflight";
-import { parseContainer, parseEngineInfo } from "../../preflight/docker";
+import { type CommandResult, run, type Run } from "../../util/run";
+import { detectGpus, preflight } from "../../preflight";
+import { checkContainerName, checkNetwork } from "../../preflight/containerChecks";
+import { lookUpContainerAddress } from "../../preflight/databaseAddress";
+import { parseContainers, parseDockerInfo } from "../../preflight/dockerAnswers";
+import { checkHost } from "../../preflight/hostChecks";
 import { parseProbe, shellOn, probeScript } from "../../preflight/hostProbe";
-import { checkContainerName, checkHost, checkNetwork } from "../../preflight/hostChecks";
-import { isDriverAtLeast, parseNvidiaSmi } from "../../preflight/nvidia";
+import { isVersionAtLeast, parseNvidiaSmi } from "../../preflight/nvidia";
 import type { HostSettings, Settings } from "../../config/load";
 
 /** `docker info --format '{{json .}}'`, shortened to what matters, as engines really answer. */
@@ -46,7 +52,7 @@ const engineAnswers = {
 };
 
 const engine = (name: keyof typeof engineAnswers) =>
-  parseEngineInfo(JSON.stringify(engineAnswers[name]))!;
+  parseDockerInfo(JSON.stringify(engineAnswers[name]))!;
 
 const uuid = "GPU-8e5e22a2-43f2-1f6d-52f6-0d3bb5e0a5f4";
 const otherUuid = "GPU-0c1f7f0e-11aa-2bb3-44cc-55dd66ee77ff";
@@ -103,8 +109,7 @@ function messages(
 ): string[] {
   const diagnostics = checkHost(
     { ...attic, ...host },
-    engine(engineName),
-    parseProbe(probes[probe]),
+    { docker: engine(engineName), machine: { ok: true, value: parseProbe(probes[probe]) } },
   );
   return diagnostics.map(({ severity, message }) => `${severity}: ${message}`);
 }
@@ -228,6 +233,14 @@ describe("checkHost", () => {
       ],
     ],
     [
+      "less video memory where the stack file gives nothing else",
+      { card: { computeCapability: undefined, videoMemory: 4096 } },
+      "gtx1060",
+      [
+        "error: the stack file counts on 4096 MiB of video memory, but NVIDIA GeForce GTX 1060 3GB has 3072 MiB; set videoMemory: 3072",
+      ],
+    ],
+    [
       "a card number the host does not have",
       { gpus: { ids: ["3"] } },
       "twoCards",
@@ -308,9 +321,11 @@ describe("checkHost", () => {
     ]);
   });
 
-  it("says that a machine behind tcp:// was not looked at", () => {
+  const behindTcp = { docker: engine("withToolkit"), machine: undefined };
+
+  it("warns that a machine behind tcp:// was not checked", () => {
     const remote = { ...attic, dockerHost: "tcp://box:2376", tls: "certificates" };
-    expect(checkHost(remote, engine("withToolkit"), undefined)).toEqual([
+    expect(checkHost(remote, behindTcp)).toEqual([
       {
         severity: "warning",
         message:
@@ -321,7 +336,7 @@ describe("checkHost", () => {
 
   it("warns of a tcp:// without TLS", () => {
     const remote = { dockerHost: "tcp://box:2375", accelerator: "cpu", image: official } as const;
-    const [diagnostic] = checkHost({ ...attic, ...remote }, engine("withToolkit"), undefined);
+    const [diagnostic] = checkHost({ ...attic, ...remote }, behindTcp);
     expect(diagnostic).toMatchObject({
       severity: "warning",
       message: expect.stringContaining("whoever reaches it has root on that machine") as string,
@@ -332,56 +347,54 @@ describe("checkHost", () => {
 describe("checkContainerName", () => {
   const owner = { project: "immich-ml", stack: "dev" };
   const container = (labels: Record<string, string>) =>
-    parseContainer(JSON.stringify([{ Id: "1", Config: { Labels: labels } }]))!;
-  const said = (labels: Record<string, string>) =>
-    checkContainerName(attic, container(labels), owner).map(({ message }) => message);
+    parseContainers(JSON.stringify([{ Id: "1", Config: { Labels: labels } }]))![0];
+  const found = (labels: Record<string, string>) =>
+    checkContainerName(attic, container(labels), owner)?.message;
 
   it("accepts a free name and this stack's own container", () => {
-    expect(checkContainerName(attic, undefined, owner)).toEqual([]);
-    expect(said({ "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" })).toEqual(
-      [],
-    );
+    expect(checkContainerName(attic, undefined, owner)).toBeUndefined();
+    const ours = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" };
+    expect(found(ours)).toBeUndefined();
   });
 
   it("says how docker compose hands its container over", () => {
     expect(
-      said({
+      found({
         "com.docker.compose.project": "immich",
         "com.docker.compose.service": "immich-machine-learning",
         "com.docker.compose.project.working_dir": "/srv/immich",
         "com.docker.compose.project.config_files": "/srv/immich/docker-compose.yml",
       }),
-    ).toEqual([
+    ).toBe(
       "the container name immich_machine_learning is taken by docker compose's service immich-machine-learning. To hand it over: in /srv/immich run docker compose rm --stop --force immich-machine-learning, then delete the service from /srv/immich/docker-compose.yml; its volume and models stay. Or give this host another containerName",
-    ]);
+    );
   });
 
   it("refuses another stack's container and a stranger's", () => {
-    expect(said({ "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "other" })).toEqual([
+    const others = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "other" };
+    expect(found(others)).toBe(
       "the container name immich_machine_learning is taken by stack immich-ml/other: give this host another containerName, or destroy that stack first",
-    ]);
-    expect(said({})).toEqual([expect.stringContaining("docker rm -f immich_machine_learning")]);
+    );
+    expect(found({})).toContain("docker rm -f immich_machine_learning");
   });
 });
 
 describe("checkNetwork", () => {
   it("names the networks there are when the one to join is missing", () => {
-    expect(checkNetwork(attic, ["bridge", "host", "none", "immich_default"])).toEqual([]);
-    expect(checkNetwork(attic, ["bridge", "host", "none", "photos_default"])).toEqual([
-      {
-        severity: "error",
-        message:
-          "the network immich_default does not exist; there are bridge, photos_default. Start Immich first (docker compose up -d), or correct network (immich.network)",
-      },
-    ]);
+    expect(checkNetwork(attic, ["bridge", "host", "none", "immich_default"])).toBeUndefined();
+    expect(checkNetwork(attic, ["bridge", "host", "none", "photos_default"])).toEqual({
+      severity: "error",
+      message:
+        "the network immich_default does not exist; there are bridge, photos_default. Start Immich first (docker compose up -d), or correct network (immich.network)",
+    });
   });
 });
 
 describe("parseNvidiaSmi", () => {
   it("takes the compute capability of an old driver's card from the catalog", () => {
     expect(parseNvidiaSmi(`0, ${uuid}, GeForce GTX 750 Ti, 390.157, 2002`, 0)).toEqual({
-      kind: "cards",
-      cards: [
+      ok: true,
+      value: [
         {
           index: 0,
           uuid,
@@ -394,13 +407,10 @@ describe("parseNvidiaSmi", () => {
     });
   });
 
-  it("leaves out what neither the driver nor the catalog tells", () => {
-    const answer = parseNvidiaSmi(
-      `0, ${uuid}, Some Unknown DetectedGpu, 580.65.06, [N/A], [N/A]`,
-      0,
-    );
+  it("leaves out what neither the driver nor the catalog knows", () => {
+    const answer = parseNvidiaSmi(`0, ${uuid}, Some Unknown GPU, 580.65.06, [N/A], [N/A]`, 0);
     expect(answer).toMatchObject({
-      cards: [{ videoMemory: undefined, computeCapability: undefined }],
+      value: [{ videoMemory: undefined, computeCapability: undefined }],
     });
   });
 
@@ -410,11 +420,11 @@ describe("parseNvidiaSmi", () => {
     ["a new format nobody knows", 0],
     ["Unable to determine the device handle for GPU 0000:01:00.0: Unknown Error", 15],
   ])("takes %j (exit code %i) for a failure", (output, code) => {
-    expect(parseNvidiaSmi(output, code).kind).toBe("failed");
+    expect(parseNvidiaSmi(output, code).ok).toBe(false);
   });
 });
 
-describe("isDriverAtLeast", () => {
+describe("isVersionAtLeast", () => {
   it.each([
     ["535.183.01", "535", true],
     ["450.80.02", "450.80.02", true],
@@ -423,7 +433,7 @@ describe("isDriverAtLeast", () => {
     ["20.10.24+dfsg1", "20.10", true],
     ["19.03.15", "20.10", false],
   ])("%s against %s: %s", (driver, minimum, expected) => {
-    expect(isDriverAtLeast(driver, minimum)).toBe(expected);
+    expect(isVersionAtLeast(driver, minimum)).toBe(expected);
   });
 });
 
@@ -451,10 +461,28 @@ describe("probeScript", () => {
   it("keeps a strange folder in its place", () => {
     expect(probeScript("/mnt/my 'disk'")).toContain(`df -Pk -- '/mnt/my '\\''disk'\\'''`);
   });
+
+  it.each([
+    ["ends an nvidia-smi that hangs", "sleep 60", "timeout 0.3"],
+    ["has answered for all else when nothing ends nvidia-smi", "trap '' TERM; sleep 60", ""],
+  ])("%s", async (_what, nvidiaSmi, limit) => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-probe-"));
+    await writeFile(path.join(folder, "nvidia-smi"), `#!/bin/sh\n${nvidiaSmi}\n`, { mode: 0o755 });
+    const { stdout } = await run("sh", ["-s"], {
+      stdin: probeScript("/").replace('limit="timeout 10"', `limit="${limit}"`),
+      environment: { PATH: `${folder}:${process.env["PATH"]}` },
+      timeout: limit ? 30 : 2,
+    });
+    await rm(folder, { recursive: true });
+    const { nvidia, freeDisk } = parseProbe(stdout);
+    expect(stdout).toContain("ask nvidia-smi\n");
+    expect(freeDisk).toBeGreaterThan(0);
+    expect(nvidia).toMatchObject({ message: expect.stringContaining("driver hangs") as string });
+  });
 });
 
 describe("lookUpContainerAddress", () => {
-  const database = parseContainer(
+  const [database] = parseContainers(
     JSON.stringify([
       {
         Id: "1",
@@ -470,7 +498,7 @@ describe("lookUpContainerAddress", () => {
     ]),
   )!;
   const at = (endpoint: string, more = {}) =>
-    lookUpContainerAddress(database, { port: 5432, network: "immich_default", endpoint, ...more });
+    lookUpContainerAddress(database!, { port: 5432, network: "immich_default", endpoint, ...more });
 
   it("takes the address in Immich's own network on the local engine", () => {
     expect(at("unix:///var/run/docker.sock")).toEqual({ host: "172.18.0.3", port: 5432 });
@@ -487,7 +515,7 @@ describe("lookUpContainerAddress", () => {
   it("finds no way where nothing is published", () => {
     expect(
       lookUpContainerAddress(
-        { ...database, published: {} },
+        { ...database!, published: {} },
         { port: 5432, endpoint: "tcp://box:2375" },
       ),
     ).toBeUndefined();
@@ -495,7 +523,7 @@ describe("lookUpContainerAddress", () => {
 });
 
 /** Answers as several hosts would, by the engine's address. */
-function world(hosts: Record<string, { info: object | undefined; probe?: string }>): Run {
+function fakeHosts(hosts: Record<string, { info: object | undefined; probe?: string }>): Run {
   const done = (stdout: string): CommandResult => ({ code: 0, stdout, stderr: "" });
   return (program, parameters, options) => {
     const endpoint = options?.environment?.["DOCKER_HOST"];
@@ -517,7 +545,8 @@ function world(hosts: Record<string, { info: object | undefined; probe?: string 
     }
     if (parameters[0] === "info") return Promise.resolve(done(JSON.stringify(host.info)));
     if (parameters[0] === "network") return Promise.resolve(done("bridge\nimmich_default\n"));
-    return Promise.resolve({ code: 1, stdout: "", stderr: "No such container" });
+    const missing = parameters.slice(2).map((name) => `Error: No such container: ${name}`);
+    return Promise.resolve({ code: 1, stdout: "[]\n", stderr: missing.join("\n") });
   };
 }
 
@@ -533,19 +562,19 @@ const settings = (hosts: HostSettings[], preflightMode = "enforce") =>
 
 describe("preflight", () => {
   const remote = { ...attic, name: "cellar", dockerHost: "ssh://me@cellar" };
-  const run = world({
+  const ask = fakeHosts({
     [local]: { info: engineAnswers.withToolkit, probe: probes.noDriver },
     "ssh://me@cellar": { info: undefined },
   });
 
   it("names every host that is not ready, all at once, before anything is changed", async () => {
-    await expect(preflight(settings([attic, remote]), run)).rejects.toThrow(
+    await expect(preflight(settings([attic, remote]), ask)).rejects.toThrow(
       /nothing was changed.*\n {2}attic: NVIDIA's driver is missing.*\n {2}cellar: Docker at ssh:\/\/me@cellar does not answer/,
     );
   });
 
   it("goes on when it may only warn, and does not look when it is off", async () => {
-    await expect(preflight(settings([attic, remote], "warn"), run)).resolves.toMatchObject({
+    await expect(preflight(settings([attic, remote], "warn"), ask)).resolves.toMatchObject({
       database: undefined,
     });
     const untouched: Run = () => Promise.reject(new Error("looked"));
@@ -560,13 +589,13 @@ describe("preflight", () => {
     const questions: string[] = [];
     const counted: Run = (program, parameters, options) => {
       questions.push([program, ...parameters].join(" "));
-      if (parameters[0] !== "container") return run(program, parameters, options);
+      if (parameters[0] !== "container") return ask(program, parameters, options);
       const ours = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" };
       const found = [
         { Id: "1", Name: "/one", Config: { Labels: ours } },
         { Id: "2", Name: "/three", Config: {} },
       ];
-      const stderr = "No such container: two";
+      const stderr = "Error response from daemon: No such container: two";
       return Promise.resolve({ code: 1, stdout: JSON.stringify(found), stderr });
     };
     const hosts = ["one", "two", "three"].map((name) => ({
@@ -587,7 +616,7 @@ describe("preflight", () => {
   });
 
   it("names a host that is off and goes on with the others", async () => {
-    const ready = world({
+    const ready = fakeHosts({
       [local]: { info: engineAnswers.withToolkit, probe: probes.gtx750ti },
       "ssh://me@cellar": { info: undefined },
     });
@@ -597,7 +626,9 @@ describe("preflight", () => {
 
   it("asks an engine each question once, however many hosts share it", async () => {
     const asked: string[] = [];
-    const answers = world({ [local]: { info: engineAnswers.debian12, probe: probes.noDriver } });
+    const answers = fakeHosts({
+      [local]: { info: engineAnswers.debian12, probe: probes.noDriver },
+    });
     const counting: Run = (program, parameters, options) => {
       asked.push([program, ...parameters].join(" "));
       return answers(program, parameters, options);
@@ -615,13 +646,16 @@ describe("preflight", () => {
   });
 
   it("refuses when every host is off", async () => {
-    const dark = world({ [local]: { info: undefined }, "ssh://me@cellar": { info: undefined } });
+    const dark = fakeHosts({
+      [local]: { info: undefined },
+      "ssh://me@cellar": { info: undefined },
+    });
     await expect(preflight(settings([attic, remote]), dark)).rejects.toThrow(
       /nothing was changed.*\n {2}attic: Docker at unix:.*\n {2}cellar: Docker at ssh:/,
     );
   });
 
-  it("tells which optional mounts a host has", async () => {
+  it("reports which optional mounts a host has", async () => {
     const board = {
       ...attic,
       accelerator: "armnn",
@@ -630,9 +664,230 @@ describe("preflight", () => {
     } as HostSettings;
     const found = await preflight(
       settings([board]),
-      world({ [local]: { info: engineAnswers.board, probe: probes.mali } }),
+      fakeHosts({ [local]: { info: engineAnswers.board, probe: probes.mali } }),
     );
     expect(found.optionalMounts).toEqual({ attic: ["/lib/firmware/mali_csffw.bin"] });
+  });
+});
+
+describe("a question without an answer", () => {
+  const ours = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" };
+  const found = [{ Id: "1", Name: "/immich_machine_learning", Config: { Labels: ours } }];
+  const manager = {
+    ...engineAnswers.withToolkit,
+    DefaultRuntime: "nvidia",
+    Swarm: { LocalNodeState: "active", ControlAvailable: true },
+  };
+  const node = {
+    Spec: { Role: "manager", Availability: "active", Labels: {} },
+    Status: { State: "ready" },
+    Description: { Hostname: "one" },
+  };
+  const answers: Record<string, string> = {
+    info: JSON.stringify(engineAnswers.withToolkit),
+    "container inspect": JSON.stringify(found),
+    "network ls": "bridge\nimmich_default\n",
+    "network inspect": JSON.stringify([{ Driver: "overlay", Attachable: true }]),
+    "node ls": "abc\n",
+    "node inspect": JSON.stringify([node]),
+    "service inspect": JSON.stringify([{ Spec: { Labels: ours } }]),
+    sh: probes.gtx750ti,
+    ssh: probes.gtx750ti,
+  };
+  const refusal = async (host: HostSettings, more: Record<string, string | CommandResult>) => {
+    const fake: Run = (program, parameters) => {
+      const words = parameters.slice(0, parameters[0] === "info" ? 1 : 2).join(" ");
+      const answer = { ...answers, ...more }[program === "docker" ? words : program]!;
+      return Promise.resolve(
+        typeof answer === "string" ? { code: 0, stdout: answer, stderr: "" } : answer,
+      );
+    };
+    const refused = await preflight(settings([host]), fake).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+    return refused.split("\n  ").slice(1);
+  };
+  const inSwarm = {
+    ...attic,
+    swarm: { replicas: 1, nodeLabels: {}, genericResources: {}, updateOrder: "stop-first" },
+  } as unknown as HostSettings;
+  const board = {
+    ...attic,
+    accelerator: "armnn",
+    card: undefined,
+    image: official,
+  } as HostSettings;
+
+  const failures: [what: string, answer: CommandResult, reason: string][] = [
+    [
+      "fails",
+      { code: 1, stdout: "[]\n", stderr: "warning\nerror during connect: EOF\n" },
+      "error during connect: EOF",
+    ],
+    ["fails without a word", { code: 2, stdout: "", stderr: "" }, "exit code 2"],
+    ["hangs", { code: 124, stdout: "", stderr: "" }, "no answer within 20 s"],
+  ];
+  const garbled: CommandResult = { code: 0, stdout: '[{"Id": 5}, {', stderr: "" };
+  const unreadable: (typeof failures)[number] = ["garbles", garbled, "the answer is not readable"];
+  const empty: (typeof failures)[number] = [
+    "answers nothing",
+    { code: 0, stdout: "", stderr: "" },
+    "the answer is not readable",
+  ];
+
+  it.each([...failures, unreadable, empty])(
+    "is an error of its own: docker %s",
+    async (_what, answer, reason) => {
+      const where = `at ${attic.dockerHost} could not be`;
+      expect(await refusal(attic, { "container inspect": answer })).toEqual([
+        `attic: the containers ${where} inspected: ${reason}`,
+      ]);
+      expect(
+        await refusal(inSwarm, {
+          info: JSON.stringify(manager),
+          "network inspect": answer,
+          "service inspect": answer,
+          "node inspect": answer,
+        }),
+      ).toEqual([
+        `attic: the nodes ${where} inspected: ${reason}`,
+        `attic: the networks ${where} inspected: ${reason}`,
+        `attic: the services ${where} inspected: ${reason}`,
+      ]);
+    },
+  );
+
+  it.each([...failures, empty])(
+    "is an error of its own: a list of docker %s",
+    async (_what, answer, reason) => {
+      const where = `at ${attic.dockerHost} could not be listed`;
+      expect(await refusal(attic, { "network ls": answer })).toEqual([
+        `attic: the networks ${where}: ${reason}`,
+      ]);
+      expect(await refusal(inSwarm, { info: JSON.stringify(manager), "node ls": answer })).toEqual([
+        `attic: the nodes ${where}: ${reason}`,
+      ]);
+    },
+  );
+
+  it.each(failures)(
+    "is an error of its own: the probe of the machine %s",
+    async (_what, answer, reason) => {
+      const behind = { ...attic, dockerHost: "ssh://me@box:2222" };
+      expect(await refusal(behind, { ssh: answer })).toEqual([
+        `attic: the machine of ssh://me@box:2222 could not be probed (${reason}): make sure that ssh me@box true works`,
+      ]);
+      expect(await refusal(attic, { sh: answer })).toEqual([
+        `attic: the machine of unix:///var/run/docker.sock could not be probed (${reason})`,
+      ]);
+    },
+  );
+
+  it("is only a warning where nothing is needed of the machine but its disk", async () => {
+    const [, answer] = failures[0]!;
+    expect(await refusal({ ...attic, accelerator: "cpu" }, { sh: answer })).toEqual([]);
+  });
+
+  it("tells an object that does not exist from one that was not asked about", async () => {
+    const missing = (stderr: string) => ({ code: 1, stdout: "[]\n", stderr });
+    for (const words of [
+      "Error: No such container: immich_machine_learning",
+      "Error response from daemon: No such container: immich_machine_learning",
+      "error: no such object: immich_machine_learning",
+    ]) {
+      expect(await refusal(attic, { "container inspect": missing(words) })).toEqual([]);
+    }
+    for (const words of [
+      "Error: No such network: immich_default",
+      "Error response from daemon: network immich_default not found",
+    ]) {
+      expect(
+        await refusal(inSwarm, {
+          info: JSON.stringify(manager),
+          "network inspect": missing(words),
+        }),
+      ).toEqual([
+        expect.stringContaining("the network immich_default does not exist in the swarm"),
+      ]);
+    }
+    for (const words of [
+      "Error: no such service: immich_machine_learning",
+      "Status: Error: no such service: immich_machine_learning, Code: 1",
+      "Error response from daemon: service immich_machine_learning not found",
+    ]) {
+      expect(
+        await refusal(inSwarm, {
+          info: JSON.stringify(manager),
+          "service inspect": missing(words),
+        }),
+      ).toEqual([]);
+    }
+    const elsewhere = missing("error during connect: bash: docker: command not found");
+    expect(await refusal(attic, { "container inspect": elsewhere })).toEqual([
+      expect.stringContaining("could not be inspected: error during connect"),
+    ]);
+  });
+
+  const hangs = /^attic: NVIDIA's driver hangs \(no answer from nvidia-smi within 10 s\): restart/;
+  it.each([124, 137, 143])(
+    "is an error of its own: nvidia-smi ended after its time (code %i)",
+    async (code) => {
+      const sh = `free 52428800\ntoolkit nvidia-ctk\nask nvidia-smi\nnvidia \nnvidia-exit ${code}`;
+      expect(await refusal(attic, { sh })).toEqual([expect.stringMatching(hangs)]);
+    },
+  );
+
+  it("is an error of its own: nvidia-smi that nothing can end", async () => {
+    const stdout = "free 52428800\ntoolkit nvidia-ctk\nask nvidia-smi\n";
+    const sh = { code: 124, stdout, stderr: "" };
+    expect(await refusal(attic, { sh })).toEqual([expect.stringMatching(hangs)]);
+    expect(await refusal({ ...attic, accelerator: "cpu" }, { sh })).toEqual([]);
+  });
+
+  it("leaves the optional mounts unknown, and never takes them for none", async () => {
+    const mountsOf = async (
+      host: HostSettings,
+      mode: string,
+      sh: CommandResult,
+      Mounts?: object[],
+    ) => {
+      const info = JSON.stringify(engineAnswers.board);
+      const fake: Run = (program, parameters) => {
+        if (program !== "docker") return Promise.resolve(sh);
+        if (parameters[0] === "container") {
+          const stdout = JSON.stringify(found.map((container) => ({ ...container, Mounts })));
+          return Promise.resolve({ code: 0, stdout, stderr: "" });
+        }
+        const stdout = parameters[0] === "info" ? info : answers[parameters.slice(0, 2).join(" ")]!;
+        return Promise.resolve({ code: 0, stdout, stderr: "" });
+      };
+      return (await preflight(settings([host], mode), fake)).optionalMounts[host.name];
+    };
+    const answered = { code: 0, stdout: probes.mali, stderr: "" };
+    const none = { code: 0, stdout: probes.maliWithoutLibrary, stderr: "" };
+    const [, failed] = failures[0]!;
+    expect(await mountsOf(board, "warn", answered)).toEqual(["/lib/firmware/mali_csffw.bin"]);
+    expect(await mountsOf(board, "warn", none)).toEqual([]);
+    expect(await mountsOf(board, "warn", failed)).toBeUndefined();
+    expect(await mountsOf(board, "off", answered)).toBeUndefined();
+    const behindTcp = { ...board, dockerHost: "tcp://box:2376", tls: "certificates" };
+    expect(await mountsOf(behindTcp, "enforce", answered)).toBeUndefined();
+    // The container that is there shows which of them it was given.
+    const firmware = { Type: "bind", Source: "/lib/firmware/mali_csffw.bin" };
+    for (const [host, mode] of [
+      [board, "warn"],
+      [behindTcp, "enforce"],
+    ] as const) {
+      expect(await mountsOf(host, mode, failed, [firmware])).toEqual([firmware.Source]);
+      expect(await mountsOf(host, mode, failed, [])).toEqual([]);
+    }
+    expect(await mountsOf(board, "warn", none, [firmware])).toEqual([]);
+    // An accelerator without optional mounts leaves nothing to know.
+    expect(await mountsOf({ ...attic, image: official }, "warn", failed)).toEqual([]);
+    expect(await refusal(board, { sh: failed, info: JSON.stringify(engineAnswers.board) })).toEqual(
+      [expect.stringContaining("could not be probed")],
+    );
   });
 });
 
@@ -641,10 +896,10 @@ describe("detectGpus", () => {
   const detect = (probe: string, host: Partial<HostSettings> = {}) =>
     detectGpus(
       settings([{ ...undecided, ...host }]),
-      world({ [local]: { info: engineAnswers.withToolkit, probe } }),
+      fakeHosts({ [local]: { info: engineAnswers.withToolkit, probe } }),
     );
 
-  it("tells the card of a host with gpu: auto, and asks no other host", async () => {
+  it("detects the GPU of a host with gpu: auto, and asks no other host", async () => {
     expect(await detect(probes.gtx750ti)).toEqual({
       attic: { name: "NVIDIA GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 1999 },
     });
@@ -662,15 +917,33 @@ describe("detectGpus", () => {
     ).toBe("5.0");
   });
 
-  it("asks for the compute capability where an old driver does not tell it", async () => {
+  it("asks for the compute capability where an old driver does not report it", async () => {
     await expect(detect(probes.unknownOldCard)).rejects.toThrow(
-      /attic: this driver does not tell the compute capability of GeForce 610M Special/,
+      /attic: this driver does not report the compute capability of GeForce 610M Special/,
+    );
+  });
+
+  it("refuses a host whose machine cannot be asked, or does not answer", async () => {
+    const ask = (host: Partial<HostSettings>, result: CommandResult) =>
+      detectGpus(settings([{ ...undecided, ...host }]), (program) =>
+        Promise.resolve(
+          program === "docker"
+            ? { code: 0, stdout: JSON.stringify(engineAnswers.withToolkit), stderr: "" }
+            : result,
+        ),
+      );
+    const hung = { code: 124, stdout: "free 1\nask nvidia-smi\n", stderr: "" };
+    await expect(ask({}, hung)).rejects.toThrow(/attic: NVIDIA's driver hangs/);
+    const lost = { code: 255, stdout: "", stderr: "Connection closed" };
+    await expect(ask({}, lost)).rejects.toThrow(/attic: the machine of .* \(Connection closed\)/);
+    await expect(ask({ dockerHost: "tcp://box:2376" }, hung)).rejects.toThrow(
+      /attic: tcp:\/\/box:2376 leads to the engine only/,
     );
   });
 
   it.each([
-    ["noDriver", /attic: there is no nvidia-smi/],
-    ["brokenDriver", /attic: nvidia-smi: NVIDIA-SMI has failed/],
+    ["noDriver", /attic: NVIDIA's driver is missing \(there is no nvidia-smi\)/],
+    ["brokenDriver", /attic: NVIDIA's driver does not work \(nvidia-smi: NVIDIA-SMI has failed/],
   ] as const)("refuses a host with %s", async (probe, message) => {
     await expect(detect(probes[probe])).rejects.toThrow(message);
   });

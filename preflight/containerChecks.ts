@@ -1,0 +1,62 @@
+import type { HostSettings } from "../config/load";
+import { type Diagnostic, error } from "./diagnostics";
+import type { ContainerInfo } from "./dockerAnswers";
+
+/** Whose containers may be replaced: this stack's. */
+export interface Owner {
+  readonly project: string;
+  readonly stack: string;
+}
+
+/** The stack that an object's labels name; undefined for an object of ours. */
+export function otherOwner(
+  labels: Readonly<Record<string, string>>,
+  owner: Owner,
+): { readonly stack: string | undefined } | undefined {
+  const stack = labels["org.immich-ml.stack"];
+  const project = labels["org.immich-ml.project"];
+  if (stack === owner.stack && project === owner.project) return undefined;
+  return { stack: stack === undefined ? undefined : `${project}/${stack}` };
+}
+
+/** Checks whether the container's name is free for this stack. */
+export function checkContainerName(
+  { containerName }: HostSettings,
+  existing: ContainerInfo | undefined,
+  owner: Owner,
+): Diagnostic | undefined {
+  const other = existing && otherOwner(existing.labels, owner);
+  if (!other) return undefined;
+  const taken = `the container name ${containerName} is taken by`;
+  if (other.stack !== undefined) {
+    return error(
+      `${taken} stack ${other.stack}: give this host another containerName, or destroy that stack first`,
+    );
+  }
+  const {
+    "com.docker.compose.service": service,
+    "com.docker.compose.project.config_files": files = "the compose file",
+    "com.docker.compose.project.working_dir": folder,
+  } = existing.labels;
+  if (service === undefined) {
+    return error(
+      `${taken} a container that is not ours: remove it (docker rm -f ${containerName}), or give this host another containerName`,
+    );
+  }
+  const inFolder = folder ? `in ${folder} run ` : "";
+  return error(
+    `${taken} docker compose's service ${service}. To hand it over: ${inFolder}docker compose rm --stop --force ${service}, then delete the service from ${files}; its volume and models stay. Or give this host another containerName`,
+  );
+}
+
+/** Checks whether the network to join exists. */
+export function checkNetwork(
+  { network }: HostSettings,
+  networks: readonly string[],
+): Diagnostic | undefined {
+  if (network === undefined || networks.includes(network)) return undefined;
+  const others = networks.filter((name) => !["host", "none"].includes(name)).join(", ");
+  return error(
+    `the network ${network} does not exist; there are ${others}. Start Immich first (docker compose up -d), or correct network (immich.network)`,
+  );
+}

@@ -1,0 +1,33 @@
+import type { Answer } from "./docker";
+
+/** What a check found: an error stops the deployment, a warning is only logged. */
+export interface Diagnostic {
+  readonly severity: "error" | "warning";
+  readonly message: string;
+}
+
+export function error(message: string): Diagnostic {
+  return { severity: "error", message };
+}
+
+export function warning(message: string): Diagnostic {
+  return { severity: "warning", message };
+}
+
+/** What one or more checks found; nothing where all is well. */
+export type Found = Diagnostic | readonly Diagnostic[] | false | undefined;
+
+/** One thing that can be wrong. */
+export type Check<Subject> = (subject: Subject) => Found;
+
+export function runChecks<Subject>(
+  checks: readonly Check<Subject>[],
+  subject: Subject,
+): Diagnostic[] {
+  return checks.flatMap((check) => check(subject) || []);
+}
+
+/** Checks an answer. A question without an answer is an error of its own, never a "no". */
+export function checkAnswer<Value>(answer: Answer<Value>, ...checks: Check<Value>[]): Diagnostic[] {
+  return answer.ok ? runChecks(checks, answer.value) : [error(answer.message)];
+}

@@ -1,0 +1,195 @@
+import { z } from "zod";
+
+/*
+ * What the docker client answers, read leniently: a field that is absent, null or of another kind
+ * counts as not given. The schemas have Docker's own field names.
+ */
+
+const labels = z.record(z.string(), z.string()).catch({});
+
+const dockerInfo = z
+  .object({
+    // Empty where the client did not reach the engine.
+    ServerVersion: z.string().min(1),
+    Architecture: z.string().catch(""),
+    Runtimes: z.record(z.string(), z.unknown()).catch({}),
+    CDISpecDirs: z.array(z.string()).catch([]),
+    DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
+    DockerRootDir: z.string().catch("/var/lib/docker"),
+    OperatingSystem: z.string().catch(""),
+    DefaultRuntime: z.string().catch("runc"),
+    Swarm: z
+      .object({ LocalNodeState: z.string().catch(""), ControlAvailable: z.boolean().catch(false) })
+      .catch({ LocalNodeState: "", ControlAvailable: false }),
+  })
+  .transform((info) => ({
+    /** Such as `20.10.24`. */
+    version: info.ServerVersion,
+    /** As in image references: `amd64`, `arm64`; others as the engine names them. */
+    architecture: architectureOf(info.Architecture),
+    /** The runtimes that containers can be started with; the NVIDIA toolkit adds `nvidia`. */
+    runtimes: Object.keys(info.Runtimes),
+    /** Whether the engine looks for devices of the Container Device Interface. */
+    hasCdi: info.CDISpecDirs.length > 0,
+    /** The CDI devices it found; empty before Docker 28.2, which does not list them. */
+    cdiDevices: info.DiscoveredDevices.map(({ ID }) => ID),
+    /** Folder of images and volumes on the host. */
+    root: info.DockerRootDir,
+    /** Such as `Docker Desktop`. */
+    operatingSystem: info.OperatingSystem,
+    /** The runtime of containers that ask for none. */
+    defaultRuntime: info.DefaultRuntime,
+    /** Its role in a Docker Swarm; only a manager answers for services. */
+    swarm: swarmRole(info.Swarm.LocalNodeState, info.Swarm.ControlAvailable),
+  }));
+
+/** A Docker engine. */
+export type DockerInfo = z.infer<typeof dockerInfo>;
+
+const architectures = new Map([
+  ["x86_64", "amd64"],
+  ["aarch64", "arm64"],
+]);
+
+/** `uname -m` says x86_64 where images say amd64. */
+export function architectureOf(machine: string): string {
+  return architectures.get(machine) ?? machine;
+}
+
+function swarmRole(state: string, isManager: boolean): "none" | "worker" | "manager" {
+  if (state !== "active") return "none";
+  return isManager ? "manager" : "worker";
+}
+
+const portBinding = z.object({ HostIp: z.string(), HostPort: z.string().regex(/^\d{1,5}$/) });
+
+const networkSettings = z.object({
+  Networks: z
+    .record(z.string(), z.object({ IPAddress: z.string().catch("") }).catch({ IPAddress: "" }))
+    .catch({}),
+  Ports: z.record(z.string(), z.array(portBinding).catch([])).catch({}),
+});
+
+const container = z
+  .object({
+    Id: z.string(),
+    Name: z.string().catch(""),
+    State: z.object({ Running: z.boolean().catch(false) }).catch({ Running: false }),
+    Config: z.object({ Labels: labels }).catch({ Labels: {} }),
+    Mounts: z
+      .array(z.object({ Source: z.string() }))
+      .optional()
+      .catch(undefined),
+    NetworkSettings: networkSettings.catch({ Networks: {}, Ports: {} }),
+  })
+  .transform(({ Name, State, Config, Mounts, NetworkSettings: { Networks, Ports } }) => ({
+    name: Name.replace(/^\//, ""),
+    running: State.Running,
+    labels: Config.Labels,
+    /** The paths of the host that it sees. */
+    mounts: Mounts?.map(({ Source }) => Source),
+    /** Its addresses by the networks' names. */
+    addresses: Object.fromEntries(
+      Object.entries(Networks).flatMap(([name, { IPAddress }]) =>
+        IPAddress ? [[name, IPAddress] as const] : [],
+      ),
+    ),
+    /** Ports published on the engine's host, by the port inside, such as `5432`. */
+    published: Object.fromEntries(
+      Object.entries(Ports).flatMap(([port, [first]]) =>
+        first
+          ? [
+              [
+                port.split("/")[0]!,
+                { address: first.HostIp, port: Number(first.HostPort) },
+              ] as const,
+            ]
+          : [],
+      ),
+    ),
+  }));
+
+export type ContainerInfo = z.infer<typeof container>;
+
+const network = z
+  .object({ Driver: z.string(), Attachable: z.boolean().catch(false) })
+  .transform(({ Driver, Attachable }) => ({
+    driver: Driver,
+    /** Whether containers outside the swarm can join it. */
+    attachable: Attachable,
+  }));
+
+export type NetworkInfo = z.infer<typeof network>;
+
+const service = z
+  .object({ Spec: z.object({ Labels: labels }).catch({ Labels: {} }) })
+  .transform(({ Spec }) => ({ labels: Spec.Labels }));
+
+export type ServiceInfo = z.infer<typeof service>;
+
+const genericResource = z.object({
+  DiscreteResourceSpec: z.object({ Kind: z.string(), Value: z.number() }).optional(),
+  NamedResourceSpec: z.object({ Kind: z.string() }).optional(),
+});
+
+const node = z
+  .object({
+    Spec: z.object({ Role: z.string(), Availability: z.string(), Labels: labels }),
+    Status: z.object({ State: z.string() }),
+    Description: z.object({
+      Hostname: z.string(),
+      Resources: z
+        .object({ GenericResources: z.array(genericResource).catch([]) })
+        .catch({ GenericResources: [] }),
+    }),
+  })
+  .transform(({ Spec, Status, Description }) => {
+    /** How much it offers of each kind. */
+    const genericResources: Record<string, number> = {};
+    for (const resource of Description.Resources.GenericResources) {
+      const { DiscreteResourceSpec: discrete, NamedResourceSpec: named } = resource;
+      // A named one, such as a GPU's UUID, counts for one of its kind.
+      const kind = discrete?.Kind ?? named?.Kind ?? "";
+      genericResources[kind] = (genericResources[kind] ?? 0) + (discrete?.Value ?? 1);
+    }
+    return {
+      hostname: Description.Hostname,
+      /** Whether it is up and takes tasks. */
+      takesTasks: Status.State === "ready" && Spec.Availability === "active",
+      isManager: Spec.Role === "manager",
+      labels: Spec.Labels,
+      genericResources,
+    };
+  });
+
+/** A node of a swarm. */
+export type NodeInfo = z.infer<typeof node>;
+
+// A node that never joined has no description, and takes no tasks either.
+const nodes = z
+  .array(node.or(z.unknown().transform(() => undefined)))
+  .transform((found) => found.filter((each) => each !== undefined));
+
+/** Reads `docker info --format '{{json .}}'`; undefined when the engine did not answer. */
+export const parseDockerInfo = parser(dockerInfo);
+
+/** What an old client prints in place of an engine's answer. */
+export const parseServerErrors = parser(
+  z.object({ ServerErrors: z.array(z.string()) }).transform(({ ServerErrors }) => ServerErrors),
+);
+
+/** They read `docker KIND inspect NAME…`; undefined when that is no list of such objects. */
+export const parseContainers = parser(z.array(container));
+export const parseNetworks = parser(z.array(network));
+export const parseServices = parser(z.array(service));
+export const parseNodes = parser(nodes);
+
+function parser<Schema extends z.ZodType>(schema: Schema) {
+  return (text: string): z.infer<Schema> | undefined => {
+    try {
+      return schema.safeParse(JSON.parse(text)).data;
+    } catch {
+      return undefined;
+    }
+  };
+}
