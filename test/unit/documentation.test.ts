@@ -1,22 +1,40 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { z } from "zod";
 
+import { findClipModel } from "../../catalog/clipModels";
+import { presets } from "../../catalog/presets";
 import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../config/schema";
+import { requirementsOf } from "../../immich/modelSelection";
 
 const repository = path.join(__dirname, "..", "..");
-const languages = ["README.md", "README.zh-CN.md"];
-const documents = readdirSync(repository).filter((name) => name.endsWith(".md"));
 const read = (name: string) => readFileSync(path.join(repository, name), "utf8");
+const pagesIn = (folder: string) =>
+  readdirSync(path.join(repository, folder))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => path.join(folder, name));
 
-/** Everything between backticks, in the text and in blocks of code. */
+const english = pagesIn("docs");
+const chinese = pagesIn("docs/zh-CN");
+const documents = [...pagesIn("."), ...english, ...chinese, "image/README.md"];
+
+/** A page of docs/ in every language it exists in. */
+const languagesOf = (name: string) => [`docs/${name}`, `docs/zh-CN/${name}`];
+
+/** Each Chinese page with the English one of the same content. */
+const translations: readonly (readonly [string, string])[] = [
+  ["README.md", "README.zh-CN.md"],
+  ...chinese.map((page) => [path.join("docs", path.basename(page)), page] as const),
+];
+
+/** Everything between backticks on one line. */
 function codeOf(text: string): string[] {
   return [...text.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!);
 }
 
-/** The rows of all tables: the names in the first column, and the whole row. */
+/** The rows of all tables, with the names in the first column. */
 function rowsOf(text: string): { readonly names: readonly string[]; readonly row: string }[] {
   return text
     .split("\n")
@@ -24,7 +42,7 @@ function rowsOf(text: string): { readonly names: readonly string[]; readonly row
     .map((row) => ({ names: codeOf(row.split("|")[1] ?? ""), row }));
 }
 
-/** Every setting as the table calls it, with the parts its row has to name. */
+/** Every setting as the table calls it, with the parts that its row must name. */
 function documentedSettings(): { readonly name: string; readonly parts: readonly string[] }[] {
   const named = (schema: z.ZodObject, prefix = "") =>
     Object.entries(schema.shape).map(([key, value]) => ({
@@ -49,13 +67,13 @@ function partsOf(schema: z.ZodType): string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
-describe.each(languages)("%s", (document) => {
+describe.each(languagesOf("settings.md"))("%s", (document) => {
   const rows = rowsOf(read(document));
 
-  test("has a row for every setting, which names the setting's parts", () => {
+  test("has a row for every setting that names its parts", () => {
     const missing = documentedSettings().flatMap(({ name, parts }) => {
       const found = rows.filter(({ names }) =>
-        // A setting of one part is called by that: immich.api.url.
+        // A setting with one part is named by it: immich.api.url.
         names.some((candidate) => candidate === name || candidate.startsWith(`${name}.`)),
       );
       if (found.length === 0) return [name];
@@ -66,18 +84,50 @@ describe.each(languages)("%s", (document) => {
     });
     expect(missing).toEqual([]);
   });
+});
 
-  test("names no setting of a host, of Immich or of the build that there is not", () => {
+test.each([...english, ...chinese])(
+  "%s names no setting of Immich or the build that does not exist",
+  (document) => {
     const known = new Set(documentedSettings().map(({ name }) => name));
-    const invented = rows
-      .flatMap(({ names }) => names)
+    const invented = codeOf(read(document))
       .filter((name) => /^(immich|build)\.[a-zA-Z.]+$/.test(name))
       .filter((name) => !known.has(name.split(".").slice(0, 2).join(".")));
     expect(invented).toEqual([]);
+  },
+);
+
+describe.each(languagesOf("presets.md"))("%s", (document) => {
+  const rows = rowsOf(read(document));
+
+  test("has a row for every preset, with its models, concurrency and memory", () => {
+    for (const [name, { clip, facialRecognition, ocr, concurrency }] of Object.entries(presets)) {
+      const part = (model: string | false) => (model === false ? model : { modelName: model });
+      const { videoMemory } = requirementsOf({
+        clip: part(clip),
+        facialRecognition: part(facialRecognition),
+        ocr: part(ocr),
+      });
+      const { row = "" } = rows.find(({ names }) => names[0] === name) ?? {};
+      const models = [clip, facialRecognition, ocr].filter((model) => model !== false);
+      expect(codeOf(row), name).toEqual([name, ...models]);
+      const { smartSearch, faceDetection, ocr: ocrJobs } = concurrency;
+      expect(row).toContain(`| ${smartSearch}, ${faceDetection}, ${ocrJobs} |`);
+      expect(row).toContain(`| ${videoMemory} MiB |`);
+    }
+  });
+
+  test("has the published figures of every preset's CLIP model", () => {
+    for (const { clip } of Object.values(presets)) {
+      const { recall, embeddingDimension, multilingual } = findClipModel(clip as string)!;
+      const { row = "" } = rows.find(({ names }) => names[0] === clip) ?? {};
+      expect(row, clip as string).toContain(`| ${recall!.toFixed(1)} % | ${embeddingDimension} |`);
+      expect(/\| (English|英文) \|/.test(row), clip as string).toBe(!multilingual);
+    }
   });
 });
 
-/** The tests that inject a fault, by file: `fault: what befalls; what becomes of it`. */
+/** The tests that inject a fault, by file: `fault: the fault; its outcome`. */
 const faults = readdirSync(path.join(repository, "test", "e2e"))
   .filter((name) => name.startsWith("faults"))
   .flatMap((name) => {
@@ -86,8 +136,8 @@ const faults = readdirSync(path.join(repository, "test", "e2e"))
     return tests.map(([, fault]) => ({ file, fault: fault! }));
   });
 
-describe.each(languages)("%s", (document) => {
-  test("has a row for every fault that is tested, and no other", () => {
+describe.each(languagesOf("verification.md"))("%s", (document) => {
+  test("has a row for every tested fault, and no other", () => {
     const rows = rowsOf(read(document))
       .map(({ row }) => row.split("|").map((cell) => cell.trim()))
       .filter(([, , , , test]) => test?.startsWith("`test/e2e/faults"))
@@ -96,28 +146,124 @@ describe.each(languages)("%s", (document) => {
     for (const file of new Set([...faults, ...rows].map((entry) => entry.file))) {
       const tested = faults.filter((entry) => entry.file === file);
       expect(inOrder(file), file).toHaveLength(tested.length);
-      if (document === "README.md") expect(inOrder(file)).toEqual(tested);
+      if (english.includes(document)) expect(inOrder(file)).toEqual(tested);
     }
   });
 });
 
+test("the policy pack's page has a row for every policy, with its level", () => {
+  const pack = read("policy/index.ts");
+  const policies = [...pack.matchAll(/name: "([\w-]+)",\s+enforcementLevel: "(\w+)"/g)];
+  expect(policies.length).toBeGreaterThan(0);
+  for (const page of languagesOf("policy.md")) {
+    const rows = rowsOf(read(page)).map(({ row }) => row);
+    for (const [, name, level] of policies) {
+      expect(
+        rows.filter((row) => row.startsWith(`| \`${name}\` | ${level} |`)),
+        name,
+      ).toHaveLength(1);
+    }
+  }
+});
+
+describe.each(["README.md", "README.zh-CN.md"])("%s", (document) => {
+  it("is short", () => {
+    expect(read(document).trimEnd().split("\n").length).toBeLessThanOrEqual(110);
+  });
+
+  it("leads to every page, in its own language where there is one", () => {
+    const translated = chinese.map((page) => path.join("docs", path.basename(page)));
+    const expected =
+      document === "README.md"
+        ? english
+        : [...chinese, ...english.filter((page) => !translated.includes(page))];
+    expect(linksOf(document).map(({ file }) => file)).toEqual(expect.arrayContaining(expected));
+  });
+});
+
+describe.each(translations)("%s and %s", (original, translation) => {
+  it("have the same headings, tables, rows, columns and pictures", () => {
+    expect(shapeOf(read(translation))).toEqual(shapeOf(read(original)));
+  });
+
+  it("have the same commands and examples", () => {
+    expect(commandsOf(read(translation))).toEqual(commandsOf(read(original)));
+  });
+});
+
+/** A line each: `##` for a heading, `| 3` for a row of three columns, `-` for an item, `!` for a picture. */
+function shapeOf(text: string): string[] {
+  return withoutBlocks(text)
+    .split("\n")
+    .flatMap((line) => {
+      if (line.startsWith("|")) return [`| ${line.split("|").length - 2}`];
+      return /^(#+(?= )|- |!(?=\[))/.exec(line)?.[0] ?? [];
+    });
+}
+
+/** The blocks of code, without comments and blanks. */
+function commandsOf(text: string): string[] {
+  return [...text.matchAll(/^ *```\w+\n([^]*?)^ *```$/gm)]
+    .flatMap(([, block]) => block!.split("\n"))
+    .map((line) =>
+      line
+        .replace(/(^|\s)#.*$/, "")
+        .replaceAll(/<[^>]*>|\s+/g, " ")
+        .trim(),
+    )
+    .filter((line) => line !== "" && !line.startsWith("printf") && !line.startsWith("(umask"));
+}
+
+function withoutBlocks(text: string): string {
+  return text.replaceAll(/^ *```[^]*?^ *```$/gm, "");
+}
+
 describe.each(documents)("%s", (document) => {
+  // What the changelog records of released versions keeps its words.
+  const text =
+    document === "CHANGELOG.md" ? read(document).split(/^## (?=\d)/m)[0]! : read(document);
+
   test("names only npm scripts that exist", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-    const named = [...read(document).matchAll(/\bnpm run ([\w:-]+)/g)].map((match) => match[1]!);
+    const named = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map((match) => match[1]!);
     expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
   });
 
   test("names only files of this repository that exist", () => {
-    const missing = [...codeOf(read(document)), ...linksOf(read(document))].filter(
-      (name) => isFileOfOurs(name) && !exists(name),
+    const missing = codeOf(text).filter(
+      (name) =>
+        isFileOfOurs(name) && !exists(name) && !exists(path.join(path.dirname(document), name)),
     );
     expect(missing).toEqual([]);
   });
+
+  test("links only to files and headings that exist", () => {
+    const broken = linksOf(document).filter(
+      ({ file, anchor }) =>
+        !exists(file) || (anchor !== undefined && !headingsOf(read(file)).includes(anchor)),
+    );
+    expect(broken).toEqual([]);
+  });
 });
 
-function linksOf(text: string): string[] {
-  return [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map((match) => match[1]!);
+/** The links to files of this repository, by their path from its root. */
+function linksOf(document: string): { readonly file: string; readonly anchor?: string }[] {
+  return [...read(document).matchAll(/\]\(([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+    .filter(([, target]) => !/^\w+:/.test(target!))
+    .map(([, target, anchor]) => ({
+      file: target === "" ? document : path.join(path.dirname(document), target!),
+      ...(anchor !== undefined && { anchor }),
+    }));
+}
+
+/** The headings as links name them. */
+function headingsOf(text: string): string[] {
+  return [...withoutBlocks(text).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\p{Letter}\p{Number}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
 }
 
 const rooms = readdirSync(repository, { withFileTypes: true })
@@ -125,7 +271,7 @@ const rooms = readdirSync(repository, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map(({ name }) => name);
 
-/** Whatever lies in one of our folders, and every source file wherever it is said to lie. */
+/** A path in one of the rooms, or the name of a source file or page. */
 function isFileOfOurs(name: string): boolean {
   if (!/^[\w.*/-]+$/.test(name)) return false;
   const liesInARoom = name.includes("/") && rooms.includes(name.split("/")[0]!);

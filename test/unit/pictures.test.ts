@@ -8,12 +8,18 @@ import { finalScreen, withoutColours, withoutPlugins } from "../../docs/pictures
 
 const repository = path.join(__dirname, "..", "..");
 const folder = path.join(repository, "docs", "pictures");
-const pictures = ["preview", "drift", "repair"];
 
-describe.each(pictures)("docs/pictures/%s.png", (name) => {
+/** Each picture with the pages that show it, in both languages. */
+const pictures = [
+  { name: "preview", pages: ["README.md", "README.zh-CN.md"] },
+  { name: "drift", pages: ["docs/install.md", "docs/zh-CN/install.md"] },
+  { name: "repair", pages: ["docs/install.md", "docs/zh-CN/install.md"] },
+];
+
+describe.each(pictures)("docs/pictures/$name.png", ({ name, pages }) => {
   const text = readFileSync(path.join(folder, `${name}.txt`), "utf8");
 
-  it("shows a whole run and nothing of the machine it was taken on", () => {
+  it("shows a whole run and nothing of the machine", () => {
     expect(text).toMatch(/^\$ pulumi (preview|up)/);
     expect(text).toMatch(/Resources:\n/);
     const ofTheMachine = [hostname(), homedir(), repository].filter((word) => word.length > 3);
@@ -23,28 +29,29 @@ describe.each(pictures)("docs/pictures/%s.png", (name) => {
     expect(text).not.toMatch(/password|pulumi-resource-/i);
   });
 
-  test.each(["README.md", "README.zh-CN.md"])("stands in %s with words for it", (readme) => {
-    const document = readFileSync(path.join(repository, readme), "utf8");
+  test.each(pages)("is in %s with a description", (page) => {
+    const document = readFileSync(path.join(repository, page), "utf8");
+    const target = path.relative(path.dirname(page), `docs/pictures/${name}.png`);
     const [, words = ""] =
-      new RegExp(`!\\[([^\\]]*)\\]\\(docs/pictures/${name}\\.png\\)`).exec(document) ?? [];
+      new RegExp(`!\\[([^\\]]*)\\]\\(${target.replaceAll(".", "\\.")}\\)`).exec(document) ?? [];
     expect(words.length).toBeGreaterThan(40);
   });
 });
 
-it("every picture is one of these", () => {
+it("there are no other pictures", () => {
   const files = readdirSync(folder).filter((file) => file.endsWith(".png"));
-  expect(files.sort()).toEqual(pictures.map((name) => `${name}.png`).sort());
+  expect(files.sort()).toEqual(pictures.map(({ name }) => `${name}.png`).sort());
 });
 
-describe("what a terminal shows at the end", () => {
-  it("is the last of what was written over one another, with its colours", () => {
+describe("the final screen of a terminal", () => {
+  it("has the last version of each line, with its colours", () => {
     const output =
       "\u001b]11;?\u001b\\\u001b[6nHead\r\n\u001b[?25l\ra \u001b[32mone\u001b[0m\u001b[K\r\n\rb\u001b[K\r\n\r\u001b[2Aa \u001b[32mtwo\u001b[0m\u001b[K\r\n\rb done\u001b[K\r\n\u001b[?25h";
     expect(finalScreen(output)).toBe("Head\na \u001b[32mtwo\u001b[0m\nb done");
     expect(withoutColours(finalScreen(output))).toBe("Head\na two\nb done");
   });
 
-  it("without plugins is everything but what the engine says of those", () => {
+  it("without plugins lacks only the warnings about them", () => {
     const screen = [
       "     pulumi:pulumi:Stack  immich-ml-dev  8 warnings",
       " +   └─ docker:index:Volume  attic",
