@@ -5,6 +5,7 @@ import { describe, expect, it, test } from "vitest";
 import { z } from "zod";
 
 import { findClipModel } from "../../catalog/clipModels";
+import { gpuFamilies } from "../../catalog/gpuFamilies";
 import { presets } from "../../catalog/presets";
 import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../config/schema";
 import { requirementsOf } from "../../immich/modelSelection";
@@ -124,6 +125,36 @@ describe.each(languagesOf("presets.md"))("%s", (document) => {
       expect(row, clip as string).toContain(`| ${recall!.toFixed(1)} % | ${embeddingDimension} |`);
       expect(/\| (English|英文) \|/.test(row), clip as string).toBe(!multilingual);
     }
+  });
+});
+
+describe.each(Object.values(gpuFamilies))("the GPU family $name", (family) => {
+  const { name, computeCapabilities, python, onnxRuntime, cuda, cudnn, minimumDriver } = family;
+
+  test.each(["README.md", "README.zh-CN.md"])("is in the table of cards in %s", (document) => {
+    const rows = rowsOf(read(document)).filter(({ row }) => row.includes(`\`${name}\``));
+    const text = rows.map(({ row }) => row).join("\n");
+    for (const capability of computeCapabilities) expect(text).toContain(capability);
+    expect(text).toMatch(
+      new RegExp(
+        `\`${name}\`(: |：)Python ${python}(, |、)ONNX Runtime ${onnxRuntime}(, |、)CUDA ${cuda}`,
+      ),
+    );
+  });
+
+  test("is in the table of image variants", () => {
+    const { row = "" } =
+      rowsOf(read("docs/how-it-works.md")).find(({ names }) => names[0] === name) ?? {};
+    const cells = row.split("|").map((cell) => cell.trim());
+    expect(cells.slice(2, 4)).toEqual([computeCapabilities.join(", "), python]);
+    expect(cells[4]).toMatch(new RegExp(`^${onnxRuntime}(,|$)`));
+    expect(cells[5]).toBe(`${cuda} / ${cudnn}`);
+  });
+
+  test.each(languagesOf("install.md"))("has its oldest driver in %s", (document) => {
+    const { row = "" } = rowsOf(read(document)).find(({ names }) => names[0] === "cuda") ?? {};
+    expect(row).toContain(minimumDriver);
+    expect(row).toContain(`CUDA ${cuda}`);
   });
 });
 

@@ -10,22 +10,31 @@ import { readSettings } from "../../config/read";
 const repository = path.join(__dirname, "..", "..");
 const read = (document: string) => readFileSync(path.join(repository, document), "utf8");
 
+const secrets = { databasePassword: "the database's password" };
+
 /** The settings of the stack file in a page whose first line is a comment with its name. */
-function settingsOf(document: string, stack: string, secrets: { databasePassword?: string } = {}) {
+function settingsOf(document: string, stack: string) {
   const [, found] = new RegExp(`\`\`\`yaml\\n# Pulumi.${stack}.yaml\\n([^]*?)\`\`\``).exec(
     read(document),
   ) ?? [undefined, undefined];
   if (found === undefined) throw new Error(`${document} has no example Pulumi.${stack}.yaml`);
-  const { config } = parse(found) as { config: object };
+  return settingsIn(found, stack);
+}
+
+function settingsIn(stackFile: string, stack: string, defaults: object = {}) {
+  const { config } = parse(stackFile) as { config: object };
   const values = Object.fromEntries(
     Object.entries(config).map(([key, value]) => [key.replace("immich-ml:", ""), value as unknown]),
   );
-  const { settings, problems } = readSettings(values, {
-    project: "immich-ml",
-    stack,
-    cards: {},
-    secrets,
-  });
+  const { settings, problems } = readSettings(
+    { ...defaults, ...values },
+    {
+      project: "immich-ml",
+      stack,
+      cards: {},
+      secrets,
+    },
+  );
   return { settings, problems };
 }
 
@@ -52,8 +61,7 @@ describe.each(["docs/swarm.md", "docs/zh-CN/swarm.md"])("the example of a swarm 
 
 describe("the example of two machines in docs/several-machines.md", () => {
   it("is a valid stack file with the described meaning", () => {
-    const secrets = { databasePassword: "the database's password" };
-    const { settings, problems } = settingsOf("docs/several-machines.md", "home", secrets);
+    const { settings, problems } = settingsOf("docs/several-machines.md", "home");
     expect(problems).toEqual([]);
     expect(settings!.hosts).toMatchObject([
       {
@@ -71,6 +79,22 @@ describe("the example of two machines in docs/several-machines.md", () => {
       },
     ]);
     expect(settings!.hosts[0]!.publish).toBeUndefined();
+  });
+});
+
+describe.each(["docs/presets.md", "docs/zh-CN/presets.md"])("the examples in %s", (page) => {
+  const examples = [...read(page).matchAll(/```yaml\n([^]*?)```/g)].map(([, example]) => example!);
+  const rest = {
+    immich: {
+      version: "v3.1.0",
+      network: "immich_default",
+      database: { container: "immich_postgres" },
+    },
+    hosts: [{ name: "attic", gpu: "GeForce GTX 970" }],
+  };
+
+  it.each(examples)("number %# is valid with the rest of a stack file", (example) => {
+    expect(settingsIn(example, "dev", rest).problems).toEqual([]);
   });
 });
 
