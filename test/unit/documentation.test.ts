@@ -4,11 +4,13 @@ import path from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { z } from "zod";
 
+import { accelerators } from "../../catalog/accelerators";
 import { findClipModel } from "../../catalog/clipModels";
 import { gpuFamilies } from "../../catalog/gpuFamilies";
 import { presets } from "../../catalog/presets";
 import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../config/schema";
 import { requirementsOf } from "../../immich/modelSelection";
+import { containerType, privileges, unconfined } from "../../policy/checks";
 
 const repository = path.join(__dirname, "..", "..");
 const read = (name: string) => readFileSync(path.join(repository, name), "utf8");
@@ -196,6 +198,22 @@ test("the policy pack's page has a row for every policy, with its level", () => 
     }
   }
 });
+
+test.each(languagesOf("policy.md"))(
+  "%s names each accelerator that a policy refuses, and no other",
+  (document) => {
+    const refused = Object.values(accelerators).filter(({ devices, mounts, securityOptions }) => {
+      const inputs = {
+        devices: devices.map((hostPath) => ({ hostPath })),
+        mounts: mounts.map(({ hostPath, readOnly }) => ({ source: hostPath, readOnly })),
+        securityOpts: securityOptions,
+      };
+      return [privileges, unconfined].some((check) => check(containerType, inputs).length > 0);
+    });
+    const named = [...read(document).matchAll(/`accelerator: ([\w-]+)`/g)].map(([, name]) => name);
+    expect(named.sort()).toEqual(refused.map(({ name }) => name).sort());
+  },
+);
 
 describe.each(["README.md", "README.zh-CN.md"])("%s", (document) => {
   it("is short", () => {
