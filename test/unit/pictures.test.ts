@@ -8,9 +8,15 @@ import { finalScreen, withoutColours, withoutPlugins } from "../../docs/pictures
 
 const repository = path.join(__dirname, "..", "..");
 const folder = path.join(repository, "docs", "pictures");
-const pictures = ["preview", "drift", "repair"];
 
-describe.each(pictures)("docs/pictures/%s.png", (name) => {
+/** Each picture with the pages that show it, in both languages. */
+const pictures = [
+  { name: "preview", pages: ["README.md", "README.zh-CN.md"] },
+  { name: "drift", pages: ["docs/install.md", "docs/zh-CN/install.md"] },
+  { name: "repair", pages: ["docs/install.md", "docs/zh-CN/install.md"] },
+];
+
+describe.each(pictures)("docs/pictures/$name.png", ({ name, pages }) => {
   const text = readFileSync(path.join(folder, `${name}.txt`), "utf8");
 
   it("shows a whole run and nothing of the machine", () => {
@@ -23,17 +29,18 @@ describe.each(pictures)("docs/pictures/%s.png", (name) => {
     expect(text).not.toMatch(/password|pulumi-resource-/i);
   });
 
-  test.each(["README.md", "README.zh-CN.md"])("is in %s with a description", (readme) => {
-    const document = readFileSync(path.join(repository, readme), "utf8");
+  test.each(pages)("is in %s with a description", (page) => {
+    const document = readFileSync(path.join(repository, page), "utf8");
+    const target = path.relative(path.dirname(page), `docs/pictures/${name}.png`);
     const [, words = ""] =
-      new RegExp(`!\\[([^\\]]*)\\]\\(docs/pictures/${name}\\.png\\)`).exec(document) ?? [];
+      new RegExp(`!\\[([^\\]]*)\\]\\(${target.replaceAll(".", "\\.")}\\)`).exec(document) ?? [];
     expect(words.length).toBeGreaterThan(40);
   });
 });
 
 it("there are no other pictures", () => {
   const files = readdirSync(folder).filter((file) => file.endsWith(".png"));
-  expect(files.sort()).toEqual(pictures.map((name) => `${name}.png`).sort());
+  expect(files.sort()).toEqual(pictures.map(({ name }) => `${name}.png`).sort());
 });
 
 describe("the final screen of a terminal", () => {
