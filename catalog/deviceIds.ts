@@ -1,4 +1,18 @@
+import { type AcceleratorName, accelerators } from "./accelerators";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "./immichVersion";
+
+/**
+ * Why a container cannot get this choice of NVIDIA GPUs; undefined when it can.
+ *
+ * @param gpus one of the fields `count`, `ids` and `cdi`
+ */
+export function gpuChoiceProblem(gpus: object, accelerator: AcceleratorName): string | undefined {
+  if (Object.values(gpus).filter((value) => value !== undefined).length !== 1) {
+    return "must be one of count, ids, cdi";
+  }
+  if (accelerators[accelerator].gpuRequest) return undefined;
+  return `is for accelerator cuda only, not ${accelerator}`;
+}
 
 /** How several cards of one container are shared out to the server's workers. */
 export interface AssignedGpus {

@@ -10,8 +10,9 @@ import {
   type ImmichVersion,
   parseImmichVersion,
 } from "../catalog/immichVersion";
+import { certificateProblem } from "../util/certificate";
 import { entriesByName } from "../util/entriesByName";
-import { certificateProblem, httpUrlAllowed, isHttpUrl } from "../config/rules";
+import { isWebUrl } from "../util/webUrl";
 
 /** What an image is built from; the fields are those of `LegacyImageArgs`. */
 export interface ImageBuildRequest {
@@ -58,8 +59,8 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
   const version = buildableVersion(request.immichVersion);
   for (const field of ["packageIndex", "aptMirror", "httpProxy", "httpsProxy"] as const) {
     const value = request[field];
-    if (value !== undefined && !isHttpUrl(value)) {
-      throw new Error(`${field} "${value}" must be ${httpUrlAllowed}`);
+    if (value !== undefined && !isWebUrl(value)) {
+      throw new Error(`${field} "${value}" must be a URL that begins with http:// or https://`);
     }
   }
   const { caCertificate } = request;

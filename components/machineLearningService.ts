@@ -4,7 +4,7 @@ import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
-import { endpointModeProblem, serviceAcceleratorProblem } from "../config/rules";
+import { swarmProblems } from "../catalog/swarm";
 import { entriesByName } from "../util/entriesByName";
 import {
   type ModelCheck,
@@ -194,19 +194,9 @@ export class MachineLearningService extends pulumi.ComponentResource {
 }
 
 function checkedArguments(name: string, args: MachineLearningServiceArgs): Record<string, string> {
-  const { accelerator, endpointMode, publishedPort } = args;
-  return checkedEnvironment(name, args, [
-    {
-      key: "accelerator",
-      value: accelerator,
-      expected: serviceAcceleratorProblem(accelerator ?? "cpu"),
-    },
-    {
-      key: "endpointMode",
-      value: endpointMode,
-      expected: endpointModeProblem(endpointMode, publishedPort !== undefined),
-    },
-  ]);
+  const { accelerator = "cpu", endpointMode = "vip", publishedPort } = args;
+  const isPublished = publishedPort !== undefined;
+  return checkedEnvironment(name, args, swarmProblems({ accelerator, endpointMode, isPublished }));
 }
 
 const defaultName = "immich_machine_learning";

@@ -26,7 +26,6 @@ import { apiKeyAllowed, isApiKey } from "../immich/immichApi";
 import { resolveModels, type ModelSelection } from "../immich/modelSelection";
 import { parseEnvFile } from "./envFile";
 import type { Problem } from "./errors";
-import { certificateProblem, gpuProblem } from "./rules";
 import type { BuildEntry, HostEntry, ImmichEntry, StackFile } from "./schema";
 import { resolveSwarm, type SwarmSettings, swarmProblems } from "./swarm";
 
@@ -206,8 +205,14 @@ function resolveHost(host: HostEntry, index: number, input: HostInput): HostSett
     problems.push({ key: `${key}.tls`, value: host.tls, expected });
   }
   const environmentFile = readEnvFiles(host, key, problems);
-  const expected = gpuProblem(host.gpus, accelerator);
-  if (expected) problems.push({ key: `${key}.gpus`, value: host.gpus, expected });
+  if (host.gpus && Object.keys(host.gpus).length !== 1) {
+    const expected = "must be one of count, ids, cdi";
+    problems.push({ key: `${key}.gpus`, value: host.gpus, expected });
+  }
+  if (host.gpus && accelerator !== "cuda") {
+    const expected = "is for accelerator cuda only";
+    problems.push({ key: `${key}.gpus`, value: host.gpus, expected });
+  }
   const isOnSwarm = host.placement === "swarm";
   const swarm = isOnSwarm ? resolveSwarm(host, image, parts.build?.imageMirror) : undefined;
   problems.push(...swarmProblems(host, key, accelerator));
@@ -601,9 +606,15 @@ function tlsProblems({ dockerHost, tls }: EngineAddress, key: string): Problem[]
       );
 }
 
+/** What LegacyImage would refuse, said before anything is registered. */
 function certificateProblems(path: string): Problem[] {
   const pem = readIfPresent(path);
-  const expected = pem === undefined ? "cannot be read" : certificateProblem(pem);
+  const expected =
+    pem === undefined
+      ? "cannot be read"
+      : pem.includes("-----BEGIN CERTIFICATE-----") && pem.length < 128 * 1024
+        ? undefined
+        : "must be a PEM file of at most 128 KiB: the one certificate that is missing, not a bundle";
   return expected === undefined ? [] : [{ key: "build.caCertificate", value: path, expected }];
 }
 

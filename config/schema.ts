@@ -3,7 +3,6 @@ import { isIP } from "node:net";
 import { z } from "zod";
 
 import { parseImmichVersion } from "../catalog/immichVersion";
-import { httpUrlAllowed, isHttpUrl } from "./rules";
 
 /**
  * The shape of a stack file. What is said here about one value, its `allowed` text, is what a
@@ -53,10 +52,12 @@ const dockerName = text(
   "letters, digits, '_', './load' and '-', beginning with a letter or digit",
   /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
 );
-const url = text(httpUrlAllowed).refine(isHttpUrl);
+const url = text("a URL that begins with http:// or https://", /^https?:\/\/[^\s/]\S*$/).refine(
+  (value) => URL.canParse(value),
+);
 const urlWithoutUser = url
   .refine((value) => !/^https?:\/\/[^/]*@/.test(value))
-  .meta({ allowed: `${httpUrlAllowed}, without a user or password` });
+  .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" });
 const imageReference = text(
   "an image reference such as name:tag or name@sha256:…",
   /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,

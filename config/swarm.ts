@@ -1,8 +1,7 @@
-import type { AcceleratorName } from "../catalog/accelerators";
+import { type AcceleratorName, accelerators } from "../catalog/accelerators";
 import { mirrored } from "../catalog/imageMirror";
 import type { Problem } from "./errors";
 import type { ImageSource } from "./resolve";
-import { endpointModeProblem, serviceAcceleratorProblem } from "./rules";
 import { type HostEntry, type SwarmEntry, swarmSchema } from "./schema";
 
 /**
@@ -53,12 +52,16 @@ export function swarmProblems(
     const expected = "must be swarm, since swarm is given; or leave that out";
     return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
-  const isPublished = host.publish !== undefined;
-  const ofAccelerator = serviceAcceleratorProblem(accelerator);
-  const ofEndpointMode = endpointModeProblem(host.swarm?.endpointMode, isPublished);
+  const { devices } = accelerators[accelerator];
+  const hasDevices = devices.length > 0;
   const isTrue = (value: boolean | undefined) => value === true;
   const refusals: readonly (readonly [string, unknown, boolean, string])[] = [
-    ["accelerator", accelerator, ofAccelerator !== undefined, ofAccelerator!],
+    [
+      "accelerator",
+      accelerator,
+      hasDevices,
+      `needs the device nodes ${devices.join(", ")}, which Docker gives to no service of a swarm; with placement: swarm it must be cpu or cuda, or use placement: container on each machine`,
+    ],
     [
       "gpus",
       host.gpus,
@@ -101,7 +104,12 @@ export function swarmProblems(
       host.publish !== undefined && !["0.0.0.0", "::"].includes(host.publish.address),
       "must be 0.0.0.0 with placement: swarm, which opens the port on every address of every node; leave publish out and Immich reaches it by its name on the network",
     ],
-    ["swarm.endpointMode", host.swarm?.endpointMode, ofEndpointMode !== undefined, ofEndpointMode!],
+    [
+      "swarm.endpointMode",
+      host.swarm?.endpointMode,
+      host.publish !== undefined && host.swarm?.endpointMode === "dnsrr",
+      "must be vip together with publish: a port is opened for a virtual address only",
+    ],
   ];
   return refusals
     .filter(([, , isRefused]) => isRefused)

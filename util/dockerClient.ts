@@ -9,7 +9,7 @@ export interface EngineAddress {
 /** The files of such a folder, as the docker client names them. */
 export const tlsFiles = ["ca.pem", "cert.pem", "key.pem"] as const;
 
-/** The variables that lead the docker command-line client to an engine; none for its own choice. */
+/** The variables that lead the docker command-line client to an engine. */
 export function dockerClientEnvironment<Text>({
   dockerHost,
   tls,

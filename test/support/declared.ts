@@ -5,7 +5,7 @@ import { defaultOf, immichVersionOf, settingOf } from "../../immich/settings";
 import type { ImmichDatabase } from "../../demo/immichDatabase";
 import type { EngineStack } from "./engineStack";
 
-/** The inputs of a container that can be compared with the one that runs. */
+/** What of a declared container can be compared with the one that runs. */
 interface DeclaredContainer {
   readonly name: string;
   readonly image: string;
@@ -28,8 +28,8 @@ interface StoredResource {
 }
 
 /**
- * Fails unless a second preview is empty, with and without refresh, and what runs is what is
- * declared: according to Docker and to Immich's row, not to Pulumi's state.
+ * Fails unless a second preview is empty, with and without a look at the world, and what runs equals
+ * what is declared: by Docker's own words and by Immich's row, not by the engine's state of them.
  */
 export async function expectDeclaredToRun(
   stack: Pick<EngineStack, "name" | "preview" | "readState">,

@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
-/** A resource as the program registered it. */
+/** One resource as the program asked for it. */
 export interface RecordedResource {
   readonly type: string;
   readonly name: string;
   readonly inputs: Record<string, unknown>;
 }
 
-/** The result of a program that ran against Pulumi's mocks. */
+/** What a program did when it ran against Pulumi's mocks. */
 export interface Recording {
   readonly resources: RecordedResource[];
   /** The address of every resource in the state: parents' types, type and name. */
@@ -23,7 +23,10 @@ export function stackConfiguration(path: string): Record<string, unknown> {
   return (parse(readFileSync(path, "utf8")) as { config: Record<string, unknown> }).config;
 }
 
-/** Runs index.ts against Pulumi's mocks and returns its resources, sorted by type and name. */
+/**
+ * Runs index.ts against Pulumi's mocks and answers with every resource it registers, in the order of
+ * their types and names, with their addresses in the state and with its outputs.
+ */
 export async function recordProgram(
   stack: string,
   config: Readonly<Record<string, unknown>>,
@@ -59,15 +62,15 @@ export async function recordProgram(
   return { resources, urns: [...monitor.getRegisteredResources().keys()].sort(), outputs };
 }
 
-/** The outputs that the real providers would add to the inputs. */
+/** What the engine's providers would add to what they are asked for. */
 function stateOf(type: string, name: string, inputs: Record<string, unknown>) {
   if (type === "docker:index/remoteImage:RemoteImage") {
     return { ...inputs, imageId: `sha256:${name}` };
   }
   if (type === "command:local:Command") {
     const provider = "CUDAExecutionProvider";
-    const checked = (inputs["environment"] as Record<string, string>)["IMMICH_ML_MODELS"] ?? "";
-    const models = checked.split(",").map((model) => ({ model, parts: [], notVerified: "mocked" }));
+    const asked = (inputs["environment"] as Record<string, string>)["IMMICH_ML_MODELS"] ?? "";
+    const models = asked.split(",").map((model) => ({ model, parts: [], notVerified: "mocked" }));
     const check = { ok: true, provider, devices: [], models };
     return { ...inputs, stdout: JSON.stringify(check), stderr: "" };
   }

@@ -24,7 +24,7 @@ import urllib.request
 urllib.request.urlopen("http://localhost:3003/ping", timeout=2)
 `;
 
-/** An image on this machine's engine, until a test removes it. */
+/** An image on the machine's own engine, for as long as a test needs it. */
 export interface TestImage {
   /** Its name and tag. */
   readonly reference: string;
@@ -32,8 +32,8 @@ export interface TestImage {
 }
 
 /**
- * An image a tenth of the size of ours, for engines without a network: it answers the health check and
- * contains a real ONNX Runtime for the CPU.
+ * An image a tenth of the size of ours, for engines without a network: it answers the health check, and
+ * a real ONNX Runtime (of the CPU) is in it for the check.
  */
 export async function buildSmallService(): Promise<TestImage> {
   const { python310 } = await fakes();
@@ -65,7 +65,7 @@ export async function buildTestImage(files: Readonly<Record<string, string>>): P
 }
 
 /**
- * A build context for `LegacyImage` that adds nothing to its base image.
+ * A build context for `LegacyImage` that adds nothing to its base image but what is asked.
  *
  * @param instructions further lines of the Dockerfile
  */
@@ -79,7 +79,7 @@ export async function smallContext(instructions = ""): Promise<string> {
   return folder;
 }
 
-/** Rewrites its Dockerfile, which makes another image. */
+/** Writes its Dockerfile anew, which makes another image. */
 export async function writeContext(folder: string, instructions: string): Promise<void> {
   const dockerfile = `ARG PYTHON_IMAGE\nFROM \${PYTHON_IMAGE}\n${instructions}\n`;
   await writeFile(path.join(folder, "Dockerfile"), dockerfile);

@@ -6,18 +6,18 @@ import { openEngineStack, type EngineStack } from "./engineStack";
 
 export interface SmallStackOptions {
   readonly name: string;
-  /** Address of the Docker engine. */
+  /** The engine's address. */
   readonly endpoint: string;
-  /** A build context of `smallContext`. */
+  /** A build context, as `smallContext` makes it. */
   readonly contextPath: string;
-  /** The image it is built on. */
+  /** What it is built on. */
   readonly baseImage: string;
   readonly containerName: string;
 }
 
 /**
- * A stack of the components on a Docker engine, wired as in index.ts, with an image that builds in
- * seconds and without a network.
+ * A stack of the components that live on a Docker engine, as index.ts wires them, with an image that
+ * is built in seconds and without a network.
  */
 export function openSmallStack(options: SmallStackOptions): Promise<EngineStack> {
   const { endpoint, contextPath, baseImage, containerName } = options;
