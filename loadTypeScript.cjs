@@ -1,9 +1,9 @@
-// How Pulumi's Node.js loads the program: the TypeScript compiler turns each file into JavaScript once
-// and caches the result by the file's content. ts-node, Pulumi's default, compiles every file in every
-// run, which takes more than a second. `npm run lint:types` checks the types.
+// How the engine's Node.js loads the program: the TypeScript compiler turns each file into JavaScript
+// once, and the result is kept by the file's content. ts-node, which Pulumi uses otherwise, compiles
+// every file anew in every run, for more than a second. Types are checked by `npm run check:types`.
 //
-// Not esbuild (tsx): it copies what is imported, and with these copies Pulumi would write its own
-// configuration, secrets and all, into the state beside the dynamic provider.
+// Not by esbuild (tsx): it makes copies of what is imported, and with them the engine would write its
+// own configuration, secrets and all, into the state beside the dynamic provider.
 const { createHash } = require("node:crypto");
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
 const path = require("node:path");
@@ -16,8 +16,8 @@ const folder = path.join(__dirname, "node_modules", ".cache", "immich-ml");
 require.extensions[".ts"] = (module, file) => {
   const source = readFileSync(file, "utf8");
   const name = createHash("sha256").update(compiler).update(file).update(source).digest("hex");
-  const cached = path.join(folder, `${name}.js`);
-  module._compile(read(cached) ?? write(cached, compile(source, file)), file);
+  const kept = path.join(folder, `${name}.js`);
+  module._compile(read(kept) ?? keep(kept, compile(source, file)), file);
 };
 
 function compile(source, fileName) {
@@ -32,8 +32,8 @@ function read(file) {
   }
 }
 
-/** Atomically, since several runs may write at once. A folder that cannot be written is no error. */
-function write(file, text) {
+/** Whole or not at all, since several runs may do so at once; where nothing can be kept, it is not. */
+function keep(file, text) {
   try {
     mkdirSync(folder, { recursive: true });
     writeFileSync(`${file}.${process.pid}`, text);
