@@ -10,8 +10,8 @@ import {
   type ImmichVersion,
   parseImmichVersion,
 } from "../catalog/immichVersion";
-import { entriesByName } from "../util/entriesByName";
 import { certificateProblem } from "../util/certificate";
+import { entriesByName } from "../util/entriesByName";
 import { isWebUrl } from "../util/webUrl";
 
 /** What an image is built from; the fields are those of `LegacyImageArgs`. */

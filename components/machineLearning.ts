@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
+import type { Problem } from "../util/problem";
 import { gpuChoiceProblem } from "../catalog/deviceIds";
 import {
   type ModelCheck,
@@ -182,21 +183,18 @@ function areMountsUnknown({ optionalMounts, accelerator }: MachineLearningArgs):
 }
 
 function checkedArguments(name: string, args: MachineLearningArgs): Record<string, string> {
+  const { accelerator = "cpu", gpus, network, publish } = args;
+  const gpuProblem = gpus && gpuChoiceProblem(gpus, accelerator);
   return checkedEnvironment(name, args, [
-    {
-      key: "gpus",
-      value: args.gpus,
-      expected: args.gpus && gpuChoiceProblem(args.gpus, args.accelerator ?? "cpu"),
-    },
-    {
-      key: "network",
-      expected:
-        args.network === undefined && !args.publish
-          ? "is missing, and publish, too: Immich's server cannot reach the container"
-          : undefined,
-    },
+    ...(gpuProblem ? [{ key: "gpus", value: gpus, expected: gpuProblem }] : []),
+    ...(network === undefined && !publish ? [unreachable] : []),
   ]);
 }
+
+const unreachable: Problem = {
+  key: "network",
+  expected: "is missing, and publish, too: Immich's server cannot reach the container",
+};
 
 function containerArgs(
   args: MachineLearningArgs,

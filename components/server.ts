@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type AcceleratorName, accelerators } from "../catalog/accelerators";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { entriesByName } from "../util/entriesByName";
+import type { Problem } from "../util/problem";
 import {
   type EnvironmentValue,
   isSecretVariable,
@@ -106,45 +107,36 @@ export interface ServerArgs extends DockerClientArgs {
   healthTimeout?: pulumi.Input<number> | undefined;
 }
 
-/** A rule about an argument; `expected` is undefined where the rule holds. */
-export interface Rule {
-  readonly key: string;
-  readonly value?: unknown;
-  readonly expected: string | undefined;
-}
-
 /**
- * Renders `environment` and checks all rules.
+ * Renders `environment`.
  *
+ * @param problems what is wrong with other arguments
  * @returns the server's variables
- * @throws one line for each broken rule: the component, the argument, its value, what is allowed
+ * @throws a line for each problem: the component, the argument, its value, what is allowed
  */
 export function checkedEnvironment(
   name: string,
   args: ServerArgs,
-  rules: readonly Rule[],
+  problems: readonly Problem[],
 ): Record<string, string> {
-  const version = parseImmichVersion(args.immichVersion);
-  const { variables, problems } = version
-    ? renderEnvironment(args.environment ?? {}, version, args.accelerator ?? "cpu")
-    : { variables: {}, problems: [] };
-  const allRules: Rule[] = [
-    {
-      key: "immichVersion",
-      value: args.immichVersion,
-      expected: version ? undefined : "must be a version such as v2.7.5",
-    },
-    ...problems.map((problem) => ({
+  const { immichVersion, environment = {}, accelerator = "cpu" } = args;
+  const version = parseImmichVersion(immichVersion);
+  const rendered = version && renderEnvironment(environment, version, accelerator);
+  const allProblems: Problem[] = [
+    ...(rendered?.problems ?? []).map((problem) => ({
       key: `environment.${problem.name}`,
       expected: problem.message,
     })),
-    ...rules,
+    ...problems,
   ];
-  const lines = allRules.flatMap(({ expected, ...rule }) =>
-    expected === undefined ? [] : [formatProblem({ ...rule, expected }, name)],
-  );
-  if (lines.length > 0) throw new Error(lines.join("\n"));
-  return variables;
+  if (!version) {
+    const expected = "must be a version such as v2.7.5";
+    allProblems.push({ key: "immichVersion", value: immichVersion, expected });
+  }
+  if (!rendered || allProblems.length > 0) {
+    throw new Error(allProblems.map((problem) => formatProblem(problem, name)).join("\n"));
+  }
+  return rendered.variables;
 }
 
 /**

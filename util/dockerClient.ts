@@ -2,14 +2,14 @@
 export interface EngineAddress {
   /** `unix://…`, `ssh://…` or `tcp://…`. */
   readonly dockerHost: string;
-  /** For `tcp://`: a folder with ca.pem, cert.pem and key.pem. @default nothing is encrypted */
+  /** For `tcp://`: a folder with ca.pem, cert.pem and key.pem; without it nothing is encrypted. */
   readonly tls?: string | undefined;
 }
 
-/** The files in the folder `tls`, as the docker client names them. */
+/** The files of such a folder, as the docker client names them. */
 export const tlsFiles = ["ca.pem", "cert.pem", "key.pem"] as const;
 
-/** The variables that make the docker command-line client use an engine. */
+/** The variables that lead the docker command-line client to an engine. */
 export function dockerClientEnvironment<Text>({
   dockerHost,
   tls,

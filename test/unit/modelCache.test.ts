@@ -68,7 +68,7 @@ describe("ModelCache", () => {
     // Registered once the volume has its name, after the component's outputs.
     await vi.waitFor(() => expect(copy).toBeDefined());
     expect(copy).toEqual({
-      create: `exec sh '${join(process.cwd(), "components/placeModels.sh")}'`,
+      create: `exec sh ${join(process.cwd(), "components/placeModels.sh")}`,
       environment: {
         FOLDER: folder,
         VOLUME: "model-cache",

@@ -26,12 +26,11 @@ function settingsIn(stackFile: string, stack: string, defaults: object = {}) {
   const values = Object.fromEntries(
     Object.entries(config).map(([key, value]) => [key.replace("immich-ml:", ""), value as unknown]),
   );
-  const { settings, problems } = readSettings(
+  const { value: settings, problems } = readSettings(
     { ...defaults, ...values },
     {
       project: "immich-ml",
       stack,
-      cards: {},
       secrets,
     },
   );
