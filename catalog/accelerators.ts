@@ -67,11 +67,18 @@ export interface Accelerator {
   readonly environment: Readonly<Record<string, string>>;
   /** The first release of Immich with an image for it. */
   readonly minimumImmichVersion: string;
-  /**
-   * What the check must find computing. Names that end in `ExecutionProvider` are ONNX Runtime's;
-   * `ArmNN` and `RKNN` are Immich's own sessions beside ONNX Runtime. Any one of the list will do.
-   */
+  /** The check passes when any of them computes; ONNX Runtime's, or the name of `ownSession`. */
   readonly executionProviders: readonly [string, ...string[]];
+  /**
+   * Immich's own session, where ONNX Runtime does not serve the accelerator. It runs models of its own
+   * format and cannot be profiled, so the check verifies only that it is available.
+   */
+  readonly ownSession?: {
+    /** The module of Immich's server with its `is_available`. */
+    readonly module: string;
+    /** What to do when it is not available. */
+    readonly hint: string;
+  };
   readonly prerequisites: readonly Prerequisite[];
   /** GiB an image for it takes at most, unpacked; an estimate, only warned about. */
   readonly imageDisk: number;
@@ -158,6 +165,10 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     imageDisk: 3,
     minimumImmichVersion: "1.94.0",
     executionProviders: ["ArmNN"],
+    ownSession: {
+      module: "immich_ml.sessions.ann.loader",
+      hint: "check libmali.so and /dev/mali0",
+    },
     prerequisites: [
       {
         what: "the Mali kernel driver (/dev/mali0)",
@@ -266,6 +277,7 @@ export const accelerators: Readonly<Record<AcceleratorName, Accelerator>> = {
     imageDisk: 3,
     minimumImmichVersion: "1.130.0",
     executionProviders: ["RKNN"],
+    ownSession: { module: "immich_ml.sessions.rknn", hint: "check the rknpu kernel driver" },
     prerequisites: [
       {
         what: "the NPU's device nodes in /dev/dri",

@@ -1,23 +1,16 @@
-import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { dockerClientEnvironment } from "../util/dockerClient";
 import { servicePort } from "../catalog/environment";
-import {
-  type ModelCheck,
-  parseCheckResult,
-  type CheckResult,
-  waitingScript,
-} from "../verify/check";
+import { type ModelCheck, parseCheckResult, type CheckResult } from "../verify/check";
+import { acceleratorCheck } from "./acceleratorCheck";
 import {
   acceleratorMounts,
   checkedEnvironment,
   healthcheck,
   labelList,
   limitedLog,
-  acceleratorCheck,
   type ServerArgs,
   serverEnvironment,
   startMinutes,
@@ -106,7 +99,8 @@ export class MachineLearning extends pulumi.ComponentResource {
   public readonly check: pulumi.Output<CheckResult | undefined>;
 
   /**
-   * @param name the component's name; the container has the same, the check `${name}-check`.
+   * @param name the component's name; the container has the same; `${name}-check` limits its
+   *   processes and, unless it is off, checks it.
    * @param args what to run and how.
    * @param opts give a `docker.Provider` as `provider` for an engine that is not the local one.
    * @throws when the arguments contradict each other; every reason is in the message.
@@ -183,22 +177,24 @@ export class MachineLearning extends pulumi.ComponentResource {
       },
     );
 
-    const check =
-      args.check === "off"
-        ? undefined
-        : acceleratorCheck(
-            name,
-            args,
-            { IMMICH_ML_CHECK: waitingScript(), IMMICH_ML_CONTAINER: container.id },
-            [container.id],
-            { parent: this },
-          );
-    limitProcesses(name, args, container, this, check);
+    const check = acceleratorCheck(
+      name,
+      args,
+      "verify/check.sh",
+      {
+        IMMICH_ML_CONTAINER: container.id,
+        IMMICH_ML_PIDS_LIMIT: args.hardening?.limitProcesses === false ? "-1" : "4096",
+      },
+      [container.id],
+      { parent: this },
+    );
 
     this.containerId = container.id;
     this.containerName = container.name;
     this.url = pulumi.output(args.url ?? addressOf(args, alias, port));
-    this.check = pulumi.output(check?.stdout.apply(parseCheckResult));
+    this.check = check.stdout.apply((stdout) =>
+      args.check === "off" ? undefined : parseCheckResult(stdout),
+    );
     this.executionProvider = this.check.apply((result) =>
       result?.ok ? result.provider : undefined,
     );
@@ -272,33 +268,4 @@ function addressOf(
     .apply(([address, published]) =>
       address.includes(":") ? `http://[${address}]:${published}` : `http://${address}:${published}`,
     );
-}
-
-/**
- * The Docker provider has no setting for it, so the docker client sets it after each creation. Only
- * after the check: a container that restarts again and again cannot be changed, and that tells why.
- */
-function limitProcesses(
-  name: string,
-  args: MachineLearningArgs,
-  container: docker.Container,
-  parent: pulumi.Resource,
-  check: local.Command | undefined,
-): void {
-  if (args.hardening?.limitProcesses === false) return;
-  const { dockerHost, tls } = args;
-  new local.Command(
-    `${name}-processes`,
-    {
-      create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
-      delete: 'docker update --pids-limit -1 "$CONTAINER" >/dev/null 2>&1 || true',
-      environment: {
-        CONTAINER: container.id,
-        ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
-      },
-      triggers: [container.id],
-      addPreviousOutputInEnv: false,
-    },
-    { parent, dependsOn: check ? [check] : [] },
-  );
 }

@@ -3,13 +3,8 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators } from "../catalog/accelerators";
 import { servicePort } from "../catalog/environment";
-import {
-  type ModelCheck,
-  parseCheckResults,
-  type CheckResult,
-  rolloutScript,
-  waitingScript,
-} from "../verify/check";
+import { type ModelCheck, parseCheckResults, type CheckResult } from "../verify/check";
+import { acceleratorCheck } from "./acceleratorCheck";
 import {
   acceleratorMounts,
   checkedEnvironment,
@@ -17,7 +12,6 @@ import {
   healthcheck,
   labelList,
   limitedLog,
-  acceleratorCheck,
   type ResourceLimits,
   type ServerArgs,
   serverEnvironment,
@@ -183,12 +177,8 @@ export class MachineLearningService extends pulumi.ComponentResource {
     const check = acceleratorCheck(
       name,
       args,
-      {
-        IMMICH_ML_CHECK: rolloutScript(),
-        IMMICH_ML_CONTAINER_CHECK: waitingScript(),
-        IMMICH_ML_SERVICE: service.name,
-        IMMICH_ML_ADDRESS: this.url,
-      },
+      "verify/rollout.sh",
+      { IMMICH_ML_SERVICE: service.name, IMMICH_ML_ADDRESS: this.url },
       // A service keeps its id when it is changed, so what was declared tells that it was.
       [service.id, pulumi.output(declared).apply((spec) => fingerprint(JSON.stringify(spec)))],
       { parent: this },
