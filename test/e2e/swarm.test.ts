@@ -147,7 +147,7 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     );
     await chmod(path.join(folder, "pulumi"), 0o755);
     const script = async (name: string) => {
-      const { stdout } = await execute("node", ["--import", "tsx", `verify/${name}.ts`, "--json"], {
+      const { stdout } = await execute("node", ["--import", "tsx", `cli/${name}.ts`, "--json"], {
         env: { ...process.env, PATH: `${folder}:${process.env["PATH"]}` },
       });
       return JSON.parse(stdout) as unknown;

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
 
 import { namedContainer, parseDeployment } from "../../verify/deployment";
-import { compareSettings, parseGpus, parseModels, parseQueues, parseTasks } from "../../cli/status";
+import {
+  compareSettings,
+  parseGpus,
+  parseModels,
+  parseQueues,
+  parseTasks,
+} from "../../verify/status";
 import { asTable, modelCells } from "../../cli/table";
 
 describe("parseDeployment", () => {
@@ -108,7 +114,7 @@ describe("asTable", () => {
 
 describe("a model in a table", () => {
   it("has what computed its files and how long they and the server took", () => {
-    const part = { device: "0", provider: "CUDAExecutionProvider", elsewhere: [] };
+    const part = { device: "0", provider: "CUDAExecutionProvider", fallbackOps: [] };
     expect(
       modelCells({
         model: "clip/ViT-B-32__openai",
