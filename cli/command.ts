@@ -10,9 +10,12 @@ const commonOptions = {
   help: { type: "boolean", default: false },
 } as const;
 
-type Parsed<Own extends Options> = ReturnType<
-  typeof parseArgs<{ options: Own & typeof commonOptions; allowPositionals: true }>
->;
+interface Config<Own extends Options> {
+  readonly options: Own & typeof commonOptions;
+  readonly allowPositionals: boolean;
+}
+
+type Values<Own extends Options> = ReturnType<typeof parseArgs<Config<Own>>>["values"];
 
 /** For a command that reaches an engine without a stack. */
 export const dockerHostOption = { type: "string", default: "unix:///var/run/docker.sock" } as const;
@@ -26,12 +29,12 @@ export const dockerHostOption = { type: "string", default: "unix:///var/run/dock
  */
 export function runCommand<Own extends Options>(
   command: { usage: string; options: Own; allowPositionals: boolean },
-  work: (values: Parsed<Own>["values"], positionals: Parsed<Own>["positionals"]) => Promise<number>,
+  work: (values: Values<Own>, positionals: readonly string[]) => Promise<number>,
 ): void {
   const main = async () => {
     const { usage, allowPositionals } = command;
     const options = { ...command.options, ...commonOptions };
-    const { values, positionals } = parseArgs({ options, allowPositionals }) as Parsed<Own>;
+    const { values, positionals } = parseArgs<Config<Own>>({ options, allowPositionals });
     if ((values as { help: boolean }).help) {
       console.log(usage);
       return 0;

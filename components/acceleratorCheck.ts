@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { checkVariables, modelsToCheck } from "../verify/check";
-import { shellCommand } from "./programFile";
+import { runScript } from "./programFile";
 import type { ServerArgs } from "./server";
 
 /**
@@ -26,7 +26,7 @@ export function acceleratorCheck(
   return new local.Command(
     `${name}-check`,
     {
-      create: shellCommand(script),
+      create: runScript(script),
       environment: {
         ...subject,
         IMMICH_ML_HOST: name,

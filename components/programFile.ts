@@ -24,7 +24,7 @@ export function programFile(path: string): ProgramFile {
 }
 
 /** The command line that runs a shell script of this program. */
-export function shellCommand(path: string): string {
+export function runScript(path: string): string {
   const file = programFile(path).path;
   return `exec sh ${/^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", "'\\''")}'`}`;
 }

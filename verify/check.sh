@@ -77,6 +77,8 @@ wait_for_health() {
   reason_above="The reason should be in the lines above."
   while :; do
     if ! current=$(state 2>&1); then
+      # Docker prints an empty line before its error.
+      current=$(printf '%s\n' "$current" | sed '/^$/d')
       case $current in
         # Empty: the client was killed because it waited too long.
         "" | *"annot connect to the Docker daemon"* | *"error during connect"* | *EOF*)

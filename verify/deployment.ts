@@ -98,7 +98,8 @@ export function parseConfig(text: string): (key: string) => unknown {
   const config = JSON.parse(text) as Record<string, ConfigValue | undefined>;
   return (key) => {
     const { value, objectValue } = config[`immich-ml:${key}`] ?? {};
-    return objectValue ?? (value && /^\s*[[{]/.test(value) ? JSON.parse(value) : value);
+    if (objectValue !== undefined || value === undefined) return objectValue;
+    return /^\s*[[{]/.test(value) ? (JSON.parse(value) as unknown) : value;
   };
 }
 

@@ -57,10 +57,10 @@ async function readHost(host: DeployedHost): Promise<HostStatus[]> {
   ]);
   if (tasks.code !== 0) return [unknown(host, host.host, tasks.stderr)];
   return Promise.all(
-    parseTasks(tasks.stdout, containers.stdout).map((task) =>
+    parseTasks(tasks.stdout, containers.stdout).map(async (task) =>
       task.container === undefined
         ? unreachedTaskStatus(host, task)
-        : readContainer(host, `${host.host}.${task.slot}`, task.container),
+        : await readContainer(host, `${host.host}.${task.slot}`, task.container),
     ),
   );
 }
