@@ -1,21 +1,28 @@
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 
 import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
 import { type CommandResult, run } from "../util/run";
+import { sanitize } from "../util/sanitize";
 import { readDeployment } from "../verify/deployment";
+import { chooseHosts, dockerHostOption, runCommand } from "./command";
 
-const usage = `Computes models of every family that Immich uses on the card of a container's host, in that
-container's image, and compares with a newer ONNX Runtime on the CPU. Prints a row for the
-README's table. Needs PyPI for the tests' own packages, and some minutes.
+const usage = `Computes a model of every family that Immich uses on the GPU of a container's host, in that
+container's image, and compares with a newer ONNX Runtime on the CPU. Prints a row for the README's
+table. Takes some minutes and needs PyPI for the tests' own packages.
 
   npm run check:models -- [--stack NAME] [HOST…]
   npm run check:models -- --image NAME [--docker-host ADDRESS] [--provider NAME]
 
-Ends with 1 when a model is not verified, with 3 when there is no card.`;
+Ends with 1 when a model is not verified, with 3 when there is no GPU.`;
 
-/** What the command is for; another one shows that the models and this program are right. */
+/** Another provider verifies the models and this program without a GPU. */
 const cuda = "CUDAExecutionProvider";
+
+const options = {
+  image: { type: "string" },
+  "docker-host": dockerHostOption,
+  provider: { type: "string", default: cuda },
+} as const;
 
 interface Subject {
   readonly name: string;
@@ -23,42 +30,28 @@ interface Subject {
   readonly engine: EngineAddress;
 }
 
-async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      stack: { type: "string" },
-      image: { type: "string" },
-      "docker-host": { type: "string", default: "unix:///var/run/docker.sock" },
-      provider: { type: "string", default: cuda },
-      help: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(usage);
-    return 0;
-  }
-  const subjects = values.image
-    ? [{ name: values.image, image: values.image, engine: { dockerHost: values["docker-host"] } }]
-    : await deployed(values.stack, positionals);
+runCommand({ usage, options, allowPositionals: true }, async (values, names) => {
+  const { image, "docker-host": dockerHost, provider, stack } = values;
+  const subjects =
+    image === undefined
+      ? await deployed(stack, names)
+      : [{ name: image, image, engine: { dockerHost } }];
   const codes: number[] = [];
-  for (const subject of subjects) codes.push(await check(subject, values.provider));
+  for (const subject of subjects) codes.push(await check(subject, provider));
   return Math.max(...codes);
-}
+});
 
 async function deployed(stack: string | undefined, names: readonly string[]): Promise<Subject[]> {
   const { hosts } = await readDeployment(stack);
-  const withCard = hosts.filter(({ accelerator }) => accelerator === "cuda");
-  const chosen = withCard.filter(({ host }) => names.length === 0 || names.includes(host));
-  const unknown = names.filter((name) => !withCard.some(({ host }) => host === name));
-  if (unknown.length > 0 || chosen.length === 0) {
-    const known = withCard.map(({ host }) => host).join(", ") || "none";
-    throw new Error(`no host ${unknown.join(", ")} with accelerator cuda; this stack has ${known}`);
-  }
+  const chosen = chooseHosts(
+    hosts.filter(({ accelerator }) => accelerator === "cuda"),
+    names,
+  );
+  if (chosen.length === 0) throw new Error("this stack has no host with accelerator cuda");
   return Promise.all(
     chosen.map(async ({ host, containerName, ...engine }) => {
-      if (!containerName) throw new Error(`${host} is a service of a swarm: give its --image`);
-      const inspect = ["inspect", "--format", "{{.Image}}", containerName];
+      if (!containerName) throw new Error(`${host} is a service of a swarm: name its --image`);
+      const inspect = ["inspect", "--format", "{{.Image}}", "--", containerName];
       const image = succeeded(await docker(engine, inspect), "docker inspect");
       return { name: host, image: image.trim(), engine };
     }),
@@ -68,8 +61,8 @@ async function deployed(stack: string | undefined, names: readonly string[]): Pr
 async function check({ name, image, engine }: Subject, provider: string): Promise<number> {
   const gpus = provider === cuda ? ["--gpus", "all"] : [];
   const started = ["run", "--rm", "--network", "none", ...gpus];
-  const card = provider === cuda ? await gpuOf(image, engine, started) : "no card";
-  if (card === undefined) return 3;
+  const gpu = provider === cuda ? await gpuOf(image, engine, started) : "no GPU";
+  if (gpu === undefined) return 3;
 
   console.error(`${name}: adding the tests to ${image}`);
   const tests = `immich-ml-check-models:${process.pid}`;
@@ -81,40 +74,41 @@ async function check({ name, image, engine }: Subject, provider: string): Promis
     const environment = ["--env", `IMMICH_ML_PROVIDER=${provider}`];
     const ended = await docker(engine, [...started, ...environment, tests, ...command], true);
     process.stdout.write(ended.stdout);
-    if (ended.code === 0) console.log(row(card, provider, ended.stdout));
+    if (ended.code === 0) console.log(row(gpu, provider, ended.stdout));
     return ended.code === 0 || ended.code === 3 ? ended.code : 1;
   } finally {
     await docker(engine, ["image", "rm", tests]);
   }
 }
 
-/** The card's name and driver as a container sees them; undefined, with a message, without one. */
+/** The GPU's name and driver as a container sees them; undefined, with a message, without one. */
 async function gpuOf(image: string, engine: EngineAddress, started: readonly string[]) {
   const query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"];
-  const ended = await docker(engine, [
-    ...started,
-    "--entrypoint",
-    query[0]!,
-    image,
-    ...query.slice(1),
-  ]);
-  if (ended.code === 0) return ended.stdout.trim().split("\n").join("; ");
-  const said = (ended.stderr.trim() || ended.stdout.trim()).split("\n")[0]!;
+  const [program, ...parameters] = query;
+  const entrypoint = ["--entrypoint", program!, image, ...parameters];
+  const ended = await docker(engine, [...started, ...entrypoint]);
+  if (ended.code === 0)
+    return ended.stdout
+      .trim()
+      .split("\n")
+      .map((line) => sanitize(line))
+      .join("; ");
+  const problem = (ended.stderr.trim() || ended.stdout.trim()).split("\n")[0]!;
   console.error(
-    `NO CARD: no container at ${engine.dockerHost} gets an NVIDIA card (${said}). Check nvidia-smi on that host,` +
-      " and that the NVIDIA Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker).",
+    `NO GPU: no container at ${engine.dockerHost} gets an NVIDIA GPU (${sanitize(problem)}). Check nvidia-smi on that` +
+      " host, and that the NVIDIA Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker).",
   );
   return undefined;
 }
 
-/** DetectedGpu, what computed, the day, the models that agree and the encoders' times. */
-function row(card: string, provider: string, output: string): string {
+/** The GPU, what computed, the day, the number of models that agree and the encoders' times. */
+function row(gpu: string, provider: string, output: string): string {
   const passed = /(\d+) passed/.exec(output)?.[1] ?? "0";
   const times = [...output.matchAll(/^(visual|textual): ([\d.]+ ms)/gm)].map(
     ([, kind, time]) => `${kind} ${time}`,
   );
   const day = new Date().toISOString().slice(0, 10);
-  return `| ${card} | ${provider} | ${day} | ${passed} models agree; ViT-B-32's size: ${times.join(", ")} |`;
+  return `| ${gpu} | ${provider} | ${day} | ${passed} models agree; ViT-B-32's size: ${times.join(", ")} |`;
 }
 
 function docker(
@@ -133,11 +127,3 @@ function succeeded({ code, stdout, stderr }: CommandResult, what: string): strin
   if (code !== 0) throw new Error(`${what}: ${stderr.trim() || stdout.trim()}`);
   return stdout;
 }
-
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    console.error((error as Error).message);
-    process.exit(2);
-  },
-);

@@ -1,11 +1,13 @@
 import type { ModelCheck } from "../verify/check";
+import { sanitize, sanitizeLines } from "../util/sanitize";
 
-/** Lays rows out in columns for people; the first row is the heading. */
+/** Lays rows out in columns; the first row is the heading. */
 export function asTable(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_cell, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  const cells = rows.map((row) => row.map((cell) => sanitize(cell)));
+  const widths = (cells[0] ?? []).map((_cell, column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
   );
-  return rows
+  return cells
     .map((row) =>
       row
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))
@@ -13,6 +15,11 @@ export function asTable(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join("\n");
+}
+
+/** Escapes are JSON's own, so the text stays the same JSON. */
+export function asJson(value: unknown): string {
+  return sanitizeLines(JSON.stringify(value, null, 2));
 }
 
 export const modelHeading = ["MODEL", "COMPUTED BY", "MILLISECONDS", "SERVER'S MILLISECONDS"];

@@ -1,17 +1,12 @@
-import { local } from "@pulumi/command";
+import type { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { dockerClientEnvironment } from "../util/dockerClient";
 import type { Problem } from "../util/problem";
 import { gpuChoiceProblem } from "../catalog/deviceIds";
-import {
-  type ModelCheck,
-  parseCheckResult,
-  type CheckResult,
-  waitingScript,
-} from "../verify/check";
+import { type ModelCheck, parseCheckResult, type CheckResult } from "../verify/check";
+import { acceleratorCheck } from "./acceleratorCheck";
 import {
   acceleratorMounts,
   checkedEnvironment,
@@ -19,7 +14,6 @@ import {
   labelList,
   limitedLog,
   portOf,
-  acceleratorCheck,
   type ServerArgs,
   serverEnvironment,
   startMinutes,
@@ -118,7 +112,8 @@ export class MachineLearning extends pulumi.ComponentResource {
   public readonly check: pulumi.Output<CheckResult | undefined>;
 
   /**
-   * @param name the component's name; the container has the same, the check is `${name}-check`
+   * @param name the component's name; the container has the same; `${name}-check` limits its processes
+   *   and, unless it is off, checks it
    * @param args what to run and how
    * @param opts `provider`: a `docker.Provider` for an engine that is not the local one
    * @throws when arguments are wrong: a line for each, with its value and what is allowed
@@ -143,24 +138,26 @@ export class MachineLearning extends pulumi.ComponentResource {
       ...(areMountsUnknown(args) && { ignoreChanges: ["mounts"] }),
     });
 
-    const check =
-      args.check === "off"
-        ? undefined
-        : acceleratorCheck(
-            name,
-            args,
-            { IMMICH_ML_CHECK: waitingScript(), IMMICH_ML_CONTAINER: container.id },
-            [container.id],
-            { parent: this },
-          );
-    limitProcesses(name, args, container, this, check);
+    const check = acceleratorCheck(
+      name,
+      args,
+      "verify/check.sh",
+      {
+        IMMICH_ML_CONTAINER: container.id,
+        IMMICH_ML_PIDS_LIMIT: args.hardening?.limitProcesses === false ? "-1" : "4096",
+      },
+      [container.id],
+      { parent: this },
+    );
 
     this.container = container;
     this.checkCommand = check;
     this.containerId = container.id;
     this.containerName = container.name;
     this.url = pulumi.output(args.url ?? addressOf(args, alias, port));
-    this.check = pulumi.output(check?.stdout.apply(parseCheckResult));
+    this.check = check.stdout.apply((stdout) =>
+      args.check === "off" ? undefined : parseCheckResult(stdout),
+    );
     this.executionProvider = this.check.apply((result) =>
       result?.ok ? result.provider : undefined,
     );
@@ -290,33 +287,4 @@ function addressOf(
     .apply(([address, published]) =>
       address.includes(":") ? `http://[${address}]:${published}` : `http://${address}:${published}`,
     );
-}
-
-/**
- * The Docker provider has no setting for it, so the docker client sets it after each creation. Only
- * after the check: a container that restarts again and again cannot be changed, and that tells why.
- */
-function limitProcesses(
-  name: string,
-  args: MachineLearningArgs,
-  container: docker.Container,
-  parent: pulumi.Resource,
-  check: local.Command | undefined,
-): void {
-  if (args.hardening?.limitProcesses === false) return;
-  const { dockerHost, tls } = args;
-  new local.Command(
-    `${name}-processes`,
-    {
-      create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
-      delete: 'docker update --pids-limit -1 "$CONTAINER" >/dev/null 2>&1 || true',
-      environment: {
-        CONTAINER: container.id,
-        ...(dockerHost !== undefined && dockerClientEnvironment({ dockerHost, tls })),
-      },
-      triggers: [container.id],
-      addPreviousOutputInEnv: false,
-    },
-    { parent, dependsOn: check ? [check] : [] },
-  );
 }

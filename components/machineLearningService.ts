@@ -6,13 +6,8 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { swarmProblems } from "../catalog/swarm";
 import { entriesByName } from "../util/entriesByName";
-import {
-  type ModelCheck,
-  parseCheckResults,
-  type CheckResult,
-  rolloutScript,
-  waitingScript,
-} from "../verify/check";
+import { type ModelCheck, parseCheckResults, type CheckResult } from "../verify/check";
+import { acceleratorCheck } from "./acceleratorCheck";
 import {
   acceleratorMounts,
   checkedEnvironment,
@@ -20,7 +15,6 @@ import {
   labelList,
   limitedLog,
   portOf,
-  acceleratorCheck,
   type ResourceLimits,
   type ServerArgs,
   serverEnvironment,
@@ -160,12 +154,8 @@ export class MachineLearningService extends pulumi.ComponentResource {
     const check = acceleratorCheck(
       name,
       args,
-      {
-        IMMICH_ML_CHECK: rolloutScript(),
-        IMMICH_ML_CONTAINER_CHECK: waitingScript(),
-        IMMICH_ML_SERVICE: service.name,
-        IMMICH_ML_ADDRESS: this.url,
-      },
+      "verify/rollout.sh",
+      { IMMICH_ML_SERVICE: service.name, IMMICH_ML_ADDRESS: this.url },
       // A service keeps its id through changes, so the declaration triggers the check.
       [service.id, pulumi.output(declared).apply((spec) => fingerprint(JSON.stringify(spec)))],
       { parent: this },

@@ -1,8 +1,6 @@
-import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
 import { type AcceleratorName, accelerators } from "../catalog/accelerators";
-import { dockerClientEnvironment } from "../util/dockerClient";
 import { entriesByName } from "../util/entriesByName";
 import type { Problem } from "../util/problem";
 import {
@@ -14,7 +12,7 @@ import {
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { formatProblem } from "../config/errors";
 import type { ModelSelection } from "../immich/modelSelection";
-import { inferenceProgram, modelsToCheck, checkCommand, type CheckMode } from "../verify/check";
+import type { CheckMode } from "../verify/check";
 
 /*
  * What a container (machineLearning.ts) and the tasks of a service (machineLearningService.ts) have
@@ -199,46 +197,4 @@ export function acceleratorMounts(
       target: mount.containerPath,
       readOnly: mount.readOnly,
     }));
-}
-
-/**
- * The command that shows the server after each change.
- *
- * @param subject the variables that tell the script what to check
- * @param triggers what a new check is due for
- */
-export function acceleratorCheck(
-  name: string,
-  args: ServerArgs,
-  subject: Record<string, pulumi.Input<string>>,
-  triggers: pulumi.Input<unknown>[],
-  opts: pulumi.CustomResourceOptions,
-): local.Command {
-  const models = modelsToCheck(args.models, parseImmichVersion(args.immichVersion)!);
-  return new local.Command(
-    `${name}-check`,
-    {
-      create: checkCommand,
-      stdin: inferenceProgram(),
-      environment: {
-        ...subject,
-        IMMICH_ML_HOST: name,
-        IMMICH_ML_EXPECTED: accelerators[args.accelerator ?? "cpu"].executionProviders.join(","),
-        IMMICH_ML_MODE: args.check ?? "enforce",
-        IMMICH_ML_TIMEOUT: pulumi.output(args.healthTimeout ?? 600).apply(String),
-        ...(models.length > 0 && {
-          IMMICH_ML_MODELS: models.join(","),
-          IMMICH_ML_DOWNLOAD: pulumi.output(args.modelDownload ?? 120).apply(String),
-        }),
-        ...(args.dockerHost !== undefined &&
-          dockerClientEnvironment({ dockerHost: args.dockerHost, tls: args.tls })),
-      },
-      triggers,
-      // Progress is shown; the result on standard output is shown by the stack's outputs.
-      logging: local.Logging.Stderr,
-      addPreviousOutputInEnv: false,
-    },
-    // Its name in the stacks of version 0.1.0.
-    { ...opts, aliases: [{ name: `${name}-proof` }] },
-  );
 }

@@ -23,3 +23,8 @@ export function dockerClientEnvironment<Text>({
     ...(tls !== undefined && { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: tls }),
   };
 }
+
+/** Whether the text is a name or id that the docker client cannot take for an option. */
+export function isDockerName(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text);
+}

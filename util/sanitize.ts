@@ -12,3 +12,8 @@ export function sanitize(text: string, maxLength = Infinity): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
+
+/** The same for several lines: newlines and tabs stay. */
+export function sanitizeLines(text: string): string {
+  return text.replace(/[^\n\t]+/g, (line) => sanitize(line));
+}

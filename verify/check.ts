@@ -1,45 +1,44 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-
+import { type AcceleratorName, accelerators } from "../catalog/accelerators";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
-import { sanitize } from "../util/sanitize";
 import type { ModelSelection } from "../immich/modelSelection";
+import { sanitize } from "../util/sanitize";
 
 /**
- * The check that a container's accelerator really computes: the shell script that waits for health
- * and the Python program it runs inside the container, and what comes back.
+ * The check that a container's accelerator computes: a shell script that waits for health and runs
+ * inference.py in the container, and the result it prints.
  */
 
-/** What one device computed of the network that is part of the check. */
+/** What one device computed of the check's own network. */
 export interface DeviceCheck {
-  /** The number the container counts the device by, or `cpu`. */
+  /** The container's number of the device, or `cpu`. */
   readonly device: string;
-  /** Milliseconds for the second run of the network; the first one loads kernels. */
+  /** Milliseconds of the second run; the first one loads kernels. */
   readonly milliseconds: number;
   /** The operators by the execution provider that ran them. */
   readonly operators: Readonly<Record<string, readonly string[]>>;
-  /** The network's operators that another provider had to run. */
-  readonly elsewhere: readonly string[];
+  /** The operators that another provider had to run. */
+  readonly fallbackOps: readonly string[];
   /** Largest absolute difference from the CPU's numbers, of outputs with unit variance. */
   readonly maximumDifference?: number;
-  readonly card?: string;
+  /** The GPU's name. */
+  readonly gpu?: string;
   readonly computeCapability?: string;
   /** MiB. */
   readonly videoMemory?: number;
-  /** The newest CUDA the driver supports. */
+  /** The newest CUDA that the driver supports. */
   readonly driverCuda?: string;
 }
 
 export interface PassedCheck {
   readonly ok: true;
-  /** The execution provider that really computed. */
+  /** The execution provider that computed. */
   readonly provider: string;
   readonly onnxRuntime?: string;
   readonly availableProviders?: readonly string[];
   readonly devices: readonly DeviceCheck[];
-  /** True for ARM NN and RKNN: the session is there, but nothing was computed on it. */
+  /** True where only the session was loaded: see `session` in the catalog's accelerators. */
   readonly notExecuted?: boolean;
-  /** The models Immich is told to use; none where that is not known. */
+  /** The models Immich uses; absent where they are unknown. */
   readonly models?: readonly ModelCheck[];
 }
 
@@ -47,30 +46,29 @@ export interface PassedCheck {
 export interface ModelCheck {
   /** Task and name, as in Immich's cache: `clip/ViT-B-32__openai`. */
   readonly model: string;
-  /** Why nothing is known of it; the others are verified all the same. */
+  /** Why the model was not verified. */
   readonly notVerified?: string;
-  /** Milliseconds the running server took for its requests, once the model was loaded. */
+  /** Milliseconds of the server's answers, once it had loaded the model. */
   readonly serverMilliseconds?: number;
   /** Its files, each computed apart from the server; none where there was no room for a copy. */
   readonly parts: readonly {
     /** `visual`, `textual`, `detection` or `recognition`. */
     readonly part: string;
     readonly device: string;
-    /** The execution provider that really computed it. */
+    /** The execution provider that computed it. */
     readonly provider: string;
     /** Milliseconds of the second run. */
     readonly milliseconds: number;
-    /** Operators that are heavy work and that another provider had to run. */
-    readonly elsewhere: readonly string[];
+    /** Costly operators that another provider had to run. */
+    readonly fallbackOps: readonly string[];
   }[];
-  /** What else is worth saying. */
   readonly note?: string;
 }
 
 export interface FailedCheck {
   readonly ok: false;
   readonly error: string;
-  /** What ONNX Runtime itself said. */
+  /** ONNX Runtime's own messages. */
   readonly details: readonly string[];
   /** What to do, where it is known. */
   readonly hint: string | null;
@@ -78,28 +76,30 @@ export interface FailedCheck {
 
 export type CheckResult = PassedCheck | FailedCheck;
 
-/** What happens when the check fails: the deployment fails, it only warns, or there is no check. */
+/** A failed check fails the deployment (`enforce`) or only warns (`warn`), or there is none (`off`). */
 export type CheckMode = "enforce" | "warn" | "off";
 
-/**
- * The command line. The script itself travels in the environment and the Python program on standard
- * input, so that nothing is quoted and an error does not repeat them.
- */
-export const checkCommand = 'exec sh -c "$IMMICH_ML_CHECK"';
+/** The script that checks a container, by its path from the root of this repository. */
+export const checkScript = "verify/check.sh";
 
-/** The shell script, for the environment variable `IMMICH_ML_CHECK`. */
-export function waitingScript(): string {
-  return readFileSync(join(__dirname, "check.sh"), "utf8");
+/** The script that waits for a service of a swarm and checks its tasks. */
+export const rolloutScript = "verify/rollout.sh";
+
+/** The scripts' variables that depend on the accelerator. */
+export function checkVariables(accelerator: AcceleratorName): Record<string, string> {
+  const { executionProviders, session } = accelerators[accelerator];
+  return {
+    IMMICH_ML_EXPECTED: executionProviders.join(","),
+    ...(session && {
+      IMMICH_ML_SESSION: session.module,
+      IMMICH_ML_SESSION_HINT: session.hint,
+    }),
+  };
 }
 
-/** The shell script that shows a swarm's service, for the environment variable `IMMICH_ML_CHECK`. */
-export function rolloutScript(): string {
-  return readFileSync(join(__dirname, "rollout.sh"), "utf8");
-}
-
 /**
- * The models of a selection, for the environment variable `IMMICH_ML_MODELS`: task and name as in
- * Immich's cache. None for releases before v1.106.0, whose server is asked in another form.
+ * The models of a selection, for the variable `IMMICH_ML_MODELS`: task and name as in Immich's cache.
+ * None for releases before v1.106.0, whose server takes another form of request.
  */
 export function modelsToCheck(
   selection: ModelSelection | undefined,
@@ -114,11 +114,6 @@ export function modelsToCheck(
   ].flatMap(([task, name]) => (name ? [`${task}/${name.split("/").at(-1)}`] : []));
 }
 
-/** The Python program, for standard input. */
-export function inferenceProgram(): string {
-  return readFileSync(join(__dirname, "inference.py"), "utf8");
-}
-
 /**
  * Reads the last line of the check's standard output.
  *
@@ -129,7 +124,7 @@ export function parseCheckResult(output: string): CheckResult {
 }
 
 /**
- * Reads what the check of a service printed: a result for each task that was reached.
+ * Reads the output of a service's check: one result for each task that was reached.
  *
  * @throws when a line is not a result.
  */
@@ -140,10 +135,29 @@ export function parseCheckResults(output: string): CheckResult[] {
     .map(parseLine);
 }
 
+/** Names that version 0.1.0 gave to fields. */
+const formerFields = new Map([
+  ["card", "gpu"],
+  ["elsewhere", "fallbackOps"],
+  ["notProven", "notVerified"],
+  ["onlyLoaded", "notExecuted"],
+]);
+
+/** Reads a stored value; results that version 0.1.0 stored get today's names. */
+export function parseStored(text: string): unknown {
+  return JSON.parse(text, (_key, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(
+          Object.entries(value).map(([field, item]) => [formerFields.get(field) ?? field, item]),
+        )
+      : value,
+  );
+}
+
 function parseLine(line: string): CheckResult {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(line);
+    parsed = parseStored(line);
   } catch {
     parsed = undefined;
   }
@@ -153,15 +167,29 @@ function parseLine(line: string): CheckResult {
   return parsed;
 }
 
-/** Whether what the container said has everything that is read of it. */
+/** Whether a container's answer has all the fields that are read. */
 function isCheckResult(value: unknown): value is CheckResult {
-  if (typeof value !== "object" || value === null) return false;
-  const { ok, provider, devices, error, details } = value as Record<string, unknown>;
+  if (!isObject(value)) return false;
+  const { ok, provider, devices, models = [], error, details } = value;
   return ok === true
-    ? typeof provider === "string" && Array.isArray(devices) && devices.every(isDevice)
+    ? typeof provider === "string" && isListOf(devices, isDevice) && isListOf(models, isModel)
     : ok === false && typeof error === "string" && Array.isArray(details);
 }
 
 function isDevice(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "device" in value;
+  return isObject(value) && "device" in value;
+}
+
+function isModel(value: unknown): boolean {
+  return (
+    isObject(value) && typeof value["model"] === "string" && isListOf(value["parts"], isObject)
+  );
+}
+
+function isListOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
 }

@@ -1,53 +1,81 @@
-import { type AcceleratorName, isAcceleratorName } from "../catalog/accelerators";
+import { type AcceleratorName, acceleratorNames, isAcceleratorName } from "../catalog/accelerators";
 import { run } from "../util/run";
-import type { ModelCheck } from "./check";
+import { sanitize } from "../util/sanitize";
+import { type ModelCheck, parseStored } from "./check";
 
-/** A container or a service that a stack says it runs, as far as the stack's outputs tell. */
+/** A container or a service that a stack runs, from the stack's outputs. */
 export interface DeployedHost {
   readonly host: string;
   readonly url: string;
-  /** Nothing for a service of a swarm. */
+  /** Absent for a service of a swarm. */
   readonly containerName?: string;
-  /** Nothing for a container of its own. */
+  /** Absent for a container. */
   readonly serviceName?: string;
   readonly dockerHost: string;
   /** Folder of the certificates for an engine at `tcp://`. */
   readonly tls?: string | undefined;
   readonly accelerator: AcceleratorName;
   readonly runtime: string;
-  /** What computed when it was last verified. */
+  /** What computed in the last check. */
   readonly executionProvider: string | undefined;
-  /** What computed the models Immich is told to use; nothing where it is told none. */
+  /** The models Immich uses in the last check; absent where the stack declares none. */
   readonly models?: readonly ModelCheck[] | undefined;
 }
 
 export interface Deployment {
   readonly hosts: readonly DeployedHost[];
-  /** What the stack declares of Immich's configuration, by dotted key; nothing without a preset. */
+  /** Immich's settings that the stack declares, by dotted key; undefined without a preset. */
   readonly systemConfig: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * Runs a command of the Pulumi engine and returns its output.
+ *
+ * @param stack its name; undefined for the selected one
+ * @throws when there is no engine, or with the engine's message
+ */
+export async function askEngine(stack: string | undefined, ...words: string[]): Promise<string> {
+  const chosen = stack === undefined ? [] : ["--stack", stack];
+  const ended = await run("pulumi", [...words, "--non-interactive", ...chosen]);
+  if (ended.code === 127) {
+    throw new Error(
+      "there is no pulumi on the PATH (npm run check -- --container NAME does without)",
+    );
+  }
+  if (ended.code !== 0) {
+    throw new Error(`pulumi ${words[0]}: ${sanitize(ended.stderr.trim().split("\n")[0]!)}`);
+  }
+  return ended.stdout;
 }
 
 /**
  * Reads a stack's outputs.
  *
- * @param stack its name; nothing for the selected one
+ * @param stack its name; undefined for the selected one
  * @throws when there is no Pulumi engine or no such stack, with what to do
  */
 export async function readDeployment(stack: string | undefined): Promise<Deployment> {
-  const chosen = stack === undefined ? [] : ["--stack", stack];
-  const ended = await run("pulumi", ["stack", "output", "--json", "--show-secrets", ...chosen]);
-  if (ended.code === 127) {
-    throw new Error(
-      "there is no pulumi on the PATH; name a container instead: --container NAME --accelerator NAME",
-    );
-  }
-  if (ended.code !== 0) throw new Error(`pulumi stack output: ${ended.stderr.trim()}`);
-  return parseDeployment(ended.stdout);
+  return parseDeployment(await askEngine(stack, "stack", "output", "--json", "--show-secrets"));
+}
+
+/** Reads what `pulumi config --json` printed; the result looks up a value by its key in our namespace. */
+export function parseConfig(text: string): (key: string) => unknown {
+  const config = JSON.parse(text) as Record<string, ConfigValue | undefined>;
+  return (key) => {
+    const { value, objectValue } = config[`immich-ml:${key}`] ?? {};
+    if (objectValue !== undefined || value === undefined) return objectValue;
+    return /^\s*[[{]/.test(value) ? (JSON.parse(value) as unknown) : value;
+  };
+}
+
+interface ConfigValue {
+  readonly value?: string;
+  readonly objectValue?: unknown;
 }
 
 /** Reads what `pulumi stack output --json` printed. */
 export function parseDeployment(text: string): Deployment {
-  const outputs = JSON.parse(text) as {
+  const outputs = parseStored(text) as {
     machineLearning?: DeployedHost[];
     systemConfig?: Record<string, unknown>;
   };
@@ -56,14 +84,20 @@ export function parseDeployment(text: string): Deployment {
   return { hosts, systemConfig: outputs.systemConfig };
 }
 
-/** The container named on the command line, for one that no stack runs. */
+/**
+ * A container that is named on the command line and that no stack runs.
+ *
+ * @throws when there is no such accelerator.
+ */
 export function namedContainer(options: {
   readonly container: string;
   readonly accelerator: string;
   readonly dockerHost: string;
 }): DeployedHost {
   if (!isAcceleratorName(options.accelerator)) {
-    throw new Error(`--accelerator ${options.accelerator} is no accelerator`);
+    throw new Error(
+      `--accelerator ${options.accelerator} must be one of: ${acceleratorNames.join(", ")}`,
+    );
   }
   return {
     host: options.container,

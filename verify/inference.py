@@ -1,18 +1,21 @@
 """
-Computes inside the machine-learning container and tells what computed: first a small neural network
-of its own, then the models Immich is told to use.
+Computes inside the machine-learning container and reports what computed: first a small neural network
+of its own, then the models Immich uses.
 
 Runs on any image that has Python, numpy and ONNX Runtime 1.14.1 or newer. Reads the environment:
   IMMICH_ML_EXPECTED           the acceptable execution providers, separated by commas
+  IMMICH_ML_SESSION            module of Immich's own session, for an accelerator that ONNX Runtime does
+                               not serve: its models have formats of their own and nothing can be profiled
+  IMMICH_ML_SESSION_HINT       what to do when that session is not available
   IMMICH_ML_MODELS             models as task/name, separated by commas; "cached" for those in the cache
-  IMMICH_ML_DOWNLOAD           seconds the server may take to download models that are missing
-  MACHINE_LEARNING_DEVICE_IDS  the GPUs the workers use (set by the user or absent, then "0")
-Prints one line of JSON as its last line of standard output, and exits 0 when the expected provider
-computed the network and its numbers agree with the CPU's, and every model that is there, otherwise 1.
+  IMMICH_ML_DOWNLOAD           seconds the server may take to download missing models; absent: none
+  MACHINE_LEARNING_DEVICE_IDS  the GPUs the workers use, separated by commas; absent: 0
+The last line of standard output is the result as JSON. Exits 0 when the expected provider computed the
+network, its numbers agree with the CPU's and it computed every cached model; otherwise 1.
 
-A model's file is opened by the image's own ONNX Runtime, in a process that ends before anything else,
-because a small card has no room for it twice; that tells what computes it. Then the running server is
-asked to use it, as Immich would; that tells that Immich's own code gets along with it.
+The image's own ONNX Runtime opens a model's file first, which shows what computes it; in a process that
+ends before anything else, because a small GPU has no room for two copies. Then the running server
+uses the model as Immich would, which shows that Immich's own code can.
 
 The network holds the operators that are known to fail on old cards: Resize, Conv, Reshape, MatMul,
 LayerNormalization, Softmax. It is written at opset 17 and IR version 8, which ONNX Runtime 1.14.1
@@ -45,7 +48,7 @@ PARTS = {
     "facial-recognition": ("detection", "recognition"),
     "ocr": ("detection", "recognition"),
 }
-# What a part is given where its file leaves the size open: height and width of a picture, or tokens.
+# Input sizes where a model's file leaves them open: height and width of a picture, or tokens.
 SIZES = {
     "clip/visual": (224, 224),
     "clip/textual": (77,),
@@ -54,11 +57,11 @@ SIZES = {
     "ocr/detection": (736, 736),
     "ocr/recognition": (48, 320),
 }
-# Seconds for a model that is there: some providers compile it for the card at its first use.
+# Seconds for a cached model: some providers compile it for the GPU at its first use.
 TIMEOUT = 900
-NO_ROOM = ("out of memory", "alloc_failed", "failed to allocate", "bad allocation")
+OUT_OF_MEMORY = ("out of memory", "alloc_failed", "failed to allocate", "bad allocation")
 
-# What the provider's own error means to somebody who set up a container. First match wins.
+# What to do, by what the provider's error contains. The first match counts.
 HINTS = (
     (
         ("no kernel image", "nokernelimage"),
@@ -72,7 +75,7 @@ HINTS = (
     ),
     (
         ("cuda failure 100", "no cuda-capable device", "cuda failure 999", "cuda failure 3:"),
-        "the container was given no usable GPU: check nvidia-smi on the host and that the NVIDIA"
+        "the container has no usable GPU: check nvidia-smi on the host and that the NVIDIA"
         " Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker)",
     ),
     (
@@ -86,8 +89,8 @@ HINTS = (
     ),
     (
         ("cannot open shared object file", "failed to load library"),
-        "a library the provider needs is missing in the image, or the driver's libraries are missing"
-        " in the container",
+        "a library of the provider is missing in the image, or the driver's libraries are missing in"
+        " the container",
     ),
     (
         ("failed to create cudaexecutionprovider",),
@@ -101,7 +104,7 @@ HINTS = (
 )
 
 
-# A minimal writer of ONNX's protobuf messages, because the onnx package is not in every image.
+# A minimal writer of ONNX's protobuf messages: not every image has the onnx package.
 
 
 def varint(value):
@@ -155,7 +158,7 @@ def value_info(name, shape):
 
 
 def network(numpy):
-    """The network as the bytes of an ONNX file. Its weights are the same in every run."""
+    """The network as the bytes of an ONNX file, with the same weights in every run."""
     random = numpy.random.RandomState(20)
 
     def weights(*shape):
@@ -196,7 +199,7 @@ def network(numpy):
 
 @contextlib.contextmanager
 def captured_errors(lines):
-    """Collects what ONNX Runtime prints: from C++ on descriptor 2, from Python on standard output."""
+    """Collects what ONNX Runtime prints: C++ to descriptor 2, Python to standard output."""
     sys.stderr.flush()
     saved = os.dup(2)
     printed = io.StringIO()
@@ -213,8 +216,8 @@ def captured_errors(lines):
             lines.extend(line.strip() for line in text.splitlines() if line.strip())
 
 
-def provider_options(onnxruntime, provider, device):
-    """The options that choose the device, as Immich's server passes them."""
+def provider_options(provider, device):
+    """The options that select the device, as Immich's server passes them."""
     if provider == "OpenVINOExecutionProvider":
         return {"device_type": "GPU." + device, "precision": "FP32"}
     if provider == "CUDAExecutionProvider":
@@ -226,17 +229,17 @@ def provider_options(onnxruntime, provider, device):
 
 def compute(onnxruntime, model, make_feed, provider, device, errors, optimized=False):
     """
-    Runs a model, and returns the outputs, the milliseconds and which provider ran which operators.
+    Runs a model. Returns the outputs, the milliseconds, the operators by provider and the session's providers.
 
-    `make_feed` is given the session and answers with its inputs.
+    `make_feed` returns the inputs for a session.
     """
     options = onnxruntime.SessionOptions()
     if not optimized:
-        # Each operator stays itself, so that its own kernel is what runs and what the profile names.
+        # Fused operators would hide which kernels ran.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.enable_profiling = True
     providers = [provider]
-    settings = [provider_options(onnxruntime, provider, device)]
+    settings = [provider_options(provider, device)]
     if provider != "CPUExecutionProvider":
         providers.append("CPUExecutionProvider")
         settings.append({})
@@ -264,8 +267,8 @@ def compute(onnxruntime, model, make_feed, provider, device, errors, optimized=F
     return outputs, milliseconds, operators, session.get_providers()
 
 
-def nvidia_card(device):
-    """Name, compute capability and memory of the card, from the driver itself; {} when it cannot tell."""
+def nvidia_gpu(device):
+    """Name, compute capability and memory of the GPU as its driver reports them; {} when it cannot."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
         handle, total, version = ctypes.c_int(), ctypes.c_size_t(), ctypes.c_int()
@@ -278,7 +281,7 @@ def nvidia_card(device):
         cuda.cuDeviceTotalMem_v2(ctypes.byref(total), handle)
         cuda.cuDriverGetVersion(ctypes.byref(version))
         return {
-            "card": name.value.decode(),
+            "gpu": name.value.decode(),
             "computeCapability": "%d.%d" % (major.value, minor.value),
             "videoMemory": total.value // 1048576,
             "driverCuda": "%d.%d" % (version.value // 1000, version.value % 1000 // 10),
@@ -288,11 +291,11 @@ def nvidia_card(device):
 
 
 class CheckFailed(Exception):
-    def __init__(self, message, details=(), hint=None, lacks_room=False):
+    def __init__(self, message, details=(), hint=None, out_of_memory=False):
         super().__init__(message)
         self.details = list(details)
         self.hint = hint
-        self.lacks_room = lacks_room
+        self.out_of_memory = out_of_memory
 
     def as_result(self):
         return {
@@ -326,14 +329,14 @@ def check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, d
     except Exception as error:  # ONNX Runtime's errors have no common class over its releases.
         errors.extend(str(error).splitlines())
         raise CheckFailed("%s failed on device %s" % (provider, device), errors, hint_for(errors))
-    elsewhere = sorted(
+    fallback_ops = sorted(
         operator
         for name, ran in operators.items()
         for operator in ran
         if name != provider and operator in OPERATORS
     )
     refuse_silent_fallback(provider, active, errors)
-    if not operators.get(provider) or any(name in HEAVY_OPERATORS for name in elsewhere):
+    if not operators.get(provider) or any(name in HEAVY_OPERATORS for name in fallback_ops):
         raise CheckFailed(
             "%s is loaded, but the network ran on %s" % (provider, ", ".join(sorted(operators))),
             errors,
@@ -345,7 +348,7 @@ def check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, d
         "device": device,
         "milliseconds": milliseconds,
         "operators": operators,
-        "elsewhere": elsewhere,
+        "fallbackOps": fallback_ops,
     }
     if provider != "CPUExecutionProvider":
         difference = max(float(abs(a - b).max()) for a, b in zip(outputs, reference))
@@ -360,7 +363,7 @@ def check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, d
     elif abs(outputs[1].sum(axis=1) - 1).max() > 1e-3:
         raise CheckFailed("the CPU computes wrong numbers: probabilities do not add up to one")
     if provider == "CUDAExecutionProvider":
-        result.update(nvidia_card(device))
+        result.update(nvidia_gpu(device))
     return result
 
 
@@ -415,8 +418,8 @@ def check_onnx_runtime(expected):
 
 def check_own_session(name, module, hint):
     """
-    ARM NN and RKNN run models of their own formats through Immich's own code, never this network.
-    So only this much is verified: the libraries load and Immich's server would use them.
+    Such a session runs models of its own format through Immich's own code, never this network. So only
+    this much is verified: the libraries load and Immich's server would use them.
     """
     import importlib
 
@@ -432,13 +435,14 @@ def check_own_session(name, module, hint):
 
 
 def check(expected):
-    if expected == ["ArmNN"]:
-        return check_own_session(
-            "ArmNN", "immich_ml.sessions.ann.loader", "check libmali.so and /dev/mali0"
-        )
-    if expected == ["RKNN"]:
-        return check_own_session("RKNN", "immich_ml.sessions.rknn", "check the rknpu kernel driver")
+    module = own_session()
+    if module:
+        return check_own_session(expected[0], module, os.environ.get("IMMICH_ML_SESSION_HINT"))
     return check_onnx_runtime(expected)
+
+
+def own_session():
+    return os.environ.get("IMMICH_ML_SESSION")
 
 
 def cache_folder():
@@ -449,11 +453,7 @@ def expected_providers():
     return os.environ["IMMICH_ML_EXPECTED"].split(",")
 
 
-def uses_onnx_runtime():
-    return all(name.endswith("ExecutionProvider") for name in expected_providers())
-
-
-def models_asked_for():
+def models_to_check():
     """Pairs of task and name."""
     asked = os.environ.get("IMMICH_ML_MODELS", "")
     if asked != "cached":
@@ -467,10 +467,10 @@ def models_asked_for():
 
 
 def files_of(task, name):
-    """The file of each part of a model; None where the cache has none."""
-    # ARM NN and RKNN have files of their own, the latter in folders of their own.
-    file = "model.onnx" if uses_onnx_runtime() else "**/model.*"
-    # Text of every language is found by one model, which some releases keep under its own name.
+    """The cached file of each part of a model; None for a missing one."""
+    # Immich's own sessions keep their formats beside model.onnx or in a folder below.
+    file = "**/model.*" if own_session() else "model.onnx"
+    # One model finds text of every language; some releases cache it under its own name.
     names = [name, name.split("__")[-1]] if task == "ocr" else [name]
     found = {}
     for part in PARTS[task]:
@@ -486,11 +486,11 @@ def files_of(task, name):
 
 
 def random_feed(numpy, session, kind):
-    """Inputs of the shapes the model wants, of sizes Immich would send."""
+    """Inputs of the model's shapes, in sizes that Immich would send."""
     random = numpy.random.RandomState(7)
     feed = {}
     for entry in session.get_inputs():
-        # A batch of one; of a picture three colours; then the sizes.
+        # A batch of one, three colours of a picture, then the sizes.
         standard = ((1, 3) if len(entry.shape) == 4 else (1,)) + SIZES[kind]
         shape = [
             size if isinstance(size, int) and size > 0 else usual
@@ -527,12 +527,12 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
             "%s fails on %s" % (label, provider),
             errors,
             hint_for(errors) or "the file %s may be damaged: delete it, and it is downloaded again" % path,
-            lacks_room=any(mark in "\n".join(errors).lower() for mark in NO_ROOM),
+            out_of_memory=any(mark in "\n".join(errors).lower() for mark in OUT_OF_MEMORY),
         )
     refuse_silent_fallback(provider, active, errors, label + ": ")
     heavy = {name: [run for run in ran if is_heavy(run)] for name, ran in operators.items()}
-    fallbackProviders = sorted(name for name, ran in heavy.items() if ran and name != provider)
-    if not operators.get(provider) or (fallbackProviders and not heavy.get(provider)):
+    fallback_providers = sorted(name for name, ran in heavy.items() if ran and name != provider)
+    if not operators.get(provider) or (fallback_providers and not heavy.get(provider)):
         raise CheckFailed(
             "%s ran on %s instead of %s" % (label, ", ".join(sorted(operators)), provider),
             errors,
@@ -543,12 +543,12 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
     return {
         "provider": provider,
         "milliseconds": milliseconds,
-        "elsewhere": sorted({run for name in fallbackProviders for run in heavy[name]}),
+        "fallbackOps": sorted({run for name in fallback_providers for run in heavy[name]}),
     }
 
 
 def compute_parts(expected, files):
-    """What computes each of the files, by (task, name, part)."""
+    """Computes files by (task, name, part)."""
     import numpy
     import onnxruntime
 
@@ -562,8 +562,8 @@ def compute_parts(expected, files):
                     onnxruntime, numpy, task + "/" + part, label, path, provider, device
                 )
             except CheckFailed as failure:
-                # The running server may fill the card with the same model: then its answer decides.
-                if not failure.lacks_room:
+                # The running server may hold the same model: then its answer decides.
+                if not failure.out_of_memory:
                     raise
                 result = {"outOfMemory": failure.as_result()}
             computed.append({"model": task + "/" + name, "part": part, "device": device, **result})
@@ -571,7 +571,7 @@ def compute_parts(expected, files):
 
 
 def in_a_process(work):
-    """Does the work in a process of its own, so that all its memory on the card is free again after."""
+    """Does the work in a process of its own, whose end frees all its video memory."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -582,7 +582,7 @@ def in_a_process(work):
             result = {"ok": False, "error": repr(error), "details": [], "hint": None}
         with os.fdopen(writing, "w") as pipe:
             json.dump(result, pipe)
-        # ONNX Runtime's GPU providers can crash while the process winds down, after all is said.
+        # ONNX Runtime's GPU providers can crash at exit, after the result is written.
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
@@ -609,7 +609,7 @@ def outcome(work):
 
 
 def picture_file():
-    """A small PNG file with colours that change."""
+    """A small colourful PNG file."""
 
     def chunk(name, content):
         body = name + content
@@ -629,7 +629,7 @@ def picture_file():
 
 
 def requests_for(task, name):
-    """What Immich asks of its machine learning for a task: the entries, and picture or text."""
+    """Immich's requests for a task: the entries, and the picture or text."""
     picture = ("image", picture_file())
     entry = {"modelName": name, "options": {}}
     if task == "clip":
@@ -653,7 +653,7 @@ def server_address():
 
 
 def ask_server(entries, attachment, seconds):
-    """Posts to /predict; raises OSError, of which an HTTP error is one, when there is no good answer."""
+    """Posts to /predict. Raises OSError, which includes HTTP errors, without a good answer."""
     boundary = "immich-ml-check"
     body = b""
     for field, content in (("entries", json.dumps(entries).encode()), attachment):
@@ -665,14 +665,14 @@ def ask_server(entries, attachment, seconds):
         body + ("--%s--\r\n" % boundary).encode(),
         {"Content-Type": "multipart/form-data; boundary=" + boundary},
     )
-    # The container's proxy is for the world outside.
+    # The container's proxy is for other hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=max(1, seconds)) as answer:
         return json.load(answer)
 
 
 def ask_for_model(task, name, seconds):
-    """Milliseconds the server takes for a model's requests once it has loaded the model."""
+    """Milliseconds of a model's requests, once the server has loaded the model."""
     requests = requests_for(task, name)
     deadline = time.monotonic() + seconds
     for entries, attachment in requests:
@@ -696,9 +696,9 @@ def is_timeout(error):
 
 def why_missing(task, name, download):
     """
-    Has the server download what is missing of a model, as long as that may take.
+    Has the server download a model's missing files, for at most so many seconds.
 
-    Answers why it is still missing, or nothing when all is there.
+    Returns why some are still missing, or None.
     """
     missing = [part for part, path in files_of(task, name).items() if path is None]
     if not missing:
@@ -721,18 +721,18 @@ def why_missing(task, name, download):
 
 
 def check_models(expected, download):
-    """Checks every model asked for that is there or can be had in time."""
-    models = models_asked_for()
+    """Checks the models that are cached or can be downloaded in time."""
+    models = models_to_check()
     computed = {}
 
-    def compute_those_there():
+    def compute_cached():
         files = {}
         for task, name in models:
             found = files_of(task, name)
-            # Half a model is verified when it is whole.
+            # A model with missing files is computed once it is whole.
             if None not in found.values() and task + "/" + name not in computed:
                 files.update({(task, name, part): path for part, path in found.items()})
-        if not files or not uses_onnx_runtime():
+        if not files or own_session():
             return
         result = in_a_process(lambda: compute_parts(expected, files))
         if not result["ok"]:
@@ -740,12 +740,12 @@ def check_models(expected, download):
         for part in result["parts"]:
             computed.setdefault(part.pop("model"), []).append(part)
 
-    compute_those_there()
+    compute_cached()
     deadline = time.monotonic() + download
     reasons = {
         (task, name): why_missing(task, name, deadline - time.monotonic()) for task, name in models
     }
-    compute_those_there()
+    compute_cached()
     return [
         check_model(task, name, computed.get(task + "/" + name, []), reasons[task, name])
         for task, name in models
@@ -759,11 +759,11 @@ def check_model(task, name, parts, reason):
     try:
         milliseconds = ask_for_model(task, name, TIMEOUT)
     except (OSError, ValueError) as error:
-        lacking = next((part["outOfMemory"] for part in parts if "outOfMemory" in part), None)
+        failed = next((part["outOfMemory"] for part in parts if "outOfMemory" in part), None)
         raise CheckFailed(
             "Immich's server cannot use %s: %s" % (model, explain_server(error)),
-            lacking["details"] if lacking else [],
-            lacking["hint"] if lacking else "the reason stands in the container's log",
+            failed["details"] if failed else [],
+            failed["hint"] if failed else "the reason is in the container's log",
         )
     result = {"model": model, "serverMilliseconds": milliseconds, "parts": parts}
     if any("outOfMemory" in part for part in parts):
@@ -772,23 +772,23 @@ def check_model(task, name, parts, reason):
     return result
 
 
-def explained(result):
-    """The result as lines for people."""
+def explain(result):
+    """The result as lines of text."""
     if result["ok"]:
         if result.get("notExecuted"):
             yield "%s is loaded and will be used (nothing was computed on it)" % result["provider"]
         for device in result["devices"]:
-            card = " on " + device["card"] if "card" in device else ""
+            gpu = " on " + device["gpu"] if "gpu" in device else ""
             agreement = (
                 ", at most %.1g from the CPU's numbers" % device["maximumDifference"]
                 if "maximumDifference" in device
                 else ""
             )
             yield "%s%s computed the network in %s ms%s" % (
-                result["provider"], card, device["milliseconds"], agreement,
+                result["provider"], gpu, device["milliseconds"], agreement,
             )
-            if device["elsewhere"]:
-                yield "  on the CPU instead: " + ", ".join(device["elsewhere"])
+            if device["fallbackOps"]:
+                yield "  on the CPU instead: " + ", ".join(device["fallbackOps"])
         for model in result.get("models", []):
             if "notVerified" in model:
                 yield "not verified: %s %s" % (model["model"], model["notVerified"])
@@ -797,8 +797,8 @@ def explained(result):
                 yield "%s computed %s/%s in %s ms" % (
                     part["provider"], model["model"], part["part"], part["milliseconds"],
                 )
-                if part["elsewhere"]:
-                    yield "  on the CPU instead: " + ", ".join(part["elsewhere"])
+                if part["fallbackOps"]:
+                    yield "  on the CPU instead: " + ", ".join(part["fallbackOps"])
             yield "Immich's server answered with %s in %s ms" % (
                 model["model"], model["serverMilliseconds"],
             )
@@ -819,7 +819,7 @@ def main():
     if result["ok"]:
         models = outcome(lambda: {"models": check_models(expected, download)})
         result = {**result, **models} if models["ok"] else models
-    for line in explained(result):
+    for line in explain(result):
         print(line, file=sys.stderr, flush=True)
     print(json.dumps(result), flush=True)
     sys.exit(0 if result["ok"] else 1)

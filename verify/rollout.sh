@@ -1,151 +1,162 @@
-# Waits until every task of a swarm's service runs what was declared, then shows those that run on the engine reached.
+# Waits until every task of a swarm's service runs what was declared, then checks those that run on the
+# engine reached.
 #
 # Needs the docker command-line client. Reads the environment:
 #   IMMICH_ML_SERVICE    name of the service
-#   IMMICH_ML_ADDRESS    where Immich reaches it inside the service's network, asked from one of the tasks; empty: not asked
-#   IMMICH_ML_CONTAINER_CHECK  check.sh, run for each task's container
-#   IMMICH_ML_HOST, IMMICH_ML_EXPECTED, IMMICH_ML_TIMEOUT  as check.sh
-#   IMMICH_ML_MODE       enforce: a failed check fails; warn: it is only told; off: nothing is computed. A failed rollout fails in each
-# and from standard input the Python program to run in the containers. Progress goes to standard error; standard output has the result of each check as a line of JSON.
-set -eu
+#   IMMICH_ML_ADDRESS    where Immich reaches it in the service's network, tried from one of the tasks;
+#                        empty: not tried
+#   IMMICH_ML_MODE       enforce: a failed check fails; warn: it is only reported; off: nothing is
+#                        computed. A failed rollout fails in each
+#   and what check.sh reads, but IMMICH_ML_CONTAINER and IMMICH_ML_PIDS_LIMIT
+# Progress goes to standard error; standard output has the result of each check as a line of JSON.
+set -euf
 
-program=$(cat)
+folder=$(dirname "$0")
+# shellcheck source=verify/common.sh
+. "$folder/common.sh"
 
-say() { printf '%s: %s\n' "$IMMICH_ML_HOST" "$*" >&2; }
-
-# The message becomes part of the JSON, so only what needs no escaping is left in it.
-finish_without_result() {
-  printf '{"ok": false, "error": "%s", "details": [], "hint": null}\n' \
-    "$(printf '%s' "$1" | tr -d '"\\' | tr '\n\t' '  ')"
+fail() {
+  failure "$1"
   exit 1
 }
 
-# id, name, node, state and error of each task, newest first in its slot; the words are kept apart by a bar.
-tasks() {
-  docker service ps --no-trunc --format '{{.ID}}|{{.Name}}|{{.Node}}|{{.DesiredState}}|{{.CurrentState}}|{{.Error}}' "$@" \
-    "$IMMICH_ML_SERVICE" 2>/dev/null
-}
-
-failed_tasks() { tasks | grep -E '^[^|]*\|[^|]*\|[^|]*\|[^|]*\|(Failed|Rejected)' || true; }
-
 count() { grep -c . || true; }
 
-# What stopped the newest task that ended by itself: its own error and the last lines of its log.
-tell_failure() {
-  # shellcheck disable=SC2046 # ids without blanks
-  newest=$(docker inspect --type task --format '{{.Status.Timestamp}} {{.ID}}' $(failed_tasks | cut -d '|' -f 1) 2>/dev/null </dev/null |
-    sort -r | head -n 1 | sed 's/.* //')
-  failure=$(failed_tasks | grep "^${newest:-none}|" || true)
-  if [ -z "$failure" ]; then
-    say "$1"
-    finish_without_result "$1"
-  fi
-  task=${failure%%|*}
-  name=$(printf '%s' "$failure" | cut -d '|' -f 2 | sed 's/^[^A-Za-z0-9]*//')
-  node=$(printf '%s' "$failure" | cut -d '|' -f 3)
-  error=$(printf '%s' "$failure" | cut -d '|' -f 6-)
-  say "$1. The last lines of the log of $name on node $node:"
-  docker service logs --raw --tail 20 "$task" 2>&1 </dev/null | tr -d '\r' | sed 's/^/  | /' >&2 || true
-  say "its error: ${error:-none was given}"
-  say "$2"
-  finish_without_result "$1 ($name on node $node: ${error:-no error given})"
+# Reads the tasks, newest first in its slot, as id|name|node|desired state|state|error.
+read_tasks() {
+  tasks=$(ask_docker service ps --no-trunc \
+    --format '{{.ID}}|{{.Name}}|{{.Node}}|{{.DesiredState}}|{{.CurrentState}}|{{.Error}}' \
+    -- "$IMMICH_ML_SERVICE" 2>/dev/null | clean | grep -E '^([^|]*\|){5}' || true)
+  for task in $(printf '%s\n' "$tasks" | cut -d '|' -f 1); do require_name "$task" "a task's id"; done
+  wanted=$(printf '%s\n' "$tasks" | awk -F '|' '$4 == "Running"')
+  failed=$(printf '%s\n' "$tasks" | awk -F '|' '$5 ~ /^(Failed|Rejected)/ { print $1 }')
 }
 
-still_serves="The tasks from before go on answering. Correct what the lines above say, then: pulumi up --refresh"
+# What stopped the newest task that ended by itself: its own error and the last lines of its log.
+report_failure() {
+  newest=
+  if [ -n "$failed" ]; then
+    # shellcheck disable=SC2086 # ids without blanks
+    newest=$(ask_docker inspect --type task --format '{{.Status.Timestamp}} {{.ID}}' -- $failed 2>/dev/null |
+      sort -r | awk 'NR == 1 { print $NF }')
+  fi
+  former=$(printf '%s\n' "$tasks" | id=$newest awk -F '|' '$1 == ENVIRON["id"] { print; exit }')
+  if [ -z "$former" ]; then
+    log "$1"
+    fail "$1"
+  fi
+  # Docker draws a line before the name of a former task.
+  name=$(printf '%s' "$former" | cut -d '|' -f 2 | LC_ALL=C sed 's/^[^A-Za-z0-9]*//')
+  node=$(printf '%s' "$former" | cut -d '|' -f 3)
+  error=$(printf '%s' "$former" | cut -d '|' -f 6-)
+  log "$1. The last lines of the log of $name on node $node:"
+  ask_docker service logs --raw --tail 20 -- "$newest" 2>&1 | clean | sed 's/^/  | /' >&2 || true
+  log "its error: ${error:-none}"
+  log "$2"
+  fail "$1 ($name on node $node: ${error:-no error})"
+}
+
+still_serves="The former tasks still serve. Correct what the lines above name, then: pulumi up --refresh"
 
 wait_for_rollout() {
-  waited=0
-  steady=0
-  unplaced=0
-  # Failures of an earlier rollout are in the service's history still.
-  failed_before=$(failed_tasks | cut -d '|' -f 1)
+  began=$(now)
+  steady_since=
+  unplaced_since=
+  next_report=0
+  read_tasks
+  # Failures of an earlier rollout are still in the service's history.
+  failed_before=$failed
   while :; do
-    if ! current=$(docker service inspect --format \
+    if ! current=$(ask_docker service inspect --format \
       '{{if .UpdateStatus}}{{.UpdateStatus.State}}{{else}}none{{end}} {{.Spec.Mode.Replicated.Replicas}}' \
-      "$IMMICH_ML_SERVICE" </dev/null); then
-      finish_without_result "the service $IMMICH_ML_SERVICE cannot be inspected"
+      -- "$IMMICH_ML_SERVICE"); then
+      fail "the service $IMMICH_ML_SERVICE cannot be inspected"
     fi
     update=${current% *} replicas=${current#* }
-    wanted=$(tasks --filter desired-state=running || true)
-    running=$(printf '%s\n' "$wanted" | grep -E '^([^|]*\|){4}Running' | count)
+    read_tasks
+    waited=$(($(now) - began))
     expected=$(printf '%s\n' "$wanted" | count)
+    running=$(printf '%s\n' "$wanted" | awk -F '|' '$5 ~ /^Running/' | count)
     case $update in
       rollback_completed)
-        tell_failure "the rollout failed and was rolled back" "$still_serves"
+        report_failure "the rollout failed and was rolled back" "$still_serves"
         ;;
       paused | rollback_paused)
-        tell_failure "the rollout stands still ($update)" "$still_serves"
+        report_failure "the rollout is stuck ($update)" "$still_serves"
         ;;
     esac
-    # An update begins a moment after it was asked for, so one look is not enough.
+    # An update begins a moment after it was requested, so look twice.
     if { [ "$update" = none ] || [ "$update" = completed ]; } &&
       [ "$running" = "$replicas" ] && [ "$expected" = "$replicas" ]; then
-      steady=$((steady + 1))
-      if [ "$steady" -ge 3 ]; then
-        say "$running of $replicas tasks are healthy after ${waited} s"
+      steady_since=${steady_since:-$waited}
+      if [ $((waited - steady_since)) -ge 2 ]; then
+        log "$running of $replicas tasks are healthy after ${waited} s"
         return
       fi
     else
-      steady=0
+      steady_since=
     fi
-    nowhere=$(printf '%s\n' "$wanted" | grep '|"*no suitable node' | head -n 1 | cut -d '|' -f 6- | tr -d '"')
-    if [ -n "$nowhere" ]; then unplaced=$((unplaced + 1)); else unplaced=0; fi
-    if [ "$unplaced" -ge 20 ]; then
-      say "a task finds no place: $nowhere"
-      say "During an update with order start-first there must be room for one task more; swarm.updateOrder: stop-first needs none."
-      finish_without_result "a task finds no place: $nowhere"
+    unplaced=$(printf '%s\n' "$wanted" | grep '|"*no suitable node' | head -n 1 | cut -d '|' -f 6- | tr -d '"')
+    if [ -n "$unplaced" ]; then unplaced_since=${unplaced_since:-$waited}; else unplaced_since=; fi
+    if [ -n "$unplaced" ] && [ $((waited - unplaced_since)) -ge 20 ]; then
+      log "no node can run a task: $unplaced"
+      log "An update with order start-first needs room for one more task; swarm.updateOrder: stop-first needs none."
+      fail "no node can run a task: $unplaced"
     fi
     if [ "$update" = none ]; then
-      new_failures=$(failed_tasks | cut -d '|' -f 1 | { [ -n "$failed_before" ] && grep -v -F "$failed_before" || cat; } | count)
+      new_failures=$(printf '%s\n' "$failed" | before=$failed_before awk 'index(ENVIRON["before"], $0) == 0' | count)
       [ "$new_failures" -lt 3 ] ||
-        tell_failure "the tasks end again and again" "The reason should stand in the lines above."
+        report_failure "the tasks end again and again" "The reason should be in the lines above."
     fi
     if [ "$waited" -ge "$IMMICH_ML_TIMEOUT" ]; then
-      say "Raise «healthTimeout» if the nodes are still fetching the image or models."
-      tell_failure "only $running of $replicas tasks are healthy after $IMMICH_ML_TIMEOUT s" "$still_serves"
+      log "Raise «healthTimeout» if the nodes are still pulling the image or downloading models."
+      report_failure "only $running of $replicas tasks are healthy after $waited s" "$still_serves"
     fi
-    [ $((waited % 4)) -ne 0 ] || say "$running of $replicas tasks healthy, update $update, $waited s"
+    if [ "$waited" -ge "$next_report" ]; then
+      log "$running of $replicas tasks healthy, update $update, $waited s"
+      next_report=$((waited + 4))
+    fi
     sleep 1
-    waited=$((waited + 1))
   done
 }
 
 # Asked where Immich is, in the service's own network: a virtual address needs help from the kernel.
 check_address() {
   [ -n "$IMMICH_ML_ADDRESS" ] || return 0
-  answer=0
-  # shellcheck disable=SC2016 # Python's own text
-  said=$(docker exec -i "$1" sh -c \
-    'for python in /opt/venv/bin/python python3 python; do command -v "$python" >/dev/null && exec "$python" - "$@"; done' sh "$IMMICH_ML_ADDRESS/ping" 2>&1 <<'END'
+  if answer=$(python_in 30 "$1" "$IMMICH_ML_ADDRESS/ping" 2>&1 <<'END'
 import sys, urllib.request
 try:
     sys.exit(0 if urllib.request.urlopen(sys.argv[1], timeout=5).status == 200 else 1)
 except OSError as error:
     sys.exit(str(getattr(error, "reason", error)))
 END
-  ) || answer=$?
-  [ "$answer" -ne 0 ] || { say "answers at $IMMICH_ML_ADDRESS"; return 0; }
-  message="the service does not answer at $IMMICH_ML_ADDRESS, though its tasks are healthy: $said"
-  say "$message"
-  say "A virtual address needs the kernel's IP virtual server on each node (modprobe ip_vs); without one, set swarm.endpointMode: dnsrr"
-  [ "$IMMICH_ML_MODE" = warn ] || finish_without_result "$message"
+  ); then
+    log "answers at $IMMICH_ML_ADDRESS"
+    return
+  fi
+  message="the service does not answer at $IMMICH_ML_ADDRESS, though its tasks are healthy: $answer"
+  log "$message"
+  log "A virtual address needs the kernel's IP virtual server on each node (modprobe ip_vs); without one, set swarm.endpointMode: dnsrr"
+  [ "$IMMICH_ML_MODE" = warn ] || fail "$message"
 }
 
-say "waiting for the service's tasks to become healthy"
+require_name "$IMMICH_ML_SERVICE" "the service's name"
+log "waiting for the service's tasks to become healthy"
 wait_for_rollout
 
-# Tasks of before may still be ending here, so only the containers of those that shall run count.
-here=$(docker ps --no-trunc --filter status=running --filter "label=com.docker.swarm.service.name=$IMMICH_ML_SERVICE" \
-  --format '{{.Label "com.docker.swarm.task.id"}} {{.ID}}' </dev/null)
-wanted=$(tasks --filter desired-state=running)
+# Former tasks may still be ending here, so only the containers of wanted ones count.
+here=$(ask_docker ps --no-trunc --filter status=running \
+  --filter "label=com.docker.swarm.service.name=$IMMICH_ML_SERVICE" \
+  --format '{{.Label "com.docker.swarm.task.id"}} {{.ID}}' | clean)
 containers=
-elsewhere=
+other_nodes=
 while IFS='|' read -r task _name node _rest; do
-  container=$(printf '%s\n' "$here" | sed -n "s/^$task //p")
-  if [ -n "$container" ]; then
-    containers="$containers $container"
+  container=$(printf '%s\n' "$here" | task=$task awk '$1 == ENVIRON["task"] { print $2; exit }')
+  if [ -z "$container" ]; then
+    other_nodes="$other_nodes $node"
   else
-    elsewhere="$elsewhere $node"
+    require_name "$container" "a container's id"
+    containers="$containers $container"
   fi
 done <<END
 $wanted
@@ -156,12 +167,12 @@ for container in $containers; do
 done
 [ "$IMMICH_ML_MODE" != off ] || exit 0
 
-[ -z "$elsewhere" ] ||
-  say "not verified: the tasks on$elsewhere, whose engines are not reached from here"
+[ -z "$other_nodes" ] ||
+  log "not verified: the tasks on$other_nodes, whose engines are not reached from here"
 
 code=0
 for container in $containers; do
-  output=$(printf '%s\n' "$program" | IMMICH_ML_CONTAINER=$container sh -c "$IMMICH_ML_CONTAINER_CHECK") || code=$?
+  output=$(IMMICH_ML_CONTAINER=$container sh "$folder/check.sh") || code=$?
   printf '%s\n' "$output" | tail -n 1
 done
 exit "$code"

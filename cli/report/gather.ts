@@ -3,29 +3,30 @@ import path from "node:path";
 
 import { parseResults } from "../../bench/support/results";
 import { findGpu } from "../../catalog/gpus";
-import { run } from "../../util/run";
 import { parseCheckResult } from "../../verify/check";
-import { type HostStatus, readStatus, type StackStatus } from "../status";
-import type { DetectedGpu, LastCheck, Learnt, Operation, ReportData } from "./reportData";
+import { askEngine, parseConfig } from "../../verify/deployment";
+import { readStatus } from "../../verify/readStatus";
+import type { HostStatus, StackStatus } from "../../verify/status";
+import type { DetectedGpu, LastCheck, Result, Operation, ReportData } from "./reportData";
 
 /**
- * Asks the engine, the hosts and Immich for everything a report shows, at the same time. What does
- * not answer is reported as not known, with the reason.
+ * Asks the engine, the hosts and Immich at the same time for everything a report shows. What does not
+ * answer becomes unknown, with the reason.
  *
- * @param chosen the stack's name; nothing for the selected one
+ * @param chosen the stack's name; undefined for the selected one
  */
 export async function gather(chosen: string | undefined): Promise<ReportData> {
   const made = new Date();
-  const benchmarks = readFile(path.join(__dirname, "..", "bench", "RESULTS.md"), "utf8");
+  const benchmarks = readFile(path.join(__dirname, "..", "..", "bench", "RESULTS.md"), "utf8");
   const [stack, status, declared, checks, history, results] = await Promise.all([
     chosen === undefined
-      ? learnt(() => ask("stack", "--show-name").then((name) => name.trim()))
+      ? attempt(() => askEngine(chosen, "stack", "--show-name").then((name) => name.trim()))
       : { answer: chosen },
-    learnt(() => readStatus(chosen)),
-    learnt(async () => parseDeclared(await askStack(chosen, "config", "--json"))),
-    learnt(async () => parseCheckResults(await askStack(chosen, "stack", "export"))),
-    learnt(async () =>
-      parseHistory(await askStack(chosen, "stack", "history", "--json", "--page-size", "30")),
+    attempt(() => readStatus(chosen)),
+    attempt(async () => parseDeclared(await askEngine(chosen, "config", "--json"))),
+    attempt(async () => parseCheckResults(await askEngine(chosen, "stack", "export"))),
+    attempt(async () =>
+      parseHistory(await askEngine(chosen, "stack", "history", "--json", "--page-size", "30")),
     ),
     benchmarks.catch(() => ""),
   ]);
@@ -37,7 +38,7 @@ export async function gather(chosen: string | undefined): Promise<ReportData> {
       ? {
           answer: status.answer.hosts.map((host) => ({
             ...host,
-            card: gpuOf(host, declared.answer?.cards[host.host]),
+            gpu: gpuOf(host, declared.answer?.gpus[host.host]),
             check: checks.answer?.[host.host],
           })),
         }
@@ -51,7 +52,7 @@ export async function gather(chosen: string | undefined): Promise<ReportData> {
   };
 }
 
-async function learnt<Answer>(question: () => Promise<Answer>): Promise<Learnt<Answer>> {
+async function attempt<Answer>(question: () => Promise<Answer>): Promise<Result<Answer>> {
   try {
     return { answer: await question() };
   } catch (error) {
@@ -59,47 +60,26 @@ async function learnt<Answer>(question: () => Promise<Answer>): Promise<Learnt<A
   }
 }
 
-function askStack(stack: string | undefined, ...words: string[]): Promise<string> {
-  return ask(...words, ...(stack === undefined ? [] : ["--stack", stack]));
-}
-
-async function ask(...words: string[]): Promise<string> {
-  const ended = await run("pulumi", [...words, "--non-interactive"]);
-  if (ended.code === 127) throw new Error("there is no pulumi on the PATH");
-  if (ended.code !== 0) throw new Error(ended.stderr.trim().split("\n")[0]);
-  return ended.stdout;
-}
-
-/** What the stack file says of itself; secrets are not asked for. */
+/** What the stack file declares, without secrets. */
 interface Declared {
-  readonly cards: Readonly<Record<string, DetectedGpu | undefined>>;
+  readonly gpus: Readonly<Record<string, DetectedGpu | undefined>>;
   readonly immichVersion: string | undefined;
 }
 
-/** @internal Exported for tests. Reads what `pulumi config --json` printed. */
+/** @param text what `pulumi config --json` printed */
 export function parseDeclared(text: string): Declared {
-  const config = JSON.parse(text) as Record<string, ConfigValue | undefined>;
-  const hosts = valueOf<DeclaredHost[]>(config["immich-ml:hosts"]) ?? [];
+  const valueOf = parseConfig(text);
+  const hosts = (valueOf("hosts") ?? []) as readonly DeclaredHost[];
   return {
-    cards: Object.fromEntries(hosts.map((host) => [host.name, declaredGpu(host)])),
-    immichVersion: valueOf<{ version?: string }>(config["immich-ml:immich"])?.version,
+    gpus: Object.fromEntries(hosts.map((host) => [host.name, declaredGpu(host)])),
+    immichVersion: (valueOf("immich") as { version?: string } | undefined)?.version,
   };
-}
-
-interface ConfigValue {
-  readonly value?: string;
-  readonly objectValue?: unknown;
 }
 
 interface DeclaredHost {
   readonly name: string;
   readonly gpu?: string | number;
   readonly videoMemory?: number;
-}
-
-function valueOf<Value>(entry: ConfigValue | undefined): Value | undefined {
-  if (entry?.objectValue !== undefined) return entry.objectValue as Value;
-  return entry?.value === undefined ? undefined : (JSON.parse(entry.value) as Value);
 }
 
 function declaredGpu({ gpu, videoMemory }: DeclaredHost): DetectedGpu | undefined {
@@ -109,23 +89,23 @@ function declaredGpu({ gpu, videoMemory }: DeclaredHost): DetectedGpu | undefine
   return { name: known?.name ?? String(gpu), videoMemory: memory, source: "stack file" };
 }
 
-/** The driver knows better than the stack file; of several cards the smallest counts. */
+/** The driver knows better than the stack file; the smallest of several GPUs counts. */
 function gpuOf(
-  { cards = [] }: HostStatus,
+  { gpus = [] }: HostStatus,
   declared: DetectedGpu | undefined,
 ): DetectedGpu | undefined {
-  const [smallest] = cards
-    .map(({ name, used, free }): DetectedGpu => ({
-      name,
-      videoMemory: used + free,
-      source: "driver",
-    }))
+  const [smallest] = gpus
+    .map(({ name, used, free }) => ({ name, videoMemory: used + free, source: "driver" as const }))
     .filter(({ videoMemory }) => Number.isFinite(videoMemory))
     .sort((left, right) => left.videoMemory - right.videoMemory);
   return smallest ?? declared;
 }
 
-/** @internal Exported for tests. Reads the checks out of what `pulumi stack export` printed. */
+/**
+ * The last check of each host.
+ *
+ * @param text what `pulumi stack export` printed
+ */
 export function parseCheckResults(text: string): Readonly<Record<string, LastCheck>> {
   const { deployment } = JSON.parse(text) as { deployment?: { resources?: StoredResource[] } };
   const checks = (deployment?.resources ?? []).flatMap(({ urn, type, outputs, modified }) => {
@@ -149,8 +129,9 @@ interface StoredResource {
 }
 
 /**
- * @internal Exported for tests. Reads what `pulumi stack history --json` printed; of the whole stack
- * file and context that stand in it, nothing is taken over.
+ * The operations without the stack files and contexts that are stored with them.
+ *
+ * @param text what `pulumi stack history --json` printed
  */
 export function parseHistory(text: string): readonly Operation[] {
   const operations = JSON.parse(text) as StoredOperation[];

@@ -13,7 +13,7 @@ const recallAxis = { from: 50, to: 90, step: 10 };
 const mebibytes = 1024;
 
 /**
- * Video memory against search quality: one mark a model, one line a card.
+ * Video memory against search quality: one mark per model, one line per amount of memory.
  *
  * @param overview with at least one model whose figures are known
  */
@@ -31,8 +31,8 @@ export function modelChart(
     bottom -
     ((recall - recallAxis.from) / (recallAxis.to - recallAxis.from)) * (bottom - margin.top);
 
-  const lines = cardLines(hosts).filter(({ videoMemory }) => videoMemory <= right);
-  const smallest = Math.min(...hosts.flatMap(({ card }) => card?.videoMemory ?? []));
+  const lines = gpuLines(hosts).filter(({ videoMemory }) => videoMemory <= right);
+  const smallest = Math.min(...hosts.flatMap(({ gpu }) => gpu?.videoMemory ?? []));
   const gigabytes = Array.from({ length: right / mebibytes + 1 }, (_nothing, tick) => tick);
   const recalls = Array.from(
     { length: (recallAxis.to - recallAxis.from) / recallAxis.step + 1 },
@@ -99,14 +99,14 @@ export function modelChart(
       const at = round(x(videoMemory));
       const isLeft = at > width * 0.6;
       return html`<line
-          class="card"
+          class="gpu"
           x1="${at}"
           x2="${at}"
           y1="${margin.top - 8}"
           y2="${bottom}"
         ></line>
         <text
-          class="card-name"
+          class="gpu-name"
           x="${at + (isLeft ? -6 : 6)}"
           y="${margin.top + 8 + row * 16}"
           text-anchor="${isLeft ? "end" : "start"}"
@@ -165,19 +165,19 @@ function sentence(model: Comparable): string {
   return `${model.name}: recall ${model.recall} %, needs ${gibibytes(model.needs)}${verdict}`;
 }
 
-/** For those who do not see the chart; all of its figures are in the table below it. */
+/** For screen readers; the table below the chart has all figures. */
 function description(
   known: readonly Comparable[],
   chosen: FittingModel | undefined,
   best: FittingModel | undefined,
   hosts: readonly HostReport[],
 ): string {
-  const cards = cardLines(hosts);
+  const gpus = gpuLines(hosts);
   return [
     `Video memory against search quality of ${known.length} CLIP models.`,
-    cards.length > 0
-      ? `DetectedGpus: ${cards.map(({ label }) => label).join("; ")}. ${known.filter(({ fits }) => fits).length} models fit.`
-      : "No card's memory is known.",
+    gpus.length > 0
+      ? `GPUs: ${gpus.map(({ label }) => label).join("; ")}. ${known.filter(({ fits }) => fits).length} models fit.`
+      : "No GPU's memory is known.",
     chosen
       ? `Chosen: ${isComparable(chosen) ? sentence(chosen) : chosen.name}.`
       : "None is chosen.",
@@ -188,12 +188,12 @@ function description(
     .join(" ");
 }
 
-/** One line for all cards of the same memory, the smallest first. */
-function cardLines(hosts: readonly HostReport[]): { videoMemory: number; label: string }[] {
+/** One line for all GPUs of the same memory, the smallest first. */
+function gpuLines(hosts: readonly HostReport[]): { videoMemory: number; label: string }[] {
   const byMemory = new Map<number, string[]>();
-  for (const { host, card } of hosts) {
-    if (!card) continue;
-    byMemory.set(card.videoMemory, [...(byMemory.get(card.videoMemory) ?? []), host]);
+  for (const { host, gpu } of hosts) {
+    if (!gpu) continue;
+    byMemory.set(gpu.videoMemory, [...(byMemory.get(gpu.videoMemory) ?? []), host]);
   }
   return [...byMemory]
     .sort(([left], [right]) => left - right)
@@ -208,7 +208,7 @@ export function gibibytes(size: number): string {
   return `${Number((size / mebibytes).toFixed(1))} GiB`;
 }
 
-/** As much of a name as a chart of that width has room for. */
+/** A name cut to the room in a chart of that width. */
 function shortened(name: string, width: number): string {
   const room = Math.floor(width / 14);
   return name.length > room ? `${name.slice(0, room - 1)}…` : name;

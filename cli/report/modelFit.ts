@@ -3,33 +3,33 @@ import { atLeast, parseImmichVersion } from "../../catalog/immichVersion";
 import { clipModelKey } from "../../catalog/systemConfigKeys";
 import { type ModelSelection, requirementsOf } from "../../immich/modelSelection";
 
-/** A CLIP model beside the stack's cards. */
+/** A CLIP model compared with the stack's GPUs. */
 export interface FittingModel extends ClipModel {
   /**
-   * MiB that the smallest card must have: this model, the stack's face and OCR models and what the
-   * driver takes; nothing where Immich publishes no figure.
+   * MiB that the smallest GPU must have: for this model, the stack's face and OCR models and the
+   * driver; undefined where Immich publishes no figure.
    */
   readonly needs: number | undefined;
-  /** Nothing where the need or the card is not known. */
+  /** Undefined where the need or the GPU is unknown. */
   readonly fits: boolean | undefined;
-  /** Whether the stack's release of Immich knows it; nothing where the release is not known. */
+  /** Whether the stack's release of Immich has it; undefined where the release is unknown. */
   readonly isKnown: boolean | undefined;
   readonly isChosen: boolean;
 }
 
 export interface ModelOverview {
-  /** The best search first; those without a published figure last. */
+  /** The best recall first; models without a published figure last. */
   readonly models: readonly FittingModel[];
   readonly chosen: FittingModel | undefined;
-  /** The best one that fits and that the release knows. */
+  /** The best one that fits and that the release has. */
   readonly best: FittingModel | undefined;
-  /** What is counted in besides the CLIP model, by name. */
+  /** The other models whose memory is included. */
   readonly besides: readonly string[];
 }
 
 /**
- * @param settings what the stack declares of Immich's configuration, by dotted key
- * @param videoMemory MiB of the smallest card
+ * @param settings Immich's settings that the stack declares, by dotted key
+ * @param videoMemory MiB of the smallest GPU
  */
 export function overviewOf(
   settings: Readonly<Record<string, unknown>>,
@@ -38,8 +38,8 @@ export function overviewOf(
 ): ModelOverview {
   const part = (name: string) => {
     const model = settings[`machineLearning.${name}.modelName`];
-    const unreachable = settings[`machineLearning.${name}.enabled`] === false;
-    return unreachable || typeof model !== "string" ? undefined : model;
+    const isDisabled = settings[`machineLearning.${name}.enabled`] === false;
+    return isDisabled || typeof model !== "string" ? undefined : model;
   };
   const [face, ocr, clip] = [part("facialRecognition"), part("ocr"), settings[clipModelKey]];
   const others: ModelSelection = {

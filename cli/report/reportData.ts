@@ -1,31 +1,31 @@
 import type { BenchmarkResult } from "../../bench/support/results";
 import type { CheckResult } from "../../verify/check";
-import type { HostStatus, QueueStatus, SettingStatus } from "../status";
+import type { HostStatus, QueueStatus, SettingStatus } from "../../verify/status";
 
-/** What was learnt, or why it was not. */
-export type Learnt<Answer> =
+/** An answer, or why there is none. */
+export type Result<Answer> =
   | { readonly answer: Answer; readonly unknown?: undefined }
   | { readonly answer?: undefined; readonly unknown: string };
 
 /** Everything a report shows. Nothing in it is secret. */
 export interface ReportData {
-  readonly stack: Learnt<string>;
+  readonly stack: Result<string>;
   readonly made: Date;
-  readonly hosts: Learnt<readonly HostReport[]>;
-  /** Immich's settings as the stack declares them; none without a preset. */
+  readonly hosts: Result<readonly HostReport[]>;
+  /** Immich's settings as the stack declares them; empty without a preset. */
   readonly settings: readonly SettingStatus[];
   readonly queues: readonly QueueStatus[];
-  /** Why Immich itself did not answer, where it was asked. */
+  /** Why Immich did not answer, where it was asked. */
   readonly immichProblem?: string | undefined;
   /** The release the stack is for, such as v2.7.5. */
   readonly immichVersion?: string | undefined;
   /** The newest first. */
-  readonly history: Learnt<readonly Operation[]>;
+  readonly history: Result<readonly Operation[]>;
   readonly benchmarks: readonly BenchmarkResult[];
 }
 
 export interface HostReport extends HostStatus {
-  readonly card?: DetectedGpu | undefined;
+  readonly gpu?: DetectedGpu | undefined;
   readonly check?: LastCheck | undefined;
 }
 
@@ -33,7 +33,7 @@ export interface DetectedGpu {
   readonly name: string;
   /** MiB. */
   readonly videoMemory: number;
-  /** Whether the driver said so, or the stack file and the catalog. */
+  /** Whether the driver reports it, or the stack file and the catalog. */
   readonly source: "driver" | "stack file";
 }
 
@@ -49,6 +49,6 @@ export interface Operation {
   readonly message: string;
   readonly began: Date;
   readonly ended?: Date | undefined;
-  /** How many resources, by what was done with them, such as `create` or `same`. */
+  /** Number of resources by step, such as `create` or `same`. */
   readonly changes: Readonly<Record<string, number>>;
 }

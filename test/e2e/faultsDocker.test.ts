@@ -49,7 +49,7 @@ describe.skipIf(missingEngine ?? missingPrivateEngine)("a host with a fault", ()
       "sitecustomize.py": await readFile(fake, "utf8"),
       Dockerfile: `FROM ${service.reference}
 COPY sitecustomize.py /fake/
-ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider STAND_IN_FAULT=kernel
+ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider FAKE_FAULT=kernel
 `,
     });
     images.push(withoutCode, another, service);

@@ -129,7 +129,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     expect((await up({})).sort()).toEqual([
       "create attic",
       "create attic-cache",
-      "create attic-processes",
+      "create attic-check",
     ]);
     expect((await hostConfig()).PidsLimit).toBe(4096);
     expect(await inside("grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")).toBe(
@@ -295,7 +295,7 @@ CMD ["sh", "-c", "[ -z \\"$HF_HOME\\" ] || { echo 'RuntimeError: boom'; exit 3; 
       service = await engine.build(
         `${base}RUN pip install --quiet onnxruntime==1.14.1 numpy==1.26.4
 COPY sitecustomize.py /fake/
-ENV PYTHONPATH=/fake STAND_IN_PROVIDER=CUDAExecutionProvider
+ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider
 `,
         { "sitecustomize.py": await readFile(fake, "utf8") },
       );

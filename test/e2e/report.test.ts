@@ -98,7 +98,7 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
     expect(errors).toBe("");
     expect(text).toContain("Stack report");
     expect(text).toMatch(/<h3>attic<\/h3>\s*<span class="chip warn">running</);
-    expect(text).toContain("GeForce GTX 750 Ti, 2 GiB (says the stack file)");
+    expect(text).toContain("GeForce GTX 750 Ti, 2 GiB (from the stack file)");
     expect(text).toMatch(/passed<\/span>\s*CUDAExecutionProvider/);
     expect(text).toMatch(/data-chosen[^>]*>ViT-B-32__openai</);
     expect(text).toContain("the first &lt;b&gt;up&lt;/b&gt;");

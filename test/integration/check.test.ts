@@ -4,12 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import {
-  inferenceProgram,
-  parseCheckResult,
-  checkCommand,
-  waitingScript,
-} from "../../verify/check";
+import { checkScript, checkVariables, parseCheckResult } from "../../verify/check";
 import { fakes, testName } from "../support/docker";
 
 const image = testName("check");
@@ -45,16 +40,14 @@ function execute(
   program: string,
   parameters: string[],
   environment: Record<string, string> = {},
-  stdin = "",
 ): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = execFile(
+    execFile(
       program,
       parameters,
       { env: { ...process.env, ...environment } },
       (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     );
-    child.stdin?.end(stdin);
   });
 }
 
@@ -85,20 +78,14 @@ async function check(
   const mount = ["-v", `${fake}:/fake:ro`, ...options];
   await docker("run", "-d", "--name", name, ...mount, ...environment, image, ...command);
   containers.push(name);
-  const ended = await execute(
-    "sh",
-    ["-c", checkCommand],
-    {
-      IMMICH_ML_CHECK: waitingScript(),
-      IMMICH_ML_HOST: "attic",
-      IMMICH_ML_CONTAINER: name,
-      IMMICH_ML_EXPECTED: expected,
-      IMMICH_ML_MODE: "enforce",
-      IMMICH_ML_TIMEOUT: "30",
-      ...asked,
-    },
-    inferenceProgram(),
-  );
+  const ended = await execute("sh", [join(__dirname, "../..", checkScript)], {
+    IMMICH_ML_HOST: "attic",
+    IMMICH_ML_CONTAINER: name,
+    IMMICH_ML_EXPECTED: expected,
+    IMMICH_ML_MODE: "enforce",
+    IMMICH_ML_TIMEOUT: "180",
+    ...asked,
+  });
   return { ...ended, result: parseCheckResult(ended.stdout) };
 }
 
@@ -107,8 +94,8 @@ const cuda = "CUDAExecutionProvider";
 function checkFake(fault: string, more: Record<string, string> = {}) {
   return check(cuda, {
     PYTHONPATH: "/fake",
-    STAND_IN_PROVIDER: cuda,
-    STAND_IN_FAULT: fault,
+    FAKE_PROVIDER: cuda,
+    FAKE_FAULT: fault,
     ...more,
   });
 }
@@ -124,7 +111,7 @@ describe("the check in a real container with ONNX Runtime 1.14.1", () => {
       devices: [
         {
           device: "cpu",
-          elsewhere: [],
+          fallbackOps: [],
           operators: {
             CPUExecutionProvider: [
               "Resize",
@@ -150,15 +137,28 @@ describe("the check in a real container with ONNX Runtime 1.14.1", () => {
     expect(stderr).toContain("What to do: the image does not match the host's accelerator");
   });
 
-  it.each(["ArmNN", "RKNN"])("refuses an image without Immich's session for %s", async (name) => {
-    const { result } = await check(name);
-    expect(result).toMatchObject({
-      error: `Immich's session for ${name} is missing in this image`,
-    });
+  it.each(["armnn", "rknn"] as const)(
+    "refuses an image without Immich's session for %s",
+    async (accelerator) => {
+      const variables = checkVariables(accelerator);
+      const { IMMICH_ML_EXPECTED: name } = variables;
+      const { result } = await check(name!, {}, variables);
+      expect(result).toMatchObject({
+        error: `Immich's session for ${name} is missing in this image`,
+        hint: variables["IMMICH_ML_SESSION_HINT"],
+      });
+    },
+  );
+
+  it("loads Immich's own session where there is one", async () => {
+    const session = { IMMICH_ML_SESSION: "immich_fake_session" };
+    const { result, stderr } = await check("ArmNN", { PYTHONPATH: "/fake/own" }, session);
+    expect(result).toMatchObject({ ok: true, provider: "ArmNN", devices: [], notExecuted: true });
+    expect(stderr).toContain("ArmNN is loaded and will be used (nothing was computed on it)");
   });
 });
 
-describe("the check of an accelerator (a provider that stands in for CUDA)", () => {
+describe("the check of an accelerator (a fake provider in place of CUDA)", () => {
   it("succeeds when it computes as the CPU does, on every GPU of the workers", async () => {
     const { result, code, stderr } = await checkFake("none", {
       MACHINE_LEARNING_DEVICE_IDS: "0,1",
@@ -215,7 +215,7 @@ describe("the check of an accelerator (a provider that stands in for CUDA)", () 
     expect(stderr).toContain("attic: NOT VERIFIED");
   });
 
-  it("hands on what the provider itself said", async () => {
+  it("prints the provider's own messages", async () => {
     const { result, stderr } = await checkFake("silent");
     const words = "[W:onnxruntime] Failed to create CUDAExecutionProvider.";
     expect(result).toMatchObject({ details: [words] });
@@ -227,9 +227,9 @@ describe("the check of an accelerator (a provider that stands in for CUDA)", () 
     expect(result).toMatchObject({ ok: false, error: `${cuda} failed on device 1` });
   });
 
-  it("tells which light operators ran elsewhere without failing", async () => {
+  it("names the light operators that fell back, without failing", async () => {
     const { result, stderr } = await checkFake("little");
-    expect(result).toMatchObject({ ok: true, devices: [{ elsewhere: ["Reshape"] }] });
+    expect(result).toMatchObject({ ok: true, devices: [{ fallbackOps: ["Reshape"] }] });
     expect(stderr).toContain("on the CPU instead: Reshape");
   });
 
@@ -270,7 +270,7 @@ describe("the check of the models Immich is told to use", () => {
     more: { download?: number; variables?: Record<string, string>; mounts?: string[] } = {},
   ) {
     const ended = await check(
-      more.variables?.["STAND_IN_PROVIDER"] ?? "CPUExecutionProvider",
+      more.variables?.["FAKE_PROVIDER"] ?? "CPUExecutionProvider",
       more.variables,
       { IMMICH_ML_MODELS: asked.join(","), IMMICH_ML_DOWNLOAD: String(more.download ?? 0) },
       [
@@ -316,7 +316,7 @@ describe("the check of the models Immich is told to use", () => {
 
   it("names models that are not there without failing, and does not have them downloaded unasked", async () => {
     const { code, models, stderr } = await checkModels(await volumeWith([clip]), [clip, faces], {
-      variables: { STAND_IN_DELAY: "600" },
+      variables: { FAKE_DELAY: "600" },
     });
     expect(code).toBe(0);
     expect(models?.map(({ notVerified }) => notVerified)).toEqual([
@@ -344,7 +344,7 @@ describe("the check of the models Immich is told to use", () => {
       volumeWith([]).then((volume) =>
         checkModels(volume, [faces], {
           download: seconds,
-          variables: { STAND_IN_DOWNLOADS: "/source", STAND_IN_DELAY: String(delay) },
+          variables: { FAKE_DOWNLOADS: "/source", FAKE_DELAY: String(delay) },
           mounts: ["-v", `${source}:/source:ro`],
         }),
       );
@@ -353,7 +353,7 @@ describe("the check of the models Immich is told to use", () => {
 
     const begin = Date.now();
     const late = await download(600, 3);
-    expect(Date.now() - begin).toBeLessThan(30_000);
+    expect(Date.now() - begin).toBeLessThan(120_000);
     expect(late.code).toBe(0);
     expect(late.models).toMatchObject([
       { notVerified: "is still being downloaded; npm run check shows it later" },
@@ -374,7 +374,7 @@ describe("the check of the models Immich is told to use", () => {
 
   it("fails with the server's last log lines when the server cannot use a model that computes", async () => {
     const { code, result, stderr } = await checkModels(await volumeWith([clip]), [clip], {
-      variables: { STAND_IN_REFUSES: clip },
+      variables: { FAKE_REFUSES: clip },
     });
     expect(code).toBe(1);
     expect(result).toMatchObject({
@@ -397,7 +397,7 @@ describe("the check of the models Immich is told to use", () => {
 
   it("fails when the card has no room for a model and the server cannot use it either", async () => {
     const { code, result } = await checkModels(await volumeWith([clip]), [clip], {
-      variables: { ...fakeFault("full:model"), STAND_IN_REFUSES: clip },
+      variables: { ...fakeFault("full:model"), FAKE_REFUSES: clip },
     });
     expect(code).toBe(1);
     if (result.ok) throw new Error("it was verified");
@@ -416,7 +416,7 @@ describe("the check of the models Immich is told to use", () => {
 
   const fakeFault = (fault: string) => ({
     PYTHONPATH: "/fake",
-    STAND_IN_PROVIDER: cuda,
-    STAND_IN_FAULT: fault,
+    FAKE_PROVIDER: cuda,
+    FAKE_FAULT: fault,
   });
 });

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 
 import { parseProbe, probeScript } from "../../preflight/hostProbe";
-import { parseCheckResult, waitingScript } from "../../verify/check";
+import { checkScript, parseCheckResult } from "../../verify/check";
 import { anyText, canarySecret, clearFailure, hostile } from "../support/hostile";
 
 /*
@@ -112,7 +112,7 @@ describe("shell scripts", () => {
     }),
     async ({ shell, host, container, state, log, result }) => {
       await Promise.all([say("state", state), say("log", log), say("result", result)]);
-      const ended = await runIn(shell, ["-c", waitingScript()], {
+      const ended = await runIn(shell, [path.join(__dirname, "../..", checkScript)], {
         IMMICH_ML_HOST: host,
         IMMICH_ML_CONTAINER: container,
         IMMICH_ML_EXPECTED: "CPUExecutionProvider",

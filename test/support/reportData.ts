@@ -21,12 +21,12 @@ export function exampleReport(): ReportData {
           image: "sha256:4f2c1a9b77d05e3368c0",
           immichVersion: "v2.7.5",
           provider: "CUDAExecutionProvider",
-          cards: [{ name: "NVIDIA GeForce GTX 750 Ti", used: 1130, free: 870 }],
+          gpus: [{ name: "NVIDIA GeForce GTX 750 Ti", used: 1130, free: 870 }],
           models: [
             { name: "clip/ViT-B-32__openai", size: 593 },
             { name: "facial-recognition/buffalo_s", size: 19 },
           ],
-          card: { name: "NVIDIA GeForce GTX 750 Ti", videoMemory: 2000, source: "driver" },
+          gpu: { name: "NVIDIA GeForce GTX 750 Ti", videoMemory: 2000, source: "driver" },
           check: {
             at: new Date("2026-11-24T18:40:00Z"),
             check: {
@@ -35,10 +35,10 @@ export function exampleReport(): ReportData {
               devices: [
                 {
                   device: "0",
-                  card: "NVIDIA GeForce GTX 750 Ti",
+                  gpu: "NVIDIA GeForce GTX 750 Ti",
                   milliseconds: 3.1,
                   operators: {},
-                  elsewhere: [],
+                  fallbackOps: [],
                   maximumDifference: 0.000004,
                 },
               ],
@@ -50,7 +50,7 @@ export function exampleReport(): ReportData {
           accelerator: "cuda",
           health: "unknown",
           problem: "Docker at ssh://me@cellar does not answer",
-          card: { name: "GeForce GTX 970", videoMemory: 4096, source: "stack file" },
+          gpu: { name: "GeForce GTX 970", videoMemory: 4096, source: "stack file" },
         },
       ],
     },

@@ -1,72 +1,63 @@
-import { execFile } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+
 import { afterEach, describe, expect, it } from "vitest";
 
 import { parseImmichVersion } from "../../catalog/immichVersion";
-import { modelsToCheck, parseCheckResult, checkCommand, waitingScript } from "../../verify/check";
+import { checkScript, modelsToCheck, parseCheckResult, parseStored } from "../../verify/check";
+import { FakeCommands } from "../support/scripts";
 
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
-});
+let commands: FakeCommands | undefined;
+afterEach(() => commands?.remove());
 
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
+const passed = `echo '{"ok": true, "provider": "CPUExecutionProvider", "devices": []}'`;
+const failed = `echo '{"ok": false, "error": "silent", "details": [], "hint": null}'; exit 1`;
 
 /**
- * Runs the check's script with a `docker` of our own on the PATH.
+ * Runs the check's script with a fake `docker`.
  *
- * @param states what the container's state is in turn; the last one stays
- * @param inference a shell script that stands for the Python program in the container
+ * @param states the container's states in turn; the last one stays
+ * @param inference lines of shell in place of the Python program in the container
  */
 function check(
   states: string[],
-  inference = `echo '{"ok": true, "provider": "CPUExecutionProvider", "devices": []}'`,
+  inference: string | ((commands: FakeCommands) => string) = passed,
   environment: Record<string, string> = {},
-): Promise<Ended> {
-  const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-check-"));
-  folders.push(folder);
-  writeFileSync(join(folder, "states"), states.join("\n") + "\n");
-  writeFileSync(join(folder, "inference"), inference);
-  const docker = `#!/bin/sh
+) {
+  commands?.remove();
+  commands = new FakeCommands();
+  const { folder } = commands;
+  commands.write("states", states.join("\n") + "\n");
+  commands.write("inference", typeof inference === "string" ? inference : inference(commands));
+  commands.add(
+    "docker",
+    `printf '%s' "$*" | tr '\\n' ' ' >>"${folder}/calls"
+echo >>"${folder}/calls"
 case $1 in
   inspect) state=$(head -n 1 "${folder}/states")
     [ "$(wc -l <"${folder}/states")" -le 1 ] || sed -i 1d "${folder}/states"
-    case $state in error:*) echo "\${state#error: }" >&2; exit 1 ;; esac
+    case $state in
+      error:*) echo "\${state#error: }" >&2; exit 1 ;;
+      hangs) ${commands.wait(30)}; exit 137 ;;
+    esac
     echo "$state" ;;
-  logs) echo "first line"; echo "RuntimeError: boom" >&2 ;;
-  exec) cat >"${folder}/stdin"; exec sh "${folder}/inference" ;;
+  logs) echo "first line"; printf 'RuntimeError: \\033[2Jboom\\302\\233\\342\\200\\256\\r\\n' >&2 ;;
+  exec) cat >"${folder}/stdin"; . "${folder}/inference" ;;
+  update) [ ! -e "${folder}/busy" ] || { echo "container is restarting" >&2; exit 1; } ;;
   *) exit 64 ;;
-esac
-`;
-  writeFileSync(join(folder, "docker"), docker);
-  chmodSync(join(folder, "docker"), 0o755);
-  return new Promise((resolve) => {
-    const child = execFile(
-      "sh",
-      ["-c", checkCommand],
-      {
-        env: {
-          PATH: `${folder}:${process.env["PATH"]}`,
-          IMMICH_ML_CHECK: waitingScript(),
-          IMMICH_ML_HOST: "attic",
-          IMMICH_ML_CONTAINER: "1a2b",
-          IMMICH_ML_EXPECTED: "CPUExecutionProvider",
-          IMMICH_ML_MODE: "enforce",
-          IMMICH_ML_TIMEOUT: "2",
-          ...environment,
-        },
-      },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    );
-    child.stdin?.end("print('network')");
+esac`,
+  );
+  return commands.run(checkScript, {
+    IMMICH_ML_HOST: "attic",
+    IMMICH_ML_CONTAINER: "1a2b",
+    IMMICH_ML_EXPECTED: "CPUExecutionProvider",
+    IMMICH_ML_MODE: "enforce",
+    IMMICH_ML_TIMEOUT: "2",
+    ...environment,
   });
 }
+
+const calls = () => readFileSync(join(commands!.folder, "calls"), "utf8").trim().split("\n");
 
 const healthy = "running 0 0 false healthy";
 
@@ -83,12 +74,15 @@ describe("the check's script", () => {
     expect(ended.code).toBe(0);
   });
 
-  it("hands the Python program on as it is", async () => {
-    const ended = await check([healthy], `cat "$(dirname "$0")/stdin" >&2; echo '{"ok": true}'`);
-    expect(ended.stderr).toContain("print('network')");
+  it("runs the Python program beside it in the container", async () => {
+    await check([healthy]);
+    const program = join(__dirname, "../../verify/inference.py");
+    expect(readFileSync(join(commands!.folder, "stdin"), "utf8")).toBe(
+      readFileSync(program, "utf8"),
+    );
   });
 
-  it("shows a container without a health check as soon as it runs", async () => {
+  it("checks a container without a health check as soon as it runs", async () => {
     expect((await check(["running 0 0 false none"])).code).toBe(0);
   });
 
@@ -118,7 +112,7 @@ describe("the check's script", () => {
     const ended = await check(states);
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain(
-      `attic: ${message}. The last lines of its log:\n  | first line\n  | RuntimeError: boom`,
+      `attic: ${message}. The last lines of its log:\n  | first line\n  | RuntimeError: [2Jboom??\n`,
     );
     expect(parseCheckResult(ended.stdout)).toEqual({
       ok: false,
@@ -141,6 +135,13 @@ describe("the check's script", () => {
     expect(ended.code).toBe(0);
   });
 
+  it("waits about 60 s for Docker, however slow its client is", async () => {
+    const ended = await check(["hangs"]);
+    expect(ended.code).toBe(1);
+    expect(ended.stdout).toContain("Docker has not answered for 61 s");
+    expect(calls().filter((call) => call.startsWith("inspect"))).toHaveLength(2);
+  });
+
   it("does not wait for a container that is not there", async () => {
     const ended = await check(["error: Error: No such object: 1a2b", healthy]);
     expect(ended.code).toBe(1);
@@ -154,26 +155,34 @@ describe("the check's script", () => {
     const restarted = "running 1 0 false healthy";
     const ended = await check(
       [healthy, healthy, restarted],
-      `if [ -e "$0.again" ]; then cat "$(dirname "$0")/stdin" >&2; echo '{"ok": true}'; else : >"$0.again"; exit 137; fi`,
+      ({ folder }) =>
+        `if [ -e "${folder}/again" ]; then ${passed}; else : >"${folder}/again"; exit 137; fi`,
     );
     expect(ended.stderr).toContain("attic: the container was restarted meanwhile");
-    expect(ended.stderr).toContain("print('network')");
+    expect(calls().filter((call) => call.startsWith("exec"))).toHaveLength(2);
     expect(ended.code).toBe(0);
   });
 
-  it("fails on a check that failed, and hands its result on", async () => {
-    const failure = `echo '{"ok": false, "error": "silent", "details": [], "hint": null}'; exit 1`;
-    const ended = await check([healthy], failure);
+  it("limits the inference, and adds the time of downloads", async () => {
+    const hangs = (commands: FakeCommands) => `${commands.wait(3720)}; exit 137`;
+    const ended = await check([healthy], hangs, { IMMICH_ML_DOWNLOAD: "120" });
+    expect(ended.code).toBe(1);
+    expect(ended.stdout).toContain("the inference in the container has not answered for 3720 s");
+    // The limit inside the container is the same.
+    expect(calls().find((call) => call.startsWith("exec"))).toMatch(/ 3720$/);
+  });
+
+  it("fails on a failed check, and prints its result", async () => {
+    const ended = await check([healthy], failed);
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain("attic: NOT VERIFIED");
     expect(parseCheckResult(ended.stdout)).toMatchObject({ ok: false, error: "silent" });
   });
 
-  it("only tells of a failed check where it may only warn", async () => {
-    const failure = `echo '{"ok": false, "error": "silent", "details": [], "hint": null}'; exit 1`;
+  it("only reports a failed check in mode warn", async () => {
     const mode = { IMMICH_ML_MODE: "warn" };
     for (const ended of [
-      await check([healthy], failure, mode),
+      await check([healthy], failed, mode),
       await check(["exited 0 1 false none"], "", mode),
     ]) {
       expect(ended.code).toBe(0);
@@ -189,6 +198,55 @@ describe("the check's script", () => {
       ok: false,
       error: expect.stringContaining("exit code 139") as string,
     });
+  });
+
+  it("limits the container's processes once it is verified, and in mode warn in any case", async () => {
+    const limit = { IMMICH_ML_PIDS_LIMIT: "4096" };
+    const update = "update --pids-limit 4096 -- 1a2b";
+    await check([healthy], passed, limit);
+    expect(calls().at(-1)).toBe(update);
+    await check([healthy], failed, limit);
+    expect(calls()).not.toContain(update);
+    await check([healthy], failed, { ...limit, IMMICH_ML_MODE: "warn" });
+    expect(calls()).toContain(update);
+  });
+
+  it("does nothing but limit the processes in mode off", async () => {
+    const limit = { IMMICH_ML_PIDS_LIMIT: "4096", IMMICH_ML_MODE: "off" };
+    const { code, stdout } = await check(["exited 0 1 false none"], passed, limit);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    expect(calls()).toEqual(["update --pids-limit 4096 -- 1a2b"]);
+  });
+
+  it.each([
+    ["fails when the processes cannot be limited", "4096", 1],
+    ["does not mind when a limit cannot be removed", "-1", 0],
+  ])("%s", async (_what, limit, code) => {
+    const environment = { IMMICH_ML_PIDS_LIMIT: limit };
+    const busy = (commands: FakeCommands) => `: >"${commands.folder}/busy"; ${passed}`;
+    const ended = await check([healthy], busy, environment);
+    expect(ended.code).toBe(code);
+    expect(ended.stderr.includes("container is restarting")).toBe(code === 1);
+  });
+
+  it.each(["--env-file=/etc/shadow", "a b", "x;id", "", "a\nb"])(
+    "refuses %j as a container before Docker sees it",
+    async (container) => {
+      const ended = await check([healthy], passed, { IMMICH_ML_CONTAINER: container });
+      expect(ended.code).toBe(1);
+      expect(ended.stdout).toContain("the container's name may only have letters, digits");
+      expect(calls).toThrow("ENOENT");
+    },
+  );
+
+  it("shows what the container prints without control characters", async () => {
+    // Bytes that would form a C1 character once the one between them is dropped.
+    const evil = `printf '\\033]0;x\\007\\302\\233\\342\\201\\246\\302\\000\\233\\302\\302\\233\\233 text\\n' >&2`;
+    const { stderr } = await check([healthy], `${evil}; ${passed}`);
+    expect(stderr).toMatch(/^\]0;x\?\?\?.* text$/m);
+    expect(stderr).not.toMatch(
+      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/,
+    );
   });
 
   it("keeps its result readable whatever the image prints", async () => {
@@ -225,6 +283,36 @@ describe("the models to check", () => {
 });
 
 describe("parseCheckResult", () => {
+  it("reads a result that version 0.1.0 stored", () => {
+    const part = { part: "visual", elsewhere: ["Conv"] };
+    const former = {
+      ok: true,
+      provider: "CUDAExecutionProvider",
+      onlyLoaded: false,
+      devices: [{ device: "0", card: "Tesla K80", elsewhere: ["Reshape"] }],
+      models: [
+        { model: "clip/a", parts: [part] },
+        { model: "ocr/b", parts: [], notProven: "is not in the cache" },
+      ],
+    };
+    expect(parseCheckResult(JSON.stringify(former))).toEqual({
+      ok: true,
+      provider: "CUDAExecutionProvider",
+      notExecuted: false,
+      devices: [{ device: "0", gpu: "Tesla K80", fallbackOps: ["Reshape"] }],
+      models: [
+        { model: "clip/a", parts: [{ part: "visual", fallbackOps: ["Conv"] }] },
+        { model: "ocr/b", parts: [], notVerified: "is not in the cache" },
+      ],
+    });
+    expect(parseStored('["card", {"a": null}]')).toEqual(["card", { a: null }]);
+  });
+
+  it("refuses models that cannot be shown", () => {
+    const result = { ok: true, provider: "x", devices: [], models: [{ model: "clip/a" }] };
+    expect(() => parseCheckResult(JSON.stringify(result))).toThrow("without a result");
+  });
+
   it.each(["", "no result", "[1]", '"text"', "null"])("refuses %j", (output) => {
     expect(() => parseCheckResult(output)).toThrow("the check ended without a result");
   });

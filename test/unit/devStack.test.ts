@@ -70,7 +70,6 @@ describe("the dev stack", () => {
     expect(resources.map(({ type, name }) => `${type} ${name}`)).toMatchInlineSnapshot(`
       [
         "command:local:Command attic-check",
-        "command:local:Command attic-processes",
         "command:local:Command preset-restart",
         "command:local:Command preset-restart-on-destroy",
         "docker:index/container:Container attic",

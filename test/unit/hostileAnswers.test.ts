@@ -8,7 +8,7 @@ import { architectureOf, parseContainers, parseDockerInfo } from "../../prefligh
 import { parseProbe, shellOn } from "../../preflight/hostProbe";
 import { parseNvidiaSmi } from "../../preflight/nvidia";
 import { parseCheckResult, type CheckResult } from "../../verify/check";
-import { compareSettings, parseGpus, parseModels, parseQueues } from "../../cli/status";
+import { compareSettings, parseGpus, parseModels, parseQueues } from "../../verify/status";
 import { readSettings } from "../../config/read";
 import type { Settings } from "../../config/load";
 import { anyJson, anyText, clearFailure, expectClear, hostile, spoiled } from "../support/hostile";
@@ -188,7 +188,7 @@ describe("what containers and Immich say", () => {
   const check = {
     ok: true,
     provider: "CPUExecutionProvider",
-    devices: [{ device: "cpu", milliseconds: 1, operators: {}, elsewhere: [] }],
+    devices: [{ device: "cpu", milliseconds: 1, operators: {}, fallbackOps: [] }],
   };
   hostile(
     "a check is read whole or refused",

@@ -1,9 +1,11 @@
+import { join } from "node:path";
+
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 import type { MachineLearningArgs } from "../../components/machineLearning";
 import { MachineLearning } from "../../components/machineLearning";
-import { inferenceProgram, checkCommand, waitingScript } from "../../verify/check";
+import { checkScript } from "../../verify/check";
 
 interface Registered {
   type: string;
@@ -70,7 +72,7 @@ async function create(args: Partial<MachineLearningArgs> = {}, base = attic) {
   );
   const container = registered.find(({ type }) => type === "docker:index/container:Container")!;
   const named = (name: string) => registered.find((resource) => resource.name === name);
-  return { outputs, container, check: named("attic-check"), limit: named("attic-processes") };
+  return { outputs, container, check: named("attic-check") };
 }
 
 function settled<T>(output: pulumi.Output<T>): Promise<T> {
@@ -145,12 +147,11 @@ describe("MachineLearning", () => {
     const { check } = await create({ dockerHost: "ssh://me@box", healthTimeout: 90 });
     expect(check?.name).toBe("attic-check");
     expect(check?.inputs).toEqual({
-      create: checkCommand,
-      stdin: inferenceProgram(),
+      create: `exec sh ${join(__dirname, "../..", checkScript)}`,
       environment: {
-        IMMICH_ML_CHECK: waitingScript(),
         IMMICH_ML_HOST: "attic",
         IMMICH_ML_CONTAINER: "attic-id",
+        IMMICH_ML_PIDS_LIMIT: "4096",
         IMMICH_ML_EXPECTED: "CUDAExecutionProvider",
         IMMICH_ML_MODE: "enforce",
         IMMICH_ML_TIMEOUT: "90",
@@ -162,26 +163,32 @@ describe("MachineLearning", () => {
     });
   });
 
-  it("limits processes of every new container, unless that is turned off", async () => {
+  it("limits the processes of every container, unless that is turned off", async () => {
     const address = { dockerHost: "tcp://box:2376", tls: "/certificates" };
-    const { limit, check } = await create(address);
-    expect(limit?.inputs).toMatchObject({
-      create: 'docker update --pids-limit 4096 "$CONTAINER" >/dev/null',
-      environment: {
-        CONTAINER: "attic-id",
-        DOCKER_HOST: "tcp://box:2376",
-        DOCKER_TLS_VERIFY: "1",
-        DOCKER_CERT_PATH: "/certificates",
-      },
-      triggers: ["attic-id"],
+    const { check } = await create({ ...address, check: "off" });
+    expect(check?.inputs["environment"]).toMatchObject({
+      IMMICH_ML_PIDS_LIMIT: "4096",
+      DOCKER_HOST: "tcp://box:2376",
+      DOCKER_TLS_VERIFY: "1",
+      DOCKER_CERT_PATH: "/certificates",
     });
-    expect(check?.inputs["environment"]).toMatchObject({ DOCKER_CERT_PATH: "/certificates" });
     registered.length = 0;
     const without = await create({ hardening: { limitProcesses: false } });
-    expect(without.limit).toBeUndefined();
+    expect(without.check?.inputs["environment"]).toMatchObject({ IMMICH_ML_PIDS_LIMIT: "-1" });
   });
 
-  it("checks the models Immich is configured to use, and again when they change", async () => {
+  it.each([
+    ["armnn", "ArmNN", "immich_ml.sessions.ann.loader"],
+    ["rknn", "RKNN", "immich_ml.sessions.rknn"],
+  ] as const)("names Immich's own session for %s", async (accelerator, session, module) => {
+    const { check } = await create({ accelerator });
+    expect(check?.inputs["environment"]).toMatchObject({
+      IMMICH_ML_EXPECTED: session,
+      IMMICH_ML_SESSION: module,
+    });
+  });
+
+  it("checks the models Immich uses, and again when they change", async () => {
     const models = {
       clip: { modelName: "immich-app/ViT-B-32__openai" },
       facialRecognition: { modelName: "buffalo_s" },
@@ -202,9 +209,9 @@ describe("MachineLearning", () => {
     expect(check?.inputs["environment"]).not.toHaveProperty("IMMICH_ML_MODELS");
   });
 
-  it("registers no check where it is off", async () => {
+  it("checks nothing where the check is off", async () => {
     const { check, outputs } = await create({ check: "off" });
-    expect(check).toBeUndefined();
+    expect(check?.inputs["environment"]).toMatchObject({ IMMICH_ML_MODE: "off" });
     expect(outputs.executionProvider).toBeUndefined();
     expect(outputs.check).toBeUndefined();
   });

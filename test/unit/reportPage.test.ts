@@ -152,9 +152,9 @@ describe("what the engine says", () => {
       "immich-ml:immich": { value: '{"version":"v2.7.5"}', secret: false },
       "immich-ml:databasePassword": { secret: true },
     };
-    const { cards, immichVersion } = parseDeclared(JSON.stringify(config));
+    const { gpus, immichVersion } = parseDeclared(JSON.stringify(config));
     expect(immichVersion).toBe("v2.7.5");
-    expect(cards).toEqual({
+    expect(gpus).toEqual({
       attic: { name: "GeForce GTX 750 Ti", videoMemory: 2048, source: "stack file" },
       cellar: { name: "5.2", videoMemory: 4096, source: "stack file" },
       shed: undefined,

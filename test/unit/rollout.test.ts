@@ -1,16 +1,13 @@
-import { execFile } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 import { afterAll, describe, expect, it } from "vitest";
 
-import { parseCheckResults, checkCommand, rolloutScript, waitingScript } from "../../verify/check";
+import { parseCheckResults, rolloutScript } from "../../verify/check";
+import { FakeCommands } from "../support/scripts";
 
-const folders: string[] = [];
-afterAll(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
-});
+const used: FakeCommands[] = [];
+afterAll(() => used.forEach((commands) => commands.remove()));
 
 interface World {
   /** What `docker service inspect` says in turn, such as `updating 2`; the last one stays. */
@@ -23,60 +20,48 @@ interface World {
   readonly containers?: readonly string[];
   /** Exit code of the question whether the service's address answers. */
   readonly address?: number;
+  /** Seconds an answer of `docker service inspect` takes. */
+  readonly slowness?: number;
 }
 
-/** Runs the script with a `docker` of our own on the PATH. */
-function rollOut(world: World, environment: Record<string, string> = {}) {
-  const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-rollout-"));
-  folders.push(folder);
+/** Runs the script with a fake `docker`. */
+async function rollOut(world: World, environment: Record<string, string> = {}) {
+  const commands = new FakeCommands();
+  used.push(commands);
+  const { folder } = commands;
   const file = (name: string, lines: readonly string[]) =>
-    writeFileSync(join(folder, name), lines.map((line) => `${line}\n`).join(""));
+    commands.write(name, lines.map((line) => `${line}\n`).join(""));
   file("updates", world.updates);
   file("wanted", world.wanted);
   file("ended", world.ended ?? []);
   file("containers", world.containers ?? ["t1 aaa", "t2 bbb"]);
-  writeFileSync(
-    join(folder, "docker"),
-    `#!/bin/sh
-case "$*" in
-  "service inspect"*) head -n 1 "${folder}/updates"
+  commands.add(
+    "docker",
+    `case "$*" in
+  "service inspect"*) ${commands.wait(world.slowness ?? 0)}
+    head -n 1 "${folder}/updates"
     [ "$(wc -l <"${folder}/updates")" -le 1 ] || sed -i 1d "${folder}/updates" ;;
-  "service ps"*desired-state=running*) cat "${folder}/wanted" ;;
   "service ps"*) cat "${folder}/wanted" "${folder}/ended" ;;
-  "service logs"*) echo "ValueError: of $(echo "$*" | sed 's/.* //')" ;;
-  "inspect --type task"*) shift 5; for id; do echo "2026-11-24 23:16:\${id#f} $id"; done ;;
+  "service logs"*) printf 'ValueError: \\033[2Jof %s\\n' "$(echo "$*" | sed 's/.* //')" ;;
+  "inspect --type task"*) shift 6; for id; do echo "2026-11-24 23:16:\${id#f} $id"; done ;;
   "inspect"*) echo "running 0 0 false healthy" ;;
   "ps"*) cat "${folder}/containers" ;;
   "exec"*"/ping"*) [ ${world.address ?? 0} = 0 ] || { echo "timed out"; exit 1; } ;;
   "exec"*) cat >"${folder}/stdin"; echo '{"ok": true, "provider": "CPUExecutionProvider", "devices": []}' ;;
   "logs"*) ;;
   *) exit 64 ;;
-esac
-`,
+esac`,
   );
-  chmodSync(join(folder, "docker"), 0o755);
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    const child = execFile(
-      "sh",
-      ["-c", checkCommand],
-      {
-        env: {
-          PATH: `${folder}:${process.env["PATH"]}`,
-          IMMICH_ML_CHECK: rolloutScript(),
-          IMMICH_ML_CONTAINER_CHECK: waitingScript(),
-          IMMICH_ML_HOST: "rack",
-          IMMICH_ML_SERVICE: "immich-ml-rack",
-          IMMICH_ML_ADDRESS: "http://ml:3003",
-          IMMICH_ML_EXPECTED: "CPUExecutionProvider",
-          IMMICH_ML_MODE: "enforce",
-          IMMICH_ML_TIMEOUT: "5",
-          ...environment,
-        },
-      },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    );
-    child.stdin?.end("the program");
+  const ended = await commands.run(rolloutScript, {
+    IMMICH_ML_HOST: "rack",
+    IMMICH_ML_SERVICE: "immich-ml-rack",
+    IMMICH_ML_ADDRESS: "http://ml:3003",
+    IMMICH_ML_EXPECTED: "CPUExecutionProvider",
+    IMMICH_ML_MODE: "enforce",
+    IMMICH_ML_TIMEOUT: "5",
+    ...environment,
   });
+  return { ...ended, isCanaryLeft: existsSync(join(folder, "canary")) };
 }
 
 const running = (id: string, slot: number, node = "here") =>
@@ -85,7 +70,7 @@ const failed = (id: string, slot: number) =>
   `${id}|immich-ml-rack.${slot}|here|Shutdown|Failed 5 seconds ago|"task: non-zero exit (1)"`;
 const steady = [running("t1", 1), running("t2", 2)];
 
-describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () => {
+describe("the rollout of a service", { concurrent: true }, () => {
   it("is waited for, and then each task here is verified and its result printed", async () => {
     const { code, stdout, stderr } = await rollOut({
       updates: ["updating 2", "completed 2"],
@@ -103,6 +88,13 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
     expect(stdout).toContain("only 2 of 3 tasks are healthy after 5 s");
   });
 
+  it("ends in time, however slow the docker client is", async () => {
+    const world = { updates: ["none 3"], wanted: steady, slowness: 3 };
+    const { stdout, stderr } = await rollOut(world, { IMMICH_ML_TIMEOUT: "10" });
+    expect(stdout).toContain("only 2 of 3 tasks are healthy after 11 s");
+    expect(stderr.match(/tasks healthy, update none/g)).toHaveLength(2);
+  });
+
   it("that was rolled back fails with the newest task's error and log", async () => {
     const { code, stdout, stderr } = await rollOut({
       updates: ["updating 2", "rollback_started 2", "rollback_completed 2"],
@@ -110,8 +102,8 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
       ended: [failed("f10", 1), failed("f22", 2), failed("f15", 1)],
     });
     expect(code).toBe(1);
-    expect(stderr).toContain("| ValueError: of f22");
-    expect(stderr).toContain("The tasks from before go on answering");
+    expect(stderr).toContain("| ValueError: [2Jof f22\n");
+    expect(stderr).toContain("The former tasks still serve");
     expect(parseCheckResults(stdout)).toEqual([
       {
         ok: false,
@@ -156,7 +148,7 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
     expect((await rollOut(world, { IMMICH_ML_MODE: "warn" })).code).toBe(0);
   });
 
-  it("says why a task finds no place", async () => {
+  it("explains why no node can run a task", async () => {
     const nowhere =
       't3|immich-ml-rack.3||Running|Pending 9 seconds ago|"no suitable node (insufficient resources on 1 node)"';
     const { code, stdout } = await rollOut(
@@ -164,6 +156,27 @@ describe("the rollout of a service", { timeout: 90_000, concurrent: true }, () =
       { IMMICH_ML_TIMEOUT: "40" },
     );
     expect(code).toBe(1);
-    expect(stdout).toContain("a task finds no place: no suitable node (insufficient resources");
+    expect(stdout).toContain("no node can run a task: no suitable node (insufficient resources");
+  });
+
+  it.each([
+    ["task", { wanted: [running("x//;e touch canary >&2 #", 1)] }, "a task's id may only have"],
+    ["task", { wanted: [running("--env-file=/etc/shadow", 1)] }, "a task's id may only have"],
+    ["task that failed", { ended: [failed("f1;touch canary", 1)] }, "a task's id may only have"],
+    ["container", { containers: ["t1 --env-file=/etc/shadow"] }, "a container's id may only have"],
+    ["container", { containers: ["t1 $(touch${IFS}canary)"] }, "a container's id may only have"],
+  ])("refuses a %s with the id of %j", async (_what, hostile, message) => {
+    const world = { updates: ["none 1"], wanted: [running("t1", 1)], ...hostile };
+    const { code, stdout, isCanaryLeft } = await rollOut(world);
+    expect(code).toBe(1);
+    expect(stdout).toContain(message);
+    expect(isCanaryLeft || existsSync("canary")).toBe(false);
+  });
+
+  it("refuses a service's name that is an option", async () => {
+    const world = { updates: ["none 2"], wanted: steady };
+    const { code, stdout } = await rollOut(world, { IMMICH_ML_SERVICE: "--filter" });
+    expect(code).toBe(1);
+    expect(stdout).toContain("the service's name may only have");
   });
 });

@@ -1,8 +1,17 @@
 import { describe, expect, it } from "vitest";
 
 import { namedContainer, parseDeployment } from "../../verify/deployment";
-import { compareSettings, parseGpus, parseModels, parseQueues, parseTasks } from "../../cli/status";
-import { asTable, modelCells } from "../../cli/table";
+import {
+  compareSettings,
+  parseGpus,
+  parseModels,
+  parseQueues,
+  parseTasks,
+} from "../../verify/status";
+import { chooseHosts } from "../../cli/command";
+import { asJson, asTable, modelCells } from "../../cli/table";
+import { isDockerName } from "../../util/dockerClient";
+import { sanitizeLines } from "../../util/sanitize";
 
 describe("parseDeployment", () => {
   it("takes the hosts and what is declared of Immich from the stack's outputs", () => {
@@ -16,21 +25,29 @@ describe("parseDeployment", () => {
     });
   });
 
+  it("reads what version 0.1.0 stored", () => {
+    const models = [{ model: "ocr/x", parts: [], notProven: "is not in the cache" }];
+    const { hosts } = parseDeployment(JSON.stringify({ machineLearning: [{ host: "a", models }] }));
+    expect(hosts[0]!.models!.map(modelCells)).toEqual([
+      ["ocr/x", "not verified: is not in the cache"],
+    ]);
+  });
+
   it("says what to do about a stack that runs nothing", () => {
     expect(() => parseDeployment("{}")).toThrow("this stack runs nothing yet: pulumi up");
   });
 });
 
 describe("namedContainer", () => {
-  it("refuses an accelerator there is none of", () => {
+  it("refuses an unknown accelerator", () => {
     const options = { container: "x", dockerHost: "unix:///x" };
     expect(namedContainer({ ...options, accelerator: "rocm" }).accelerator).toBe("rocm");
     expect(() => namedContainer({ ...options, accelerator: "gpu" })).toThrow("--accelerator gpu");
   });
 });
 
-describe("what a service's tasks are", () => {
-  it("is told by the manager, with the container of each that runs on the engine asked", () => {
+describe("a service's tasks", () => {
+  it("come from the manager, with the container of each that runs on the engine asked", () => {
     const tasks = [
       "t2|immich-ml-rack.2|attic|Running 3 hours ago|",
       't10|immich-ml-rack.10||Pending 4 seconds ago|"no suitable node"',
@@ -44,15 +61,15 @@ describe("what a service's tasks are", () => {
   });
 });
 
-describe("what a host tells", () => {
-  it("is the memory of each card, names with blanks and all", () => {
+describe("a host's state", () => {
+  it("has the memory of each GPU, names with blanks and all", () => {
     expect(parseGpus("NVIDIA GeForce GTX 750 Ti, 812, 1187\nTesla K80, 3, 11438\n")).toEqual([
       { name: "NVIDIA GeForce GTX 750 Ti", used: 812, free: 1187 },
       { name: "Tesla K80", used: 3, free: 11438 },
     ]);
   });
 
-  it("is the models in the cache and nothing else that lies there", () => {
+  it("has the models in the cache and nothing else that is there", () => {
     const listing =
       "607140\tclip/ViT-B-32__openai/\n19328\tfacial-recognition/buffalo_s/\n4\thf-cache/hub/\n";
     expect(parseModels(listing)).toEqual([
@@ -63,8 +80,8 @@ describe("what a host tells", () => {
   });
 });
 
-describe("what Immich tells", () => {
-  it("is held against what is declared; two spellings of one model agree", () => {
+describe("Immich's state", () => {
+  it("is compared with what is declared; two spellings of one model agree", () => {
     const actual = {
       machineLearning: {
         clip: { modelName: "immich-app/ViT-B-32__openai" },
@@ -85,7 +102,7 @@ describe("what Immich tells", () => {
     ]);
   });
 
-  it("is the queues of machine learning that this release has", () => {
+  it("has the queues of machine learning that this release has", () => {
     const jobs = {
       smartSearch: { jobCounts: { waiting: 41, active: 1, failed: 2, completed: 9 } },
       faceDetection: { jobCounts: {} },
@@ -95,6 +112,36 @@ describe("what Immich tells", () => {
       { queue: "smartSearch", waiting: 41, active: 1, failed: 2 },
       { queue: "faceDetection", waiting: 0, active: 0, failed: 0 },
     ]);
+  });
+});
+
+describe("what others wrote", () => {
+  const evil = "a\u001b[2J\u009b1m\u202eb\u2066c\r";
+
+  it("cannot rewrite the terminal from a table, a message or JSON", () => {
+    const shown = "a\\u001b[2J\\u009b1m\\u202eb\\u2066c\\u000d";
+    expect(asTable([[evil, "x\ny"]])).toBe(`${shown}  x\\u000ay`);
+    expect(sanitizeLines(`one\n\t${evil}`)).toBe(`one\n\t${shown}`);
+    const text = asJson({ evil });
+    expect(text).not.toMatch(/[\u009b\u202e\u2066]/);
+    expect(JSON.parse(text)).toEqual({ evil });
+  });
+
+  it.each(["--env-file=/x", "-v", "", "a b", "a;b", "a\n", "a/b", "ä"])(
+    "is no name for the docker client when it is %j",
+    (text) => expect(isDockerName(text)).toBe(false),
+  );
+  it.each(["immich_machine_learning", "1a2b", "a.b-c"])("is a name when it is %j", (text) =>
+    expect(isDockerName(text)).toBe(true),
+  );
+});
+
+describe("the hosts of a command line", () => {
+  const host = namedContainer({ container: "attic", accelerator: "cpu", dockerHost: "unix:///x" });
+  it("are all without a name, and those that are named", () => {
+    expect(chooseHosts([host], [])).toEqual([host]);
+    expect(chooseHosts([host], ["attic"])).toEqual([host]);
+    expect(() => chooseHosts([host], ["cellar"])).toThrow("no host cellar; there are: attic");
   });
 });
 
@@ -108,7 +155,7 @@ describe("asTable", () => {
 
 describe("a model in a table", () => {
   it("has what computed its files and how long they and the server took", () => {
-    const part = { device: "0", provider: "CUDAExecutionProvider", elsewhere: [] };
+    const part = { device: "0", provider: "CUDAExecutionProvider", fallbackOps: [] };
     expect(
       modelCells({
         model: "clip/ViT-B-32__openai",

@@ -28,12 +28,19 @@ export function addressesOf(deployment: Deployment): string[] {
 
 export const addressesOfFirstRelease: readonly string[] = Object.keys(recorded.resources).sort();
 
+/** Today's addresses of resources that had another one in release 0.1.0. */
+export const renamed: Readonly<Record<string, string>> = {
+  "immich-ml:index:MachineLearning$command:local:Command::attic-check":
+    "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
+};
+
 /** The same state as release 0.1.0 would have stored it of the same world. */
 export function asOfFirstRelease(deployment: Deployment): Deployment {
   const formers: Record<string, { inputs?: unknown; outputs?: unknown }> = recorded.resources;
+  const resources = withFormerAddresses(deployment.resources);
   return {
     ...deployment,
-    resources: deployment.resources.flatMap((resource) => {
+    resources: resources.flatMap((resource) => {
       if (!isNoStack(addressOf(resource))) return [resource];
       const former = formers[addressOf(resource)];
       if (!former) return [];
@@ -51,6 +58,15 @@ export function asOfFirstRelease(deployment: Deployment): Deployment {
       ];
     }),
   };
+}
+
+/** Resources name each other by their addresses, so those are replaced wherever they stand. */
+function withFormerAddresses(resources: Resource[]): Resource[] {
+  const text = Object.entries(renamed).reduce(
+    (state, [today, former]) => state.replaceAll(`${today}"`, `${former}"`),
+    JSON.stringify(resources),
+  );
+  return JSON.parse(text) as Resource[];
 }
 
 function addressOf({ urn }: Resource): string {

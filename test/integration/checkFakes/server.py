@@ -1,8 +1,7 @@
 """
-Stands in for Immich's server where a check asks it for models: /ping and /predict, which opens the
-models of the cache with ONNX Runtime and computes them. A model that is missing is taken, after
-STAND_IN_DELAY seconds, from the folder STAND_IN_DOWNLOADS; where it is not there either, or a model
-cannot be opened, the answer is 500, as Immich's is.
+A fake of Immich's server for checks of models: /ping and /predict, which opens the models of the cache
+with ONNX Runtime and computes them. After FAKE_DELAY seconds it copies a missing model from the folder
+FAKE_DOWNLOADS; where it is not there either, or a model cannot be opened, it answers 500 as Immich does.
 """
 
 import json
@@ -22,13 +21,13 @@ def use(task, part, name):
     folder = "/cache/%s/%s" % (task, name)
     path = "%s/%s/model.onnx" % (folder, part)
     if not os.path.exists(path):
-        time.sleep(float(os.environ.get("STAND_IN_DELAY", "0")))
+        time.sleep(float(os.environ.get("FAKE_DELAY", "0")))
         shutil.copytree(
-            "%s/%s/%s" % (os.environ.get("STAND_IN_DOWNLOADS", "/nothing"), task, name),
+            "%s/%s/%s" % (os.environ.get("FAKE_DOWNLOADS", "/nothing"), task, name),
             folder,
             dirs_exist_ok=True,
         )
-    if os.environ.get("STAND_IN_REFUSES") == task + "/" + name:
+    if os.environ.get("FAKE_REFUSES") == task + "/" + name:
         raise RuntimeError("this server does not like %s" % name)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     feed = {

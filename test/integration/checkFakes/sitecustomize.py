@@ -1,8 +1,7 @@
 """
-Stands in for an execution provider this machine has no hardware for: ONNX Runtime's own CPU kernels
-compute, and what the provider would have said of itself is put on top. STAND_IN_PROVIDER says which
-provider it is, STAND_IN_FAULT what goes wrong on which device, or only with models that are files
-(`fault`, `fault@device` or `fault:model`).
+A fake of an execution provider whose hardware is missing: ONNX Runtime's CPU kernels compute, and the
+results name the provider instead. FAKE_PROVIDER is its name, FAKE_FAULT what goes wrong: always
+(`fault`), on one device (`fault@device`) or only with models that are files (`fault:model`).
 """
 
 import json
@@ -11,8 +10,8 @@ import sys
 
 import onnxruntime
 
-PROVIDER = os.environ["STAND_IN_PROVIDER"]
-FAULT, _, FAULTY_DEVICE = os.environ.get("STAND_IN_FAULT", "none").partition("@")
+PROVIDER = os.environ["FAKE_PROVIDER"]
+FAULT, _, FAULTY_DEVICE = os.environ.get("FAKE_FAULT", "none").partition("@")
 FAULT, _, ONLY_MODELS = FAULT.partition(":")
 RealSession = onnxruntime.InferenceSession
 
@@ -24,18 +23,18 @@ class FakeSession:
         self.fault = FAULT if not FAULTY_DEVICE or FAULTY_DEVICE == device else "none"
         if ONLY_MODELS and isinstance(model, bytes):
             self.fault = "none"
-        if self.is_stand_in and self.fault == "full":
+        if self.is_fake and self.fault == "full":
             raise RuntimeError("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED")
         self.real = RealSession(model, options, providers=["CPUExecutionProvider"])
-        if self.is_stand_in and self.fault == "silent":
+        if self.is_fake and self.fault == "silent":
             os.write(2, b"[W:onnxruntime] Failed to create CUDAExecutionProvider.\n")
 
     @property
-    def is_stand_in(self):
+    def is_fake(self):
         return self.asked == PROVIDER
 
     def get_providers(self):
-        if self.is_stand_in and self.fault != "silent":
+        if self.is_fake and self.fault != "silent":
             return [PROVIDER, "CPUExecutionProvider"]
         return ["CPUExecutionProvider"]
 
@@ -44,7 +43,7 @@ class FakeSession:
 
     def run(self, names, feed):
         outputs = self.real.run(names, feed)
-        if not self.is_stand_in:
+        if not self.is_fake:
             return outputs
         if self.fault == "kernel":
             raise RuntimeError(
@@ -59,14 +58,14 @@ class FakeSession:
 
     def end_profiling(self):
         path = self.real.end_profiling()
-        if not self.is_stand_in or self.fault == "silent":
+        if not self.is_fake or self.fault == "silent":
             return path
         with open(path) as file:
             events = json.load(file)
-        elsewhere = {"partly": ("Conv", "MatMul"), "little": ("Reshape",)}.get(self.fault, ())
+        fallback_ops = {"partly": ("Conv", "MatMul"), "little": ("Reshape",)}.get(self.fault, ())
         for event in events:
             details = event.get("args", {})
-            if details.get("provider") and details.get("op_name") not in elsewhere:
+            if details.get("provider") and details.get("op_name") not in fallback_ops:
                 details["provider"] = PROVIDER
         with open(path, "w") as file:
             json.dump(events, file)

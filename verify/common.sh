@@ -1,0 +1,59 @@
+# What check.sh and rollout.sh share. The script that reads this file defines `fail MESSAGE`.
+
+now() { date +%s; }
+
+# Text of containers and engines must not rewrite a terminal: drops control characters except newline
+# and tab, and marks C1 control characters and those that turn the direction of text. Replaced instead
+# of dropped, because the bytes left and right could form another one.
+c1=$(printf '\302[\200-\237]')
+embeddings=$(printf '\342\200[\252-\256]')
+isolates=$(printf '\342\201[\246-\251]')
+clean() {
+  LC_ALL=C tr -d '\000-\010\013-\037\177' |
+    LC_ALL=C sed -e "s/$c1/?/g" -e "s/$embeddings/?/g" -e "s/$isolates/?/g"
+}
+
+log() { printf '%s: %s\n' "$IMMICH_ML_HOST" "$*" | clean >&2; }
+
+# A failed result as one line of JSON. Only what needs no escaping is left of the message.
+failure() {
+  printf '{"ok": false, "error": "%s", "details": [], "hint": null}\n' \
+    "$(printf '%s' "$1" | LC_ALL=C tr -d '\\"' | LC_ALL=C tr -c '\040-\176' ' ' | cut -c 1-1000)"
+}
+
+# The docker client could take anything else for an option: `require_name VALUE WHAT`.
+require_name() {
+  case $1 in
+    '' | [!A-Za-z0-9]* | *[!A-Za-z0-9_.-]*)
+      fail "$2 may only have letters, digits, «_», «.» and «-», but is: $1"
+      ;;
+  esac
+}
+
+# Runs a command for at most so many seconds; without a limit where there is no `timeout`.
+limited() {
+  seconds=$1
+  shift
+  if command -v timeout >/dev/null; then timeout -s KILL "$seconds" "$@"; else "$@"; fi
+}
+
+# A question to the engine.
+ask_docker() { limited 30 docker "$@" </dev/null; }
+
+# Runs the Python program on standard input in a container: `python_in SECONDS CONTAINER [ARGUMENT…]`.
+# The limit counts inside, too: a killed docker client leaves its program running.
+python_in() {
+  limit=$1
+  container=$2
+  shift 2
+  # shellcheck disable=SC2016 # expanded in the container
+  limited "$limit" docker exec -i -e IMMICH_ML_EXPECTED -e IMMICH_ML_SESSION -e IMMICH_ML_SESSION_HINT \
+    -e IMMICH_ML_MODELS -e IMMICH_ML_DOWNLOAD -- "$container" sh -c '
+      for python in /opt/venv/bin/python python3 python; do
+        command -v "$python" >/dev/null || continue
+        if command -v timeout >/dev/null; then exec timeout -s KILL "$0" "$python" - "$@"; fi
+        exec "$python" - "$@"
+      done
+      echo "no Python in this image" >&2
+      exit 127' "$limit" "$@"
+}
