@@ -1,4 +1,4 @@
-import { ModelCache, ModelPreset } from "./components";
+import { ModelCache, ModelPreset, stateOfFirstRelease } from "./components";
 import { detectGpus, preflight } from "./preflight";
 import { loadSettings } from "./config/load";
 import {
@@ -56,6 +56,8 @@ export = async function immichMachineLearning() {
     return { host, image, service };
   });
 
+  const firstRelease =
+    settings.models && world.mayBeFirstRelease ? await stateOfFirstRelease("preset") : undefined;
   const preset =
     settings.models &&
     new ModelPreset(
@@ -70,6 +72,7 @@ export = async function immichMachineLearning() {
         reindex: reindexing(settings),
         currentClipModel: world.currentClipModel,
         currentSettings: world.currentSettings,
+        firstRelease,
         allowUnknownModels: settings.allowUnknownModels,
         serverContainer: immich.serverContainer
           ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }

@@ -198,13 +198,15 @@ export function configurationStore(
       "Immich's database was not found, so the preset cannot be set: correct immich.database, or set preset to none",
     );
   }
-  const { name, user, role, sslMode } = immich.database!;
+  const { name, user, sslMode, container } = immich.database!;
+  const { dockerHost, tls, network } = immich;
   return {
-    ...database,
+    ...(container
+      ? { container: { name: container, dockerHost, tls, network }, port: immich.database!.port }
+      : database),
     kind: "database",
     database: name,
     user,
-    role,
     sslMode,
     password: pulumi.secret(secrets.databasePassword!),
   };
@@ -231,7 +233,7 @@ export interface DatabaseAddress {
   readonly port: number;
 }
 
-/** The connection by which the schema, the functions and the role in Immich's database are made. */
+/** The connection that makes the schema and the functions in Immich's database. */
 export function databaseProvider(
   settings: Settings,
   address: DatabaseAddress,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 
 import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
+import { type ContainerInfo, parseContainer, parseContainers } from "../util/dockerContainer";
 import { sanitize } from "../util/sanitize";
 import type { CommandResult, Run } from "../util/run";
 
@@ -41,18 +42,6 @@ export interface NetworkInfo {
   readonly driver: string;
   /** Whether containers outside the swarm can join it. */
   readonly attachable: boolean;
-}
-
-/** What is known of a container on an engine. */
-export interface ContainerInfo {
-  readonly id: string;
-  readonly name: string;
-  readonly running: boolean;
-  readonly labels: Readonly<Record<string, string>>;
-  /** Addresses in the networks it is in, by the network's name. */
-  readonly addresses: Readonly<Record<string, string>>;
-  /** Ports published on the engine's host, by the port inside, such as `5432`. */
-  readonly published: Readonly<Record<string, { readonly address: string; readonly port: number }>>;
 }
 
 export type Answer<Info> =
@@ -166,69 +155,6 @@ const dockerInfo = z.object({
     .catch({ LocalNodeState: "", ControlAvailable: false }),
   ServerErrors: z.array(z.string()).catch([]),
 });
-
-/** Reads `docker container inspect NAME`. */
-export function parseContainer(text: string): ContainerInfo | undefined {
-  return parseContainers(text)[0];
-}
-
-/** Reads `docker container inspect NAME…`. */
-export function parseContainers(text: string): ContainerInfo[] {
-  return (inspected.safeParse(parseJson(text)).data ?? []).map(factsOf);
-}
-
-function factsOf(container: z.infer<typeof inspected>[number]): ContainerInfo {
-  const { Networks, Ports } = container.NetworkSettings;
-  return {
-    id: container.Id,
-    name: container.Name.replace(/^\//, ""),
-    running: container.State.Running,
-    labels: container.Config.Labels,
-    addresses: Object.fromEntries(
-      Object.entries(Networks).flatMap(([name, { IPAddress }]) =>
-        IPAddress ? [[name, IPAddress]] : [],
-      ),
-    ),
-    published: Object.fromEntries(
-      Object.entries(Ports).flatMap(([port, bindings]) =>
-        bindings
-          .slice(0, 1)
-          .map(({ HostIp, HostPort }) => [
-            port.replace(/\/.*/s, ""),
-            { address: HostIp, port: Number(HostPort) },
-          ]),
-      ),
-    ),
-  };
-}
-
-/** What is read of a container, as of {@link dockerInfo}. */
-const inspected = z.array(
-  z.object({
-    Id: z.string(),
-    Name: z.string().catch(""),
-    State: z.object({ Running: z.boolean().catch(false) }).catch({ Running: false }),
-    Config: z.object({ Labels: z.record(z.string(), z.string()).catch({}) }).catch({ Labels: {} }),
-    NetworkSettings: z
-      .object({
-        Networks: z
-          .record(
-            z.string(),
-            z.object({ IPAddress: z.string().catch("") }).catch({ IPAddress: "" }),
-          )
-          .catch({}),
-        Ports: z
-          .record(
-            z.string(),
-            z
-              .array(z.object({ HostIp: z.string(), HostPort: z.string().regex(/^\d{1,5}$/) }))
-              .catch([]),
-          )
-          .catch({}),
-      })
-      .catch({ Networks: {}, Ports: {} }),
-  }),
-);
 
 const architectures = new Map([
   ["x86_64", "amd64"],

@@ -1,7 +1,8 @@
 import { type Accelerator, accelerators } from "../catalog/accelerators";
 import { gpuFamilies, parseComputeCapability } from "../catalog/gpuFamilies";
 import type { HostSettings } from "../config/load";
-import type { ContainerInfo, DockerInfo } from "./docker";
+import type { ContainerInfo } from "../util/dockerContainer";
+import type { DockerInfo } from "./docker";
 import type { HostInfo } from "./hostProbe";
 import { isDriverAtLeast, type NvidiaGpu } from "./nvidia";
 

@@ -7,6 +7,7 @@ import {
   parseImmichVersion,
 } from "../catalog/immichVersion";
 import { sanitize } from "../util/sanitize";
+import { addressOfDatabase, type DatabaseLocation } from "../immich/databaseAddress";
 import {
   type ApiInfo,
   type DatabaseInfo,
@@ -16,7 +17,7 @@ import {
 } from "../immich/databaseProbe";
 import type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "../config/load";
 import { memoize, run, type Run } from "../util/run";
-import { type ContainerInfo, Engine, type DockerInfo } from "./docker";
+import { Engine, type DockerInfo } from "./docker";
 import { type HostInfo, probeHost } from "./hostProbe";
 import {
   checkContainerName,
@@ -32,11 +33,13 @@ const maxDiagnosticLength = 2000;
 /** What was learnt of the world outside, for those who need it. */
 export interface World {
   /** Where Immich's database is reached from here; nothing when it is not used or was not found. */
-  readonly database: { readonly host: string; readonly port: number } | undefined;
+  readonly database: DatabaseLocation | undefined;
   /** The CLIP model Immich uses now; nothing when it was not asked. */
   readonly currentClipModel: string | undefined;
   /** What Immich has stored under the machine-learning keys; nothing when it was not asked. */
   readonly currentSettings: Readonly<Record<string, unknown>> | undefined;
+  /** False where the database has the functions of a release after 0.1.0. */
+  readonly mayBeFirstRelease: boolean;
   /** By host name: the accelerator's optional mounts the host has. */
   readonly optionalMounts: Readonly<Record<string, string[]>>;
   /** Names of the hosts that do not answer while others do. */
@@ -71,6 +74,11 @@ export async function preflight(settings: Settings, anyRunner: Run = run): Promi
     database: immich.address,
     currentClipModel: immich.facts?.clipModel,
     currentSettings: immich.facts?.settings,
+    mayBeFirstRelease: !(
+      immich.facts &&
+      "hasCurrentFunctions" in immich.facts &&
+      immich.facts.hasCurrentFunctions
+    ),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     unreachableHosts: new Set(hosts.filter((host) => host.unreachable).map((host) => host.name)),
   };
@@ -112,37 +120,6 @@ export async function detectGpus(settings: Settings, runner: Run = run): Promise
     );
   }
   return cards;
-}
-
-/**
- * Where a port of a container is reached from this machine.
- *
- * A container of the local engine is reached at its own address, preferably that of `network`; one
- * of a remote engine, or of Docker Desktop's virtual machine, only at a published port.
- *
- * @returns nothing when it is not reached at all
- */
-export function lookUpContainerAddress(
-  container: ContainerInfo,
-  options: {
-    readonly port: number;
-    readonly network?: string | undefined;
-    readonly endpoint: string;
-    readonly isVirtualMachine?: boolean;
-  },
-): { readonly host: string; readonly port: number } | undefined {
-  const isLocal = options.endpoint.startsWith("unix://");
-  const published = container.published[String(options.port)];
-  const { network } = options;
-  const own =
-    network !== undefined && Object.hasOwn(container.addresses, network)
-      ? container.addresses[network]
-      : Object.values(container.addresses)[0];
-  if (isLocal && own && !options.isVirtualMachine) return { host: own, port: options.port };
-  if (!published) return undefined;
-  const isEverywhere = ["", "0.0.0.0", "::"].includes(published.address);
-  const here = isLocal ? "127.0.0.1" : new URL(options.endpoint).hostname;
-  return { host: isEverywhere ? here : published.address, port: published.port };
 }
 
 interface Inspection {
@@ -231,7 +208,7 @@ function presentOptionalMounts(host: HostSettings, machine: HostInfo | undefined
 
 interface ImmichInspection {
   readonly diagnostics: readonly Diagnostic[];
-  readonly address?: { readonly host: string; readonly port: number } | undefined;
+  readonly address?: DatabaseLocation;
   readonly facts?: DatabaseInfo | ApiInfo;
 }
 
@@ -258,7 +235,6 @@ async function inspectImmich(settings: Settings, runner: Run): Promise<ImmichIns
     user: database.user,
     password: settings.secrets.databasePassword!,
     sslMode: database.sslMode,
-    createsRole: database.role !== false,
   });
   return { ...judge(probe, settings), address: located };
 }
@@ -281,28 +257,18 @@ async function locateDatabase(
   name: string,
   settings: Settings,
   runner: Run,
-): Promise<{ readonly host: string; readonly port: number } | string> {
+): Promise<DatabaseLocation | string> {
   const { dockerHost, network, database } = settings.immich;
   const engine = new Engine(settings.immich, runner);
   const answer = await engine.facts();
   if (!answer.ok) return `Immich's database: ${answer.message}`;
-  const container = await engine.container(name);
-  if (!container) {
-    return `Immich's database: there is no container ${name} at ${dockerHost}; correct immich.database.container, or give immich.database.host`;
-  }
-  if (!container.running) {
-    return `Immich's database: the container ${name} is not running; start it: docker start ${name}`;
-  }
-  const address = lookUpContainerAddress(container, {
+  return addressOfDatabase(await engine.container(name), {
+    name,
     port: database!.port,
     network,
-    endpoint: dockerHost,
+    dockerHost,
     isVirtualMachine: answer.facts.operatingSystem === "Docker Desktop",
   });
-  return (
-    address ??
-    `Immich's database: port ${database!.port} of ${name} is not reached from here; publish it on the host, or give immich.database.host`
-  );
 }
 
 async function detectGpu(host: HostSettings, runner: Run): Promise<DetectedGpu | string> {

@@ -11,6 +11,8 @@ export interface CommandOptions {
   /** Added to the process's own environment. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** Seconds until it is ended. @default 20 */
+  readonly timeout?: number;
 }
 
 /** Runs a program without a shell. Never fails: what went wrong is in the result. */
@@ -30,7 +32,7 @@ export const run: Run = (program, parameters, options = {}) =>
       parameters,
       {
         env: { ...process.env, ...options.environment },
-        timeout: timeout * 1000,
+        timeout: (options.timeout ?? timeout) * 1000,
         maxBuffer: 16 * 1024 * 1024,
       },
       (error, stdout, stderr) => resolve({ code: codeOf(error), stdout, stderr }),

@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { detectGpus, lookUpContainerAddress, preflight } from "../../preflight";
+import { lookUpContainerAddress } from "../../immich/databaseAddress";
+import { detectGpus, preflight } from "../../preflight";
 import type { CommandResult, Run } from "../../util/run";
-import { architectureOf, parseContainer, parseEngineInfo } from "../../preflight/docker";
+import { architectureOf, parseEngineInfo } from "../../preflight/docker";
+import { parseContainer } from "../../util/dockerContainer";
 import { parseProbe, shellOn } from "../../preflight/hostProbe";
 import { parseNvidiaSmi } from "../../preflight/nvidia";
 import { parseCheckResult, type CheckResult } from "../../verify/check";

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 
 import type { CommandResult, Run } from "../../util/run";
-import { detectGpus, lookUpContainerAddress, preflight } from "../../preflight";
-import { parseContainer, parseEngineInfo } from "../../preflight/docker";
+import { lookUpContainerAddress } from "../../immich/databaseAddress";
+import { detectGpus, preflight } from "../../preflight";
+import { parseEngineInfo } from "../../preflight/docker";
+import { parseContainer } from "../../util/dockerContainer";
 import { parseProbe, shellOn, probeScript } from "../../preflight/hostProbe";
 import { checkContainerName, checkHost, checkNetwork } from "../../preflight/hostChecks";
 import { isDriverAtLeast, parseNvidiaSmi } from "../../preflight/nvidia";

@@ -10,7 +10,6 @@ const port = config.requireNumber("port");
 const database = config.require("database");
 const user = config.get("user") ?? "postgres";
 const password = config.requireSecret("password");
-const role = config.get("role");
 const url = config.get("url");
 const serverContainer = config.get("serverContainer");
 
@@ -34,7 +33,6 @@ const store: ModelPresetArgs["store"] =
         database,
         user,
         password,
-        ...(role === "none" ? { role: false as const } : {}),
       }
     : { kind: "api", url, apiKey: config.requireSecret("apiKey") };
 
