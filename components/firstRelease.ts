@@ -41,7 +41,12 @@ export async function stateOfFirstRelease(name: string): Promise<SavedState | un
 /** Registers that resource as one that Pulumi only reads: from then on it deletes nothing. */
 export function releaseFirstSettings(name: string, parent: pulumi.Resource): void {
   const inertProvider = "exports.handler = () => ({})";
-  new pulumi.CustomResource(type, `${name}-settings`, { __provider: inertProvider }, { parent, id });
+  new FirstSettings(
+    type,
+    `${name}-settings`,
+    { __provider: inertProvider },
+    { parent, id },
+  );
 }
 
 /**

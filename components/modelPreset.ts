@@ -72,7 +72,7 @@ export interface ModelPresetArgs {
   /** Addresses of the ML servers, in the order in which Immich tries them. @default left as they are */
   urls?: pulumi.Input<string>[];
 
-  /** How Immich asks the ML servers whether they live (1.143 and newer). @default left as it is */
+  /** How Immich checks whether the ML servers are up (1.143 and newer). @default left as it is */
   availabilityChecks?: AvailabilityChecks | undefined;
 
   /** Where Immich's configuration is kept. The API is the better way where a key is at hand. */
@@ -89,11 +89,17 @@ export interface ModelPresetArgs {
   /** Lets a CLIP model through that this program does not know; by the API only. @default false */
   allowUnknownModels?: boolean;
 
-  /** The CLIP model in use now, where it is known, so that a change is announced. @default unknown */
+  /** The CLIP model in use now, so that a change is announced. @default unknown */
   currentClipModel?: string | undefined;
 
-  /** What is stored under these keys now, where that is known, so that each change is announced. */
+  /**
+   * What Immich has stored under these keys now: each difference is announced, and this run repairs it.
+   * @default unknown, then only a changed declaration is applied
+   */
   currentSettings?: Readonly<Record<string, unknown>> | undefined;
+
+  /** What release 0.1.0 saved in this stack, see {@link stateOfFirstRelease}. @default nothing */
+  firstRelease?: SavedState | undefined;
 
   /**
    * Has Immich index the photos again by its API after the CLIP model changed, and logs the progress.

@@ -66,9 +66,7 @@ export async function writeApi(
 export async function runningVersion(store: ApiStoreArgs): Promise<ImmichVersion> {
   const { major, minor, patch } = await getFromApi<ImmichVersion>(store, "/server/version");
   if (![major, minor, patch].every(Number.isSafeInteger)) {
-    throw new Error(
-      `the answer of ${store.url} has no version: it is not Immich's server`,
-    );
+    throw new Error(`the answer of ${store.url} has no version: it is not Immich's server`);
   }
   return { major, minor, patch };
 }

@@ -78,11 +78,10 @@ export async function writeDatabase(
 export async function dropFunctions(store: DatabaseStoreArgs): Promise<void> {
   const client = await connectToDatabase(store);
   try {
-    const drops = databaseFunctions.map(
-      ({ name, args }) =>
-        `DROP FUNCTION IF EXISTS ${schemaName}.${name}(${args.map(({ type }) => type).join(", ")});`,
-    );
-    await call(client, store, drops.join(" "), []);
+    for (const { name, args } of databaseFunctions) {
+      const types = args.map(({ type }) => type).join(", ");
+      await call(client, store, `DROP FUNCTION IF EXISTS ${schemaName}.${name}(${types})`, []);
+    }
     const left = await call<boolean>(
       client,
       store,

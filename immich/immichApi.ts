@@ -63,7 +63,8 @@ async function request<Answer>(
   path: string,
   body?: unknown,
 ): Promise<Answer> {
-  if (!isApiKey(api.apiKey)) throw new ImmichApiError(`immich-ml:immichApiKey must be ${apiKeyAllowed}`);
+  if (!isApiKey(api.apiKey))
+    throw new ImmichApiError(`immich-ml:immichApiKey must be ${apiKeyAllowed}`);
   const base = serverAddress(api.url);
   const failed = (error: string, status?: number) =>
     // A proxy or a junk server may send back what it was sent.
@@ -109,7 +110,9 @@ async function request<Answer>(
 /** The address without `/api` and slashes at its end. */
 function serverAddress(url: string): string {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new ImmichApiError("immich-ml:immich.api.url must be a URL that begins with http:// or https://");
+    throw new ImmichApiError(
+      "immich-ml:immich.api.url must be a URL that begins with http:// or https://",
+    );
   }
   const { username, password } = new URL(url);
   if (username !== "" || password !== "") {

@@ -4,13 +4,7 @@ import { clipModelKey, faceModelKey } from "../catalog/systemConfigKeys";
 import { writeApi } from "./apiStore";
 import { writeDatabase } from "./databaseStore";
 import { defaultOf, immichVersionOf, errorIn, sameSetting, type Settings } from "./settings";
-import type {
-  PreviousValue,
-  SettingChange,
-  StoreArgs,
-  WriteOptions,
-  WriteResult,
-} from "./store";
+import type { PreviousValue, SettingChange, StoreArgs, WriteOptions, WriteResult } from "./store";
 
 /** What is declared: our keys of Immich's configuration and where it is kept. */
 export interface Declared {

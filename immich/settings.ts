@@ -152,7 +152,9 @@ export function damageIn(configuration: unknown): string[] {
   });
   return [...new Set(parents)].filter((parent) => {
     const value = settingOf(configuration, parent);
-    return value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value));
+    return (
+      value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value))
+    );
   });
 }
 

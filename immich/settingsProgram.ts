@@ -87,9 +87,7 @@ async function declaredSettings(): Promise<Declared> {
   };
 }
 
-async function storeFrom(
-  fields: Readonly<Record<string, string | undefined>>,
-): Promise<StoreArgs> {
+async function storeFrom(fields: Readonly<Record<string, string | undefined>>): Promise<StoreArgs> {
   const { kind, url, apiKey, container, network, dockerHost, tls, ...database } = fields;
   if (kind === "api") return { kind, url: url!, apiKey: apiKey! };
   const port = Number(database["port"]);

@@ -9,7 +9,6 @@ import type Dockerode from "dockerode";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
-import { dynamicProviders, dynamicType } from "../../demo/providers/dynamic";
 import type { PostgresServer } from "../../demo/postgres";
 import { createWithoutEngine, removeWithoutEngine } from "../../demo/withoutEngine";
 import { fakes, startedDocker, testName } from "../support/docker";
@@ -151,29 +150,6 @@ test("a role that may only call one function can do that and nothing else, until
   await removeWithoutEngine(journal, silent);
   expect(await database.query("SELECT FROM pg_roles WHERE rolname = 'guest'")).toEqual([]);
   expect(await database.query("SELECT FROM pg_namespace WHERE nspname = 'guest'")).toEqual([]);
-});
-
-test("a dynamic resource's own provider creates and deletes it, as it was serialised", async () => {
-  const file = path.join(folder, "dynamic.txt");
-  // What Pulumi makes of a provider; under the test runner it cannot serialise one itself.
-  const serialised = `exports.handler = () => ({
-    create: async ({ file }) => {
-      require("node:fs").writeFileSync(file, "here");
-      return { id: "file", outs: { file, length: 4 } };
-    },
-    delete: async (id, { file }) => require("node:fs").rmSync(file),
-  });`;
-  const resource = dynamicProviders[dynamicType]!;
-  const wanted = {
-    ...{ type: "pulumi-nodejs:dynamic/immich-ml:File", name: "file", provider: {} },
-    inputs: { file, __provider: serialised },
-  };
-  const made = await resource.make(wanted, silent);
-
-  expect(made).toEqual({ id: "file", outputs: { file, length: 4 } });
-  expect(await readFile(file, "utf8")).toBe("here");
-  await resource.remove({ ...wanted, ...made }, silent);
-  await expect(stat(file)).rejects.toThrow("ENOENT");
 });
 
 test("when something cannot be created its error is the run's, and the rest can be removed", async () => {
