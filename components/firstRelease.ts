@@ -41,12 +41,7 @@ export async function stateOfFirstRelease(name: string): Promise<SavedState | un
 /** Registers that resource as one that Pulumi only reads: from then on it deletes nothing. */
 export function releaseFirstSettings(name: string, parent: pulumi.Resource): void {
   const inertProvider = "exports.handler = () => ({})";
-  new FirstSettings(
-    type,
-    `${name}-settings`,
-    { __provider: inertProvider },
-    { parent, id },
-  );
+  new FirstSettings(type, `${name}-settings`, { __provider: inertProvider }, { parent, id });
 }
 
 /**
@@ -65,6 +60,9 @@ interface StoredResource {
     readonly store: { readonly kind: string; readonly database?: string };
   };
 }
+
+/** The SDK's own class is abstract. */
+class FirstSettings extends pulumi.CustomResource {}
 
 /** By URN; empty in a stack that is not deployed yet. */
 async function resourcesOf(stackName: string): Promise<Record<string, StoredResource>> {

@@ -151,6 +151,11 @@ export function resolve(parts: StackParts, context: Context): Resolved {
   if (parts.build?.caCertificate) problems.push(...certificateProblems(parts.build.caCertificate));
   problems.push(...reindexProblems(parts));
   const models = selectModels(parts, version, hosts, problems, notes);
+  if (parts.immich?.database?.role !== undefined) {
+    notes.push(
+      "immich.database.role is no longer used and will be refused by the next release: remove it",
+    );
+  }
 
   const { immich, build } = parts;
   const complete = hosts.length > 0 && !hosts.includes(undefined);

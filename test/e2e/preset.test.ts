@@ -105,7 +105,8 @@ class PresetStack {
         onEvent: ({ resourcePreEvent }) => {
           const step = resourcePreEvent?.metadata;
           if (!step || ["same", "refresh", "read"].includes(step.op)) return;
-          if (step.type === "pulumi:pulumi:Stack") return;
+          // The second is the engine's own, for reading the stack's state.
+          if (["pulumi:pulumi:Stack", "pulumi:providers:pulumi"].includes(step.type)) return;
           steps.push(`${step.op} ${step.urn.split("::").at(-1)}`);
         },
       });

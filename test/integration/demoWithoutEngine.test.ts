@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { local } from "@pulumi/command";
@@ -107,48 +107,25 @@ test("containers, networks, volumes and commands are real, and are gone after th
   await expect(stat(journal)).rejects.toThrow("ENOENT");
 });
 
-test("a role that may only call one function can do that and nothing else, until the removal", async () => {
+test("a schema and its function are there until the removal, even when something else drops them", async () => {
   await create(() => {
     const provider = databaseProvider();
     const schema = new postgresql.Schema("schema", { name: "guest" }, { provider });
-    const role = new postgresql.Role(
-      "role",
-      { name: "guest", login: true, password: pulumi.secret("guest") },
-      { provider },
-    );
-    const count = new postgresql.Function(
+    new postgresql.Function(
       "function",
       {
         ...{ name: "count_rows", schema: schema.name, args: [{ name: "least", type: "integer" }] },
-        ...{ returns: "boolean", language: "sql", securityDefiner: true },
+        ...{ returns: "boolean", language: "sql" },
         body: "SELECT count(*) >= least FROM public.system_metadata",
       },
       { provider },
     );
-    const rights = { database: database.name, role: role.name, schema: schema.name };
-    for (const [objectType, privilege] of [
-      ["schema", "USAGE"],
-      ["function", "EXECUTE"],
-    ] as const)
-      new postgresql.Grant(
-        objectType,
-        { ...rights, objectType, privileges: [privilege] },
-        { provider, dependsOn: [count] },
-      );
     return Promise.resolve({});
   });
-  const asGuest = <Row extends object>(sql: string) =>
-    database.query<Row>(`SET ROLE guest`).then(() => database.query<Row>(sql));
-
-  const [rights] = await asGuest<{ call: boolean; read: boolean }>(
-    `SELECT has_function_privilege('guest', 'guest.count_rows(integer)', 'EXECUTE') AS call,
-            has_table_privilege('guest', 'system_metadata', 'SELECT') AS read`,
-  );
-  expect(rights).toEqual({ call: true, read: false });
   expect(await database.query("SELECT guest.count_rows(2) AS enough")).toEqual([{ enough: true }]);
 
+  await database.query("DROP SCHEMA guest CASCADE");
   await removeWithoutEngine(journal, silent);
-  expect(await database.query("SELECT FROM pg_roles WHERE rolname = 'guest'")).toEqual([]);
   expect(await database.query("SELECT FROM pg_namespace WHERE nspname = 'guest'")).toEqual([]);
 });
 

@@ -40,14 +40,14 @@ test("a preview names every resource that changes and no other", () => {
 test("an update shows the values that differ, with both of them, and no other", () => {
   const { hear } = listen("preview");
   hear(
-    begins("update", "pulumi-nodejs:dynamic/immich-ml:SystemConfig", "preset-settings", {
+    begins("update", "command:local:Command", "preset-settings", {
       old: { inputs: { settings: { "clip.modelName": "RN50__openai", "ocr.enabled": false } } },
       new: { inputs: { settings: { "clip.modelName": "ViT-B-32__openai", "ocr.enabled": false } } },
     }),
   );
 
   expect(told).toEqual([
-    "  ~ update  SystemConfig preset-settings",
+    "  ~ update  Command preset-settings",
     '      settings clip.modelName: "RN50__openai" → "ViT-B-32__openai"',
   ]);
 });

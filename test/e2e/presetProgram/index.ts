@@ -1,6 +1,7 @@
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
+import { stateOfFirstRelease } from "../../../components/firstRelease";
 import { ModelPreset, type ModelPresetArgs } from "../../../components/modelPreset";
 import { locateDatabase } from "../../../immich/databaseAddress";
 import { probeApi, probeDatabase } from "../../../immich/databaseProbe";
@@ -20,6 +21,7 @@ export = async () => {
       models: config.requireObject<ModelSelection>("models"),
       urls: config.getObject<string[]>("urls") ?? [],
       ...access.args,
+      firstRelease: await stateOfFirstRelease("preset"),
       embeddings: config.get("embeddings") === "keep" ? "keep" : "clear",
       ...(serverContainer && { serverContainer: { name: serverContainer } }),
     },
