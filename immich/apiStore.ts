@@ -59,7 +59,7 @@ export async function writeApi(
   }
 
   if (Object.keys(wanted).length > 0) await put(store, document, wanted);
-  return { before, rowWasAbsent: false, skipped, clearedEmbeddings: null };
+  return { before, rowWasAbsent: false, rowIsDamaged: false, skipped, clearedEmbeddings: null };
 }
 
 /** The server's release. */

@@ -137,8 +137,8 @@ async function look(
   const [server] = await ask<{ version: string; current: boolean }>(
     client,
     `SELECT current_setting('server_version') AS version,
-            to_regproc('${schemaName}.read_settings') IS NOT NULL
-              AND to_regproc('${schemaName}.settings_keys') IS NULL AS current`,
+            coalesce((SELECT 'read_settings' = ANY(array_agg(proname)) AND 'settings_keys' <> ALL(array_agg(proname))
+              FROM pg_proc WHERE pronamespace = to_regnamespace('${schemaName}')), false) AS current`,
   );
   return {
     ok: true,

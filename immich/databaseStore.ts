@@ -163,6 +163,7 @@ function resultOf(answer: WriteAnswer): WriteResult {
   return {
     before,
     rowWasAbsent: answer.row === "absent",
+    rowIsDamaged: answer.row !== "object" && answer.row !== "absent",
     skipped: answer.skipped,
     clearedEmbeddings: answer.cleared,
   };

@@ -186,7 +186,7 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
   const notes = Object.entries(result.skipped).flatMap(([key, text]) => {
     const wanted = changes.find((change) => change.key === key)?.value;
     // Restored by an earlier try.
-    if ((text ?? undefined) === wanted) return [];
+    if (!result.rowIsDamaged && (text ?? undefined) === wanted) return [];
     return [
       `${key} is ${text === null ? "no longer set" : sanitize(text, maxLength)}: someone has changed it since, so it stays; ` +
         `before this program it was ${wanted ?? "not set"}`,

@@ -31,6 +31,8 @@ export interface WriteResult {
   readonly before: Readonly<Record<string, PreviousValue>>;
   /** Whether the whole row was absent. */
   readonly rowWasAbsent: boolean;
+  /** Whether the whole row is no object; then nothing was restored. */
+  readonly rowIsDamaged: boolean;
   /** Keys left alone because they held something else: its JSON text, or null for nothing. */
   readonly skipped: Readonly<Record<string, string | null>>;
   /** Number of embeddings cleared, or null when none had to be. */

@@ -70,7 +70,7 @@ describe("what goes well", () => {
 
   test("takes the address with /api and a slash at the end as well", async () => {
     const values = await readApi({ ...store, url: `${immich.url}/api/` });
-    expect(values[faceModel]).toBe('"buffalo_l"');
+    expect(values[faceModel]).toBe("buffalo_l");
   });
 
   test("leaves a key that somebody has changed since", async () => {

@@ -555,6 +555,7 @@ describe("preflight", () => {
     const untouched: Run = () => Promise.reject(new Error("looked"));
     await expect(preflight(settings([attic], "off"), untouched)).resolves.toEqual({
       database: undefined,
+      mayBeFirstRelease: true,
       optionalMounts: {},
       unreachableHosts: new Set(),
     });
