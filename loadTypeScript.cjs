@@ -1,9 +1,6 @@
 // How the engine's Node.js loads the program: the TypeScript compiler turns each file into JavaScript
 // once, and the result is kept by the file's content. ts-node, which Pulumi uses otherwise, compiles
 // every file anew in every run, for more than a second. Types are checked by `npm run check:types`.
-//
-// Not by esbuild (tsx): it makes copies of what is imported, and with them the engine would write its
-// own configuration, secrets and all, into the state beside the dynamic provider.
 const { createHash } = require("node:crypto");
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
 const path = require("node:path");

@@ -1,16 +1,10 @@
-import { isAbsolute } from "node:path";
-
-import { local } from "@pulumi/command";
-import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
 import { isClipModel } from "../catalog/clipModels";
 import { clipModelKey } from "../catalog/systemConfigKeys";
 import type { Applied } from "../immich/applyProgram";
 import { savedState } from "../immich/commandProgram";
-import { databaseFunctions, schemaName } from "../immich/databaseFunctions";
 import { clipChangeWarning } from "../immich/embeddings";
-import { toEnvironment } from "../immich/environment";
 import type { ModelSelection } from "../immich/modelSelection";
 import type { SavedState } from "../immich/reconcile";
 import {
@@ -22,45 +16,18 @@ import {
   type AvailabilityChecks,
   type Settings,
 } from "../immich/settings";
-import type { SslMode } from "../immich/store";
-import { firstSettingsAlias, releaseFirstSettings } from "./firstRelease";
-import { programFile } from "./programFile";
+import {
+  type ApiStore,
+  applyCommand,
+  type DatabaseStore,
+  type DeclaredSettings,
+  ownFunctions,
+  type ReindexArgs,
+  type ServerArgs,
+  settingsCommand,
+} from "./presetCommands";
 
-/** Immich's database, as its own user reaches it. */
-export interface DatabaseStore {
-  kind: "database";
-  /** Name or address of the host. Left out: `container` is looked up. */
-  host?: pulumi.Input<string>;
-  /** The container that runs the database. Its address may move, so it is looked up when needed. */
-  container?: {
-    name: string;
-    /** The Docker engine it runs on. @default "unix:///var/run/docker.sock" */
-    dockerHost?: string | undefined;
-    /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. */
-    tls?: string | undefined;
-    /** The network whose address is preferred. @default any */
-    network?: string | undefined;
-  };
-  /** @default 5432 */
-  port?: pulumi.Input<number>;
-  /** @default "immich" */
-  database?: pulumi.Input<string>;
-  /** The user who owns Immich's tables. @default "postgres" */
-  user?: pulumi.Input<string>;
-  /** That user's password. */
-  password: pulumi.Input<string>;
-  /** @default "disable", as in Immich's compose file, where the database speaks no TLS */
-  sslMode?: pulumi.Input<SslMode>;
-}
-
-/** Immich's API. */
-export interface ApiStore {
-  kind: "api";
-  /** The server's address, such as `http://immich_server:2283`. */
-  url: pulumi.Input<string>;
-  /** Key of an administrator with `systemConfig.read` and `systemConfig.update`. */
-  apiKey: pulumi.Input<string>;
-}
+export type { ApiStore, DatabaseStore };
 
 export interface ModelPresetArgs {
   /** The server's full release, such as `v2.7.5`. */
@@ -105,33 +72,13 @@ export interface ModelPresetArgs {
    * Has Immich index the photos again by its API after the CLIP model changed, and logs the progress.
    * The key needs `job.create` and `job.read`. @default the photos' owner starts it
    */
-  reindex?:
-    | {
-        url: pulumi.Input<string>;
-        apiKey: pulumi.Input<string>;
-        /**
-         * Whether faces are detected again after the face model changed. Immich first deletes every
-         * face, and with it the names of all people. @default false
-         */
-        facesLosingNames?: boolean;
-      }
-    | undefined;
+  reindex?: ReindexArgs | undefined;
 
   /**
    * The container of the Immich server. It is restarted after a change in the database, which the
    * server would not see otherwise. @default none: the output `restart` says what to do
    */
-  serverContainer?:
-    | {
-        name: pulumi.Input<string>;
-        /** @default the local engine */
-        dockerHost?: pulumi.Input<string>;
-        /** For an engine at `tcp://`: the folder with ca.pem, cert.pem and key.pem. */
-        tls?: pulumi.Input<string> | undefined;
-        /** How long it may take to come up again, in seconds. @default 300 */
-        timeout?: number;
-      }
-    | undefined;
+  serverContainer?: ServerArgs | undefined;
 }
 
 /**
@@ -168,7 +115,9 @@ export class ModelPreset extends pulumi.ComponentResource {
     announce(args, declared, this);
 
     const functions = args.store.kind === "database" ? ownFunctions(name, args.store, this) : [];
-    const settings = settingsCommand(name, args, declared, { parent: this, dependsOn: functions });
+    const observed = driftOf(args, declared);
+    const command = { ...args, declared, observed };
+    const settings = settingsCommand(name, command, { parent: this, dependsOn: functions });
     const saved = settings.stdout.apply((text) => savedState<SavedState>(text));
     const apply = applyCommand(name, args, saved, this);
 
@@ -185,8 +134,6 @@ export class ModelPreset extends pulumi.ComponentResource {
     });
   }
 }
-
-type DeclaredSettings = Record<string, pulumi.Input<Settings[string]>>;
 
 /** The keys to set. Names every error, since each would otherwise be found one run later. */
 function declaredSettings(args: ModelPresetArgs): DeclaredSettings {
@@ -244,71 +191,20 @@ function announce(args: ModelPresetArgs, declared: DeclaredSettings, preset: Mod
   if (warning !== undefined) void pulumi.log.warn(warning, preset);
 }
 
-/**
- * The schema and its functions. The settings' command drops them: the provider stores an address that
- * may have moved by then.
- */
-function ownFunctions(name: string, args: DatabaseStore, parent: ModelPreset): pulumi.Resource[] {
-  const database = args.database ?? "immich";
-  const opts = { parent, retainOnDelete: true };
-  const schema = new postgresql.Schema(`${name}-schema`, { name: schemaName, database }, opts);
-  // The provider takes over an existing schema, but no function: where another stack keeps its own here,
-  // the first function fails and nothing is changed.
-  const functions: postgresql.Function[] = [];
-  for (const { name: functionName, args: parameters, ...rest } of databaseFunctions) {
-    functions.push(
-      new postgresql.Function(
-        `${name}-${functionName.replaceAll("_", "-")}`,
-        {
-          name: functionName,
-          args: parameters.map((parameter) => ({ ...parameter })),
-          database,
-          schema: schema.name,
-          ...rest,
-        },
-        { ...opts, dependsOn: functions.slice(0, 1) },
-      ),
-    );
-  }
-  return functions;
-}
-
-function settingsCommand(
-  name: string,
+function restartHint(
   args: ModelPresetArgs,
-  declared: DeclaredSettings,
-  opts: { parent: ModelPreset; dependsOn: pulumi.Resource[] },
-): local.Command {
-  const { firstRelease, store } = args;
-  const observed = driftOf(args, declared);
-  if (firstRelease) releaseFirstSettings(name, opts.parent);
-  return new local.Command(
-    `${name}-settings`,
-    {
-      ...actionsOf("immich/settingsProgram.ts"),
-      environment: {
-        ...Object.fromEntries(
-          Object.entries(declared).map(([key, value]) => [key, pulumi.jsonStringify(value)]),
-        ),
-        ...toEnvironment("immich", {
-          version: args.immichVersion,
-          embeddings: args.embeddings ?? "clear",
-          observed,
-          firstRelease: firstRelease && JSON.stringify(firstRelease),
-        }),
-        ...toEnvironment("store", storeFields(store)),
-        ...(store.kind === "database" && serverEnvironment(args)),
-      },
-    },
-    {
-      ...opts,
-      // Both are of one run: later runs keep what is in the state.
-      ignoreChanges: [
-        ...(observed === undefined ? ['environment["immich.observed"]'] : []),
-        ...(firstRelease === undefined ? ['environment["immich.firstRelease"]'] : []),
-      ],
-      aliases: firstRelease ? [] : [firstSettingsAlias],
-    },
+  saved: pulumi.Output<SavedState | undefined>,
+  apply: ReturnType<typeof applyCommand>,
+): pulumi.Output<string> {
+  if (args.store.kind === "api")
+    return pulumi.output("not needed: Immich sees a change by its API at once");
+  if (args.serverContainer && apply) {
+    return apply.stdout.apply((text) => savedState<Applied>(text)?.restart ?? "");
+  }
+  return saved.apply((state) =>
+    state === undefined || state.changedAt === ""
+      ? "not needed: nothing has another effect than before"
+      : `needed when the Immich server was started before ${state.changedAt}: docker restart immich_server`,
   );
 }
 
@@ -324,108 +220,4 @@ function driftOf(args: ModelPresetArgs, declared: DeclaredSettings): string | un
   const changes = changesOf(known, args.currentSettings, immichVersionOf(args.immichVersion));
   if (changes.length === 0) return undefined;
   return `${changes.join("; ")} (${new Date().toISOString()})`;
-}
-
-function storeFields(
-  store: DatabaseStore | ApiStore,
-): Record<string, pulumi.Input<string> | undefined> {
-  if (store.kind === "api") {
-    return { kind: store.kind, url: store.url, apiKey: pulumi.secret(store.apiKey) };
-  }
-  const { kind, host, container, port, database, user, password, sslMode } = store;
-  const place =
-    host === undefined
-      ? {
-          container: container?.name,
-          dockerHost: container?.dockerHost ?? "unix:///var/run/docker.sock",
-          tls: container?.tls,
-          network: container?.network,
-        }
-      : { host };
-  return {
-    kind,
-    ...place,
-    port: pulumi.output(port ?? 5432).apply(String),
-    database: database ?? "immich",
-    user: user ?? "postgres",
-    password: pulumi.secret(password),
-    sslMode: sslMode ?? "disable",
-  };
-}
-
-function serverEnvironment({ serverContainer }: ModelPresetArgs) {
-  if (!serverContainer) return {};
-  const { timeout = 300, ...server } = serverContainer;
-  return toEnvironment<pulumi.Input<string>>("server", { ...server, timeout: String(timeout) });
-}
-
-/** Restarts Immich and indexes the photos again. Apart from the settings: when it fails, they are saved. */
-function applyCommand(
-  name: string,
-  args: ModelPresetArgs,
-  saved: pulumi.Output<SavedState | undefined>,
-  parent: ModelPreset,
-): local.Command | undefined {
-  const { store, embeddings, serverContainer, reindex } = args;
-  // By its API Immich sees a change at once; in its database only when it starts.
-  const restarts = store.kind === "database" && serverContainer !== undefined;
-  if (!restarts && !reindex) return undefined;
-  // What was kept is not missing, and a server that was not restarted knows the old model until a queue
-  // is started with force (seen with v3.1.0).
-  const force = store.kind === "database" && (embeddings === "keep" || !restarts);
-  return new local.Command(
-    `${name}-apply`,
-    {
-      ...actionsOf("immich/applyProgram.ts"),
-      environment: {
-        ...toEnvironment("changed", {
-          at: saved.apply((state) => state?.changedAt ?? ""),
-          clipAt: saved.apply((state) => state?.clipChangedAt ?? ""),
-          faceAt: saved.apply((state) => state?.faceChangedAt ?? ""),
-        }),
-        ...(restarts && serverEnvironment(args)),
-        ...(reindex &&
-          toEnvironment<pulumi.Input<string>>("reindex", {
-            url: reindex.url,
-            apiKey: pulumi.secret(reindex.apiKey),
-            force: String(force),
-            faces: String(reindex.facesLosingNames ?? false),
-          })),
-      },
-    },
-    { parent, aliases: [{ name: `${name}-restart-on-destroy` }] },
-  );
-}
-
-/** Runs a program of immich/ without a shell, which would drop variables with dots in their names. */
-function actionsOf(program: string) {
-  const loader = programFile("loadTypeScript.cjs").path;
-  return {
-    // Node.js takes a path without a dot for the name of a package.
-    interpreter: [
-      ...["node", "--require", isAbsolute(loader) ? loader : `./${loader}`],
-      programFile(program).path,
-    ],
-    create: "create",
-    update: "update",
-    delete: "delete",
-    logging: local.Logging.Stderr,
-  };
-}
-
-function restartHint(
-  args: ModelPresetArgs,
-  saved: pulumi.Output<SavedState | undefined>,
-  apply: local.Command | undefined,
-): pulumi.Output<string> {
-  if (args.store.kind === "api")
-    return pulumi.output("not needed: Immich sees a change by its API at once");
-  if (args.serverContainer && apply) {
-    return apply.stdout.apply((text) => savedState<Applied>(text)?.restart ?? "");
-  }
-  return saved.apply((state) =>
-    state === undefined || state.changedAt === ""
-      ? "not needed: nothing has another effect than before"
-      : `needed when the Immich server was started before ${state.changedAt}: docker restart immich_server`,
-  );
 }

@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -38,7 +39,12 @@ class PresetStack {
     private readonly folder: string,
   ) {}
 
-  static async open(name: string, config: Record<string, string>, secrets: Record<string, string>) {
+  static async open(
+    name: string,
+    config: Record<string, string>,
+    secrets: Record<string, string>,
+    environment: Record<string, string> = {},
+  ) {
     const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-stack-"));
     const found = await findEngine(console.log);
     if ("missing" in found) throw new Error(found.missing);
@@ -50,6 +56,7 @@ class PresetStack {
           PULUMI_BACKEND_URL: `file://${folder}`,
           PULUMI_CONFIG_PASSPHRASE: "test",
           PULUMI_SKIP_UPDATE_CHECK: "true",
+          ...environment,
         },
       },
     );
@@ -294,6 +301,96 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     await Promise.all(stacks.map((stack) => stack.destroy()));
   });
 });
+
+/** A container of the database as its clients see it: an address, and what Docker reports of it. */
+class DatabaseContainer {
+  private close = () => Promise.resolve();
+  private constructor(
+    private readonly port: number,
+    readonly folder: string,
+  ) {}
+
+  static async start(port: number): Promise<DatabaseContainer> {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-docker-"));
+    const script = `#!/bin/sh\nif [ "$1" = info ]; then echo Debian; else cat ${folder}/inspect.json; fi\n`;
+    await writeFile(path.join(folder, "docker"), script, { mode: 0o755 });
+    return new DatabaseContainer(port, folder);
+  }
+
+  /** Nothing answers at the address it had before. */
+  async moveTo(address: string): Promise<void> {
+    await this.close();
+    const proxy = createServer((socket) => {
+      const database = connect(this.port, "127.0.0.1");
+      for (const [from, to] of [
+        [socket, database],
+        [database, socket],
+      ] as const) {
+        from.pipe(to);
+        from.on("error", () => to.destroy());
+      }
+    });
+    await new Promise<void>((resolve) => proxy.listen(this.port, address, resolve));
+    this.close = () => new Promise((resolve) => proxy.close(() => resolve()));
+    const container = {
+      Id: "1",
+      State: { Running: true },
+      NetworkSettings: { Networks: { immich_default: { IPAddress: address } } },
+    };
+    await writeFile(path.join(this.folder, "inspect.json"), JSON.stringify([container]));
+  }
+
+  async remove(): Promise<void> {
+    await this.close();
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+describe.skipIf(missingEngine)(
+  "the preset in the database of a container, on the real engine",
+  () => {
+    let server: PostgresServer;
+    let container: DatabaseContainer;
+    let stack: PresetStack;
+
+    beforeAll(async () => {
+      server = await startTestPostgres();
+      container = await DatabaseContainer.start(server.port);
+    });
+    afterAll(async () => {
+      await stack?.dispose();
+      await container?.remove();
+      await server?.remove();
+    });
+
+    test("destroy works after the container got another address", async () => {
+      const immich = await createImmichDatabase(server, { name: "immich" });
+      const before = await immich.configurationText();
+      stack = await PresetStack.open(
+        "e2e-moved",
+        {
+          port: String(server.port),
+          database: "immich",
+          container: "immich_postgres",
+          models: JSON.stringify(legacy),
+        },
+        { password: server.password },
+        { PATH: `${container.folder}:${process.env["PATH"]}` },
+      );
+      await container.moveTo("127.0.0.2");
+      await stack.up();
+      expect(await immich.configurationText()).toContain("buffalo_s");
+
+      await container.moveTo("127.0.0.3");
+      expect((await stack.preview()).steps).toEqual(["update database"]);
+      await stack.destroy();
+      expect(await immich.configurationText()).toBe(before);
+      expect(await immich.query("SELECT FROM pg_namespace WHERE nspname = 'immich_ml'")).toEqual(
+        [],
+      );
+    });
+  },
+);
 
 describe.skipIf(missingEngine)("the preset through Immich's API, on the real engine", () => {
   let immich: FakeImmich;
