@@ -8,6 +8,7 @@ import {
   machineLearning,
   machineLearningImage,
   presetArgs,
+  presetName,
 } from "./components/wiring";
 import { loadSettings } from "./config/load";
 import { detectGpus, preflight } from "./preflight";
@@ -29,7 +30,7 @@ export = async function immichMachineLearning() {
 
   const preset =
     settings.models &&
-    new ModelPreset("preset", presetArgs(settings.models, settings, found), {
+    new ModelPreset(presetName, await presetArgs(settings.models, settings, found), {
       providers: databaseProviders(settings, found.database),
       // Immich learns of a service only after its check.
       dependsOn: hosts.map(({ service }) => service),

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { connectToDatabase } from "../immich/databaseConnection";
-import { applySettings, readSettings, type Declared } from "../immich/reconcile";
+import { probeDatabase } from "../immich/databaseProbe";
+import { applySettings, type Declared } from "../immich/reconcile";
 import type { Settings } from "../immich/settings";
 import type { DatabaseStoreArgs } from "../immich/store";
 import { createImmichDatabase } from "../demo/immichDatabase";
@@ -17,7 +18,6 @@ import { benchmark, type Figures, timed } from "./support/benchmark";
  * in turn.
  */
 const rounds = 40;
-const role = { user: "immich_ml", password: "role-password" };
 const small: Settings = {
   "machineLearning.clip.enabled": true,
   "machineLearning.clip.modelName": "ViT-B-32__openai",
@@ -32,13 +32,14 @@ async function measure(figures: Figures): Promise<void> {
   const server = await startPostgres({ folder });
   try {
     await createImmichDatabase(server, { name: "immich" });
-    await createFunctions(server, "immich", role);
+    await createFunctions(server, "immich");
     const store: DatabaseStoreArgs = {
       kind: "database",
       host: server.host,
       port: server.port,
       database: "immich",
-      ...role,
+      user: server.user,
+      password: server.password,
       sslMode: "disable",
     };
     const declare = (settings: Settings): Declared => ({
@@ -57,10 +58,10 @@ async function measure(figures: Figures): Promise<void> {
     const apply: number[] = [];
     const noOp: number[] = [];
     const read: number[] = [];
-    let { memory } = await applySettings(declare(small));
+    let { state } = await applySettings(declare(small));
     const applied = async (settings: Settings, times: number[]) => {
-      const { milliseconds, answer } = await timed(() => applySettings(declare(settings), memory));
-      ({ memory } = answer);
+      const { milliseconds, answer } = await timed(() => applySettings(declare(settings), state));
+      ({ state } = answer);
       times.push(milliseconds);
     };
     for (let round = 0; round < rounds; round += 1) {
@@ -68,7 +69,7 @@ async function measure(figures: Figures): Promise<void> {
       connection.push((await timed(floor)).milliseconds);
       await applied(next, apply);
       await applied(next, noOp);
-      read.push((await timed(() => readSettings(declare(next)))).milliseconds);
+      read.push((await timed(() => probeDatabase(store))).milliseconds);
     }
     figures.add("preset.connection", connection, "ms");
     figures.add("preset.apply", apply, "ms", { atMost: 100 });

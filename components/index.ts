@@ -1,4 +1,5 @@
 export * from "./distributedImage";
+export { stateOfFirstRelease } from "./firstRelease";
 export * from "./legacyImage";
 export * from "./machineLearning";
 export * from "./machineLearningService";

@@ -7,7 +7,9 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { HostSettings, Settings } from "../config/load";
 import type { ModelSelection } from "../immich/modelSelection";
+import type { DatabaseLocation } from "../immich/databaseAddress";
 import type { PreflightResult } from "../preflight";
+import { stateOfFirstRelease } from "./firstRelease";
 import { DistributedImage } from "./distributedImage";
 import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
 import { MachineLearning } from "./machineLearning";
@@ -223,12 +225,14 @@ function imageVariantOf({ image }: HostSettings): string {
   return image?.kind === "official" ? "official" : "custom";
 }
 
+export const presetName = "preset";
+
 /** What Immich's configuration shall be. */
-export function presetArgs(
+export async function presetArgs(
   models: ModelSelection,
   settings: Settings,
   found: PreflightResult,
-): ModelPresetArgs {
+): Promise<ModelPresetArgs> {
   const { hosts, immich } = settings;
   return {
     models,
@@ -240,6 +244,7 @@ export function presetArgs(
     reindex: reindexing(settings),
     currentClipModel: found.currentClipModel,
     currentSettings: found.currentSettings,
+    firstRelease: found.mayBeFirstRelease ? await stateOfFirstRelease(presetName) : undefined,
     allowUnknownModels: settings.allowUnknownModels,
     serverContainer: immich.serverContainer
       ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }
@@ -250,7 +255,7 @@ export function presetArgs(
 /** Where Immich keeps its configuration: its API, or its database at the address that was found. */
 function configurationStore(
   settings: Settings,
-  database: DatabaseAddress | undefined,
+  database: DatabaseLocation | undefined,
 ): ModelPresetArgs["store"] {
   const { immich, secrets } = settings;
   if (immich.api)
@@ -261,13 +266,15 @@ function configurationStore(
       "Immich's database was not found, so the preset cannot be set: correct immich.database, or set preset to none",
     );
   }
-  const { name, user, role, sslMode } = immich.database!;
+  const { name, user, sslMode, container } = immich.database!;
+  const { dockerHost, tls, network } = immich;
   return {
-    ...database,
+    ...(container
+      ? { container: { name: container, dockerHost, tls, network }, port: immich.database!.port }
+      : database),
     kind: "database",
     database: name,
     user,
-    role,
     sslMode,
     password: pulumi.secret(secrets.databasePassword!),
   };
@@ -289,15 +296,10 @@ function reindexing(settings: Settings): ModelPresetArgs["reindex"] {
   return { url: immich.api.url, apiKey, facesLosingNames: redetectFacesLosingNames };
 }
 
-interface DatabaseAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** The connection that makes the schema and its functions in Immich's database; none for the API. */
 export function databaseProviders(
   settings: Settings,
-  address: DatabaseAddress | undefined,
+  address: DatabaseLocation | undefined,
 ): postgresql.Provider[] {
   if (!address) return [];
   const { name, user, sslMode } = settings.immich.database!;

@@ -3,6 +3,9 @@ import { resolveHost } from "./host";
 import type { CheckedStack, DetectedGpus, HostSettings, Settings } from "./settings";
 import { reindexProblems, resolveSelection, storeProblems } from "./store";
 
+const unusedRole =
+  "immich.database.role is no longer used and will be refused by the next release: remove it";
+
 /**
  * What a stack file means as a whole, with every contradiction between its parts.
  *
@@ -26,7 +29,12 @@ export function resolve(
     ...reindexProblems(parts),
     ...models.problems,
   ];
-  const notes = [...stack.notes, ...resolved.flatMap((host) => host?.notes ?? []), ...models.notes];
+  const notes = [
+    ...stack.notes,
+    ...(parts.immich?.database?.role === undefined ? [] : [unusedRole]),
+    ...resolved.flatMap((host) => host?.notes ?? []),
+    ...models.notes,
+  ];
 
   const { immich, build, version } = parts;
   const isComplete = hosts.length > 0 && !hosts.includes(undefined);

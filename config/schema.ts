@@ -157,9 +157,10 @@ const databaseSchema = z
     port: whole(1, 65_535, "port").default(5432),
     name: text("the database's name").default("immich"),
     user: text("a database user").default("postgres"),
+    // Of release 0.1.0. Accepted for one more release, and ignored.
     role: z
       .union([z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/), z.literal(false)])
-      .meta({ allowed: "a role's name, or false for no role of its own" })
+      .meta({ allowed: "left out: no role is made any more" })
       .optional(),
     sslMode: oneOf("disable", "require", "verify-ca", "verify-full").default("disable"),
   })

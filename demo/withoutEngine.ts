@@ -4,7 +4,6 @@ import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { commandProviders } from "./providers/command";
 import { dockerProviders } from "./providers/docker";
-import { dynamicProviders, dynamicType } from "./providers/dynamic";
 import type { Inputs, Made, FakeProvider, FakeProviders, Wanted } from "./providers/provider";
 import { postgresqlProviders } from "./providers/postgresql";
 import { logProgress, type Log } from "./progress";
@@ -28,7 +27,6 @@ export interface EnginelessOptions {
 const fakeProviders: FakeProviders = {
   ...commandProviders,
   ...dockerProviders,
-  ...dynamicProviders,
   ...postgresqlProviders,
 };
 
@@ -75,6 +73,7 @@ export async function createWithoutEngine(options: EnginelessOptions): Promise<I
         }
       },
       call: ({ token }) => {
+        if (token === "pulumi:pulumi:readStackResourceOutputs") return {};
         const error = new Error(`without a Pulumi engine ${token} cannot be called`);
         failures.push(error);
         throw error;
@@ -122,7 +121,7 @@ export async function removeWithoutEngine(journal: string, log: Log): Promise<vo
 }
 
 function fakeProviderOf({ type }: Wanted): FakeProvider {
-  const fakeProvider = fakeProviders[type.startsWith(dynamicType) ? dynamicType : type];
+  const fakeProvider = fakeProviders[type];
   if (fakeProvider === undefined)
     throw new Error(`without a Pulumi engine this demo cannot create a ${type}`);
   return fakeProvider;

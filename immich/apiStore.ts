@@ -1,27 +1,25 @@
 import { formatImmichVersion, type ImmichVersion } from "../catalog/immichVersion";
-import { systemConfigKeys } from "../catalog/systemConfigKeys";
 import { getFromApi, type ImmichApiError, putToApi } from "./immichApi";
-import { defaultOf, errorIn, sameSetting, settingOf } from "./settings";
+import { defaultOf, errorIn, sameSetting, valuesIn } from "./settings";
 import type {
   ApiStoreArgs,
   PreviousValue,
   SettingChange,
-  StoredSettings,
   WriteOptions,
   WriteResult,
 } from "./store";
 
 type Document = Record<string, unknown>;
 
-/** Reads our keys through Immich's API, which answers with every key, defaults included. */
-export async function readApi(store: ApiStoreArgs): Promise<StoredSettings> {
+/** Reads our keys through Immich's API, which returns every key, defaults included. */
+export async function readApi(store: ApiStoreArgs): Promise<Record<string, unknown>> {
   await refuseConfigFile(store);
-  return ours(await getFromApi<Document>(store, "/system-config"));
+  return valuesIn(await getFromApi<unknown>(store, "/system-config"));
 }
 
 /**
- * Changes our keys through Immich's API. It takes only the whole configuration, so it is read, our
- * keys are merged into it and all of it is sent back at once; nothing of it is kept.
+ * Changes our keys through Immich's API. The API takes only a whole configuration, so this reads it,
+ * merges our keys into it and sends all of it back; nothing of it is kept.
  */
 export async function writeApi(
   store: ApiStoreArgs,
@@ -37,7 +35,7 @@ export async function writeApi(
   const skipped: Record<string, string | null> = {};
   const wanted: Record<string, unknown> = {};
   for (const { key, value, expected } of changes) {
-    const current = stored.values[key];
+    const current = stored[key];
     const target: unknown =
       value === undefined ? defaultOf(key, options.version) : JSON.parse(value);
     const error = errorIn(key, target, running);
@@ -61,21 +59,19 @@ export async function writeApi(
   }
 
   if (Object.keys(wanted).length > 0) await put(store, document, wanted);
-  return { before, rowWasAbsent: false, skipped, clearedEmbeddings: null };
+  return { before, rowWasAbsent: false, rowIsDamaged: false, skipped, clearedEmbeddings: null };
 }
 
-/** The release that answers. */
+/** The server's release. */
 export async function runningVersion(store: ApiStoreArgs): Promise<ImmichVersion> {
   const { major, minor, patch } = await getFromApi<ImmichVersion>(store, "/server/version");
   if (![major, minor, patch].every(Number.isSafeInteger)) {
-    throw new Error(
-      `what answers at ${store.url} does not say its version: it is not Immich's server`,
-    );
+    throw new Error(`the answer of ${store.url} has no version: it is not Immich's server`);
   }
   return { major, minor, patch };
 }
 
-/** Where IMMICH_CONFIG_FILE is in force the saved configuration is ignored and cannot be changed. */
+/** With IMMICH_CONFIG_FILE set, Immich ignores its saved configuration and refuses changes. */
 export async function refuseConfigFile(store: ApiStoreArgs): Promise<void> {
   const { configFile } = await getFromApi<{ configFile?: boolean }>(store, "/server/features");
   if (configFile === true) {
@@ -92,14 +88,13 @@ async function put(
   wanted: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   for (const [key, value] of Object.entries(wanted)) assign(document, key.split("."), value);
-  let answer: StoredSettings;
+  let answer: Record<string, string>;
   try {
     answer = ours(await putToApi<Document>(store, "/system-config", document));
   } catch (error) {
     const { status } = error as ImmichApiError;
     if (status !== undefined && status >= 400 && status < 500) throw error;
-    // Nobody said whether it was done. Asking changes nothing; sending again might undo what
-    // somebody saved meanwhile.
+    // The outcome is unknown. Reading changes nothing; sending again might undo a later save.
     answer = ours(
       await getFromApi<Document>(store, "/system-config").catch(() => {
         throw error;
@@ -111,29 +106,26 @@ async function put(
   const left = differing(answer, wanted);
   if (left.length > 0) {
     throw new Error(
-      `Immich at ${store.url} took the configuration but answers with other values for ${left.join(", ")}: ` +
-        "somebody else saved at the same moment; run the program again",
+      `Immich at ${store.url} accepted the configuration but returns other values for ${left.join(", ")}: ` +
+        "another client saved at the same moment; run the program again",
     );
   }
 }
 
-function differing(answer: StoredSettings, wanted: Readonly<Record<string, unknown>>): string[] {
+function differing(
+  answer: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, unknown>>,
+): string[] {
   return Object.entries(wanted).flatMap(([key, value]) => {
-    const text = answer.values[key];
+    const text = answer[key];
     return text !== undefined && sameSetting(key, JSON.parse(text), value) ? [] : [key];
   });
 }
 
-/** Our keys out of a whole configuration. */
-function ours(document: Document): StoredSettings {
-  const values: Record<string, string> = {};
-  for (const { key } of systemConfigKeys) {
-    const value = settingOf(document, key);
-    if (value !== undefined) values[key] = JSON.stringify(value);
-  }
-  const { machineLearning } = document;
-  const whole = typeof machineLearning === "object" && machineLearning !== null;
-  return { values, damage: whole ? [] : ["machineLearning is no object where one belongs"] };
+/** Our keys as JSON texts. */
+function ours(document: Document): Record<string, string> {
+  const values = Object.entries(valuesIn(document));
+  return Object.fromEntries(values.map(([key, value]) => [key, JSON.stringify(value)]));
 }
 
 function assign(document: Document, path: readonly string[], value: unknown): void {

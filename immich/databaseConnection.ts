@@ -1,22 +1,12 @@
 import { Client, escapeIdentifier, type ClientConfig } from "pg";
 
 import { sanitize } from "../util/sanitize";
-import type { SslMode } from "./store";
-
-/** Where a PostgreSQL database is and who asks. */
-export interface DatabaseAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string;
-  readonly sslMode: SslMode;
-}
+import type { DatabaseAddress, SslMode } from "./store";
 
 /**
- * Connects, or fails with one message for a person that says what is wrong and what to do.
+ * Connects, or throws one message that says what is wrong and what to do.
  *
- * @param timeout milliseconds until a server that does not answer is given up.
+ * @param timeout milliseconds until a server that does not answer counts as unreachable
  */
 export async function connectToDatabase(
   address: DatabaseAddress,
@@ -31,6 +21,8 @@ export async function connectToDatabase(
     ssl: tlsOptions(address.sslMode),
     connectionTimeoutMillis: timeout,
     statement_timeout: 60_000,
+    // Nothing in the database can pass for a function or table that our statements name.
+    options: "-c search_path=pg_catalog,pg_temp",
     application_name: "immich-ml",
   };
   const client = new Client(config);
@@ -45,7 +37,7 @@ export async function connectToDatabase(
   }
 }
 
-/** Whether an error means that the connection is gone, rather than that a statement was refused. */
+/** Whether the connection is gone, rather than a statement refused. */
 export function isConnectionLoss(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
   if (code === undefined) return /terminated|ended|closed|reset/i.test(message ?? "");

@@ -2,18 +2,17 @@ import { escapeIdentifier, type Client } from "pg";
 
 import { defaultClipModel } from "../catalog/clipModels";
 import { sanitize } from "../util/sanitize";
-import { systemConfigKeys } from "../catalog/systemConfigKeys";
-import { refuseConfigFile, runningVersion } from "./apiStore";
-import { connectToDatabase, type DatabaseAddress } from "./databaseConnection";
+import { clipModelKey, systemConfigKeys } from "../catalog/systemConfigKeys";
+import { readApi, runningVersion } from "./apiStore";
+import { connectToDatabase } from "./databaseConnection";
 import { schemaName } from "./databaseFunctions";
 import { formatImmichVersion } from "../catalog/immichVersion";
-import { getFromApi } from "./immichApi";
-import { settingOf } from "./settings";
-import type { ApiStoreArgs } from "./store";
+import { damageIn, valuesIn } from "./settings";
+import type { ApiStoreArgs, DatabaseAddress } from "./store";
 
 const keys = systemConfigKeys.map(({ key }) => key);
 
-/** What stands in a database that is Immich's and can be worked with. */
+/** What is in a database that is Immich's and can hold the model preset. */
 export interface DatabaseInfo {
   readonly ok: true;
   /** The table that holds Immich's configuration; `system_config` up to release 1.105. */
@@ -24,37 +23,37 @@ export interface DatabaseInfo {
   readonly immichVersion: string | undefined;
   /** The CLIP model in use. */
   readonly clipModel: string;
-  /** What is stored under the machine-learning keys, and under no others. */
+  /** The stored machine-learning keys and no others. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Whether there are embeddings, which a change of the CLIP model makes wrong. */
   readonly hasEmbeddings: boolean;
+  /** Whether schema immich_ml has functions, and not those of release 0.1.0. */
+  readonly hasCurrentFunctions: boolean;
 }
 
-/** What stands behind an API that can be worked with. */
+/** What is behind an API that can hold the model preset. */
 export interface ApiInfo {
   readonly ok: true;
   /** The release that answers, such as v2.7.5. */
   readonly immichVersion: string;
   /** The CLIP model in use. */
   readonly clipModel: string;
-  /** What is stored under the machine-learning keys, and under no others. */
+  /** The stored machine-learning keys and no others. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
-/** One message for a person: what is wrong and what to do. */
+/** What is wrong and what to do, in one message. */
 export interface ProbeFailure {
   readonly ok: false;
   readonly message: string;
 }
 
 export interface DatabaseProbeOptions extends DatabaseAddress {
-  /** Milliseconds until a server that does not answer is given up. @default 10000 */
+  /** Milliseconds until a server that does not answer counts as unreachable. @default 10000 */
   readonly timeoutMs?: number;
-  /** Whether the user has to be able to create the least-privilege role. @default true */
-  readonly createsRole?: boolean;
 }
 
-/** Looks whether the model preset can be kept in that database. Changes nothing. */
+/** Checks whether that database can hold the model preset. Changes nothing. */
 export async function probeDatabase(
   options: DatabaseProbeOptions,
 ): Promise<DatabaseInfo | ProbeFailure> {
@@ -72,33 +71,27 @@ export async function probeDatabase(
     const { host, port } = options;
     return {
       ok: false,
-      message: `the database at ${host}:${port} cannot be looked at: ${sanitize((error as Error).message)}`,
+      message: `the database at ${host}:${port} cannot be checked: ${sanitize((error as Error).message)}`,
     };
   } finally {
     await client.end().catch(() => undefined);
   }
 }
 
-/** Looks whether the model preset can be kept through that API. Changes nothing. */
+/** Checks whether that API can hold the model preset. Changes nothing. */
 export async function probeApi(
   options: Omit<ApiStoreArgs, "kind">,
 ): Promise<ApiInfo | ProbeFailure> {
   const store: ApiStoreArgs = { kind: "api", ...options };
   try {
-    await refuseConfigFile(store);
+    const settings = await readApi(store);
     const version = await runningVersion(store);
-    const configuration = await getFromApi<unknown>(store, "/system-config");
-    const model = settingOf(configuration, "machineLearning.clip.modelName");
+    const model = settings[clipModelKey];
     return {
       ok: true,
       immichVersion: formatImmichVersion(version),
       clipModel: typeof model === "string" ? model : defaultClipModel,
-      settings: Object.fromEntries(
-        keys.flatMap((key) => {
-          const value = settingOf(configuration, key);
-          return value === undefined ? [] : [[key, value]];
-        }),
-      ),
+      settings,
     };
   } catch (error) {
     return { ok: false, message: (error as Error).message };
@@ -136,52 +129,66 @@ async function look(
   // Releases from 1.106 on leave an empty system_config behind until 1.132.
   const old = tables.config && (await exists(client, "public.system_config"));
   const kind = old || !tables.metadata ? "system_config" : "system_metadata";
-  const [row] = await ask<{ type: string | null; model: string | null }>(
-    client,
-    kind === "system_metadata"
-      ? `SELECT jsonb_typeof(value) AS type, value #>> '{machineLearning,clip,modelName}' AS model
-         FROM public.system_metadata WHERE key = 'system-config'`
-      : `SELECT 'object' AS type, trim(BOTH '"' FROM value) AS model
-         FROM public.system_config WHERE key = 'machineLearning.clip.modelName'`,
-  );
-  if (row !== undefined && row.type !== "object") {
-    return {
-      ok: false,
-      message:
-        `Immich's configuration in ${where} is damaged: the row is of type ${row.type} where an object belongs, ` +
-        "so Immich runs on its defaults. Look at it, then: DELETE FROM system_metadata WHERE key = 'system-config';",
-    };
+  const stored = await storedSettings(client, kind);
+  if (typeof stored === "string") {
+    return { ok: false, message: `Immich's configuration in ${where} is damaged: ${stored}` };
   }
-  const [server] = await ask<{ version: string }>(
+  const model = stored[clipModelKey];
+  const [server] = await ask<{ version: string; current: boolean }>(
     client,
-    "SELECT current_setting('server_version') AS version",
+    `SELECT current_setting('server_version') AS version,
+            coalesce((SELECT 'read_settings' = ANY(array_agg(proname)) AND 'settings_keys' <> ALL(array_agg(proname))
+              FROM pg_proc WHERE pronamespace = to_regnamespace('${schemaName}')), false) AS current`,
   );
   return {
     ok: true,
     kind,
     serverVersion: server?.version.split(" ")[0] ?? "",
     immichVersion: await lastRelease(client),
-    clipModel: row?.model ?? defaultClipModel,
-    settings: await storedSettings(client, kind),
+    clipModel: typeof model === "string" ? model : defaultClipModel,
+    settings: stored,
     hasEmbeddings: tables.embeddings && (await exists(client, "public.smart_search")),
+    hasCurrentFunctions: server?.current ?? false,
   };
 }
 
+/** @returns our keys with their values, or what is damaged and how to repair it. */
 async function storedSettings(
   client: Client,
   kind: DatabaseInfo["kind"],
-): Promise<Record<string, unknown>> {
-  const statement =
-    kind === "system_metadata"
-      ? `SELECT setting AS key, (value #> string_to_array(setting, '.'))::text AS value
-         FROM public.system_metadata, unnest($1::text[]) AS setting
-         WHERE key = 'system-config' AND value #> string_to_array(setting, '.') IS NOT NULL`
-      : "SELECT key, value FROM public.system_config WHERE key = ANY($1) AND value IS NOT NULL";
-  const { rows } = await client.query<{ key: string; value: string }>(statement, [keys]);
-  return Object.fromEntries(rows.map(({ key, value }) => [key, parsed(value)]));
+): Promise<Record<string, unknown> | string> {
+  if (kind === "system_config") {
+    const statement =
+      "SELECT key, value FROM public.system_config WHERE key = ANY($1) AND value IS NOT NULL";
+    const { rows } = await client.query<{ key: string; value: string }>(statement, [keys]);
+    return Object.fromEntries(rows.map(({ key, value }) => [key, parsed(value)]));
+  }
+  // The rest of the row holds secrets and is not read.
+  const [row] = await ask<{ type: string; sections: Record<string, unknown> }>(
+    client,
+    `SELECT jsonb_typeof(value) AS type, CASE jsonb_typeof(value) WHEN 'object' THEN
+       (SELECT coalesce(jsonb_object_agg(section.key, section.value), '{}')
+        FROM jsonb_each(value) AS section WHERE section.key IN ('machineLearning', 'job')) END AS sections
+     FROM public.system_metadata WHERE key = 'system-config'`,
+  );
+  if (row === undefined) return {};
+  if (row.type !== "object") {
+    return (
+      `the row is of type ${row.type} where an object belongs, so Immich runs on its defaults. ` +
+      "Look at it, then: DELETE FROM system_metadata WHERE key = 'system-config';"
+    );
+  }
+  const [damaged] = damageIn(row.sections);
+  if (damaged !== undefined) {
+    return (
+      `${damaged} is no object where one belongs. Look at it, then: ` +
+      `UPDATE system_metadata SET value = value #- '{${damaged.replaceAll(".", ",")}}' WHERE key = 'system-config';`
+    );
+  }
+  return valuesIn(row.sections);
 }
 
-/** What is no JSON is shown as it stands. */
+/** What is no JSON is returned unchanged. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -192,22 +199,19 @@ function parsed(text: string): unknown {
 
 async function missingRights(
   client: Client,
-  { database, user, createsRole = true }: DatabaseProbeOptions,
+  { database, user }: DatabaseProbeOptions,
   tables: { readonly metadata: boolean; readonly config: boolean; readonly embeddings: boolean },
 ): Promise<string[]> {
   const grants: string[] = [];
-  const [rights] = await ask<{ schema: boolean; role: boolean }>(
+  const [rights] = await ask<{ schema: boolean }>(
     client,
     `SELECT has_database_privilege(current_database(), 'CREATE')
-              OR to_regnamespace('${schemaName}') IS NOT NULL AS schema,
-            rolcreaterole OR rolsuper AS role
-     FROM pg_roles WHERE rolname = current_user`,
+              OR to_regnamespace('${schemaName}') IS NOT NULL AS schema`,
   );
   const who = escapeIdentifier(user);
   if (!rights?.schema) {
     grants.push(`GRANT CREATE ON DATABASE ${escapeIdentifier(database)} TO ${who};`);
   }
-  if (createsRole && !rights?.role) grants.push(`ALTER ROLE ${who} CREATEROLE;`);
 
   const needed = [
     ...(tables.metadata ? ["system_metadata"] : []),
@@ -227,7 +231,7 @@ async function missingRights(
   return grants;
 }
 
-/** Immich writes down each release that ran; older releases did not. */
+/** Immich records each release that ran; old ones did not. */
 async function lastRelease(client: Client): Promise<string | undefined> {
   const [history] = await ask<{ readable: boolean }>(
     client,

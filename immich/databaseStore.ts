@@ -4,15 +4,23 @@ import { sanitize } from "../util/sanitize";
 import { clipModelKey } from "../catalog/systemConfigKeys";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { connectToDatabase, isConnectionLoss } from "./databaseConnection";
+import { databaseFunctions, schemaName } from "./databaseFunctions";
 import { defaultOf } from "./settings";
 import type {
   DatabaseStoreArgs,
   PreviousValue,
   SettingChange,
-  StoredSettings,
   WriteOptions,
   WriteResult,
 } from "./store";
+
+/** What is stored under our keys. */
+export interface StoredSettings {
+  /** JSON texts as stored, without absent keys. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Damage that keeps keys from being read, one sentence each. */
+  readonly damage: readonly string[];
+}
 
 /** Reads our keys out of Immich's database. */
 export async function readDatabase(
@@ -63,7 +71,31 @@ export async function writeDatabase(
   }
 }
 
-/** PostgreSQL's own messages may repeat the value they are about. */
+/**
+ * Drops the functions, and the schema unless it holds something else. Pulumi does not: its provider
+ * stores an address that may have moved.
+ */
+export async function dropFunctions(store: DatabaseStoreArgs): Promise<void> {
+  const client = await connectToDatabase(store);
+  try {
+    for (const { name, args } of databaseFunctions) {
+      const types = args.map(({ type }) => type).join(", ");
+      await call(client, store, `DROP FUNCTION IF EXISTS ${schemaName}.${name}(${types})`, []);
+    }
+    const left = await call<boolean>(
+      client,
+      store,
+      `SELECT EXISTS (SELECT FROM pg_proc WHERE pronamespace = to_regnamespace('${schemaName}'))
+           OR EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('${schemaName}')) AS answer`,
+      [],
+    );
+    if (!left) await call(client, store, `DROP SCHEMA IF EXISTS ${schemaName}`, []);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** PostgreSQL's messages may repeat the value they are about. */
 const maxMessageLength = 1000;
 
 interface ReadAnswer {
@@ -99,8 +131,8 @@ async function call<Answer>(
 }
 
 /**
- * Ends the transaction. When the connection breaks just then, nobody said whether it was done, so
- * it is looked up: what was remembered of the previous values must not be lost.
+ * Commits. When the connection breaks just then, the outcome is unknown, so it is read back: the
+ * previous values must not be lost.
  */
 async function commit(
   client: Client,
@@ -131,6 +163,7 @@ function resultOf(answer: WriteAnswer): WriteResult {
   return {
     before,
     rowWasAbsent: answer.row === "absent",
+    rowIsDamaged: answer.row !== "object" && answer.row !== "absent",
     skipped: answer.skipped,
     clearedEmbeddings: answer.cleared,
   };
@@ -159,12 +192,12 @@ function statementError(store: DatabaseStoreArgs, error: unknown): string {
     case "IML02":
       return hint === undefined ? `${message}` : `${message}. ${hint}`;
     case "55P03":
-      return `somebody else is changing Immich's configuration in ${where} for more than 15 s (another run of this program?); nothing was changed`;
+      return `another program has been changing Immich's configuration in ${where} for more than 15 s (another run of this one?); nothing was changed`;
     case "57014":
-      return `${where} needed more than 60 s for an answer; nothing was changed`;
+      return `${where} did not answer within 60 s; nothing was changed`;
     case "3F000":
     case "42883":
-      return `${where} has no functions in schema immich_ml (${message}); they belong to the model preset: run pulumi up`;
+      return `${where} has no functions in schema immich_ml (${message}); they belong to the model preset: run pulumi up --refresh`;
     case "42501":
       return `user "${store.user}" lacks a right in ${where}: ${message}`;
     default:

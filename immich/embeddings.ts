@@ -1,10 +1,10 @@
 import { canonicalClipName, findClipModel } from "../catalog/clipModels";
 
 /**
- * What changing the CLIP model does to the photos' search, for a person to read before it is done;
- * undefined where nothing changes.
+ * What a change of the CLIP model does to the photos' search, to be logged before it is made;
+ * undefined without a change.
  *
- * @param before the model Immich uses now, or undefined where that is not known: then nothing is said.
+ * @param before the model Immich uses now, undefined where that is unknown
  */
 export function clipChangeWarning(
   before: string | undefined,

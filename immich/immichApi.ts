@@ -1,30 +1,32 @@
 import { sanitize } from "../util/sanitize";
 
-/**
- * A request to Immich's API that did not go as it should. The message is for a person. It is no class
- * of its own: the engine keeps this code as text, and a class derived from Error loses its message
- * on the way.
- */
-export type ImmichApiError = Error & {
-  /** The answer's HTTP status, or undefined when no answer came. */
-  readonly status?: number;
-};
+/** A failed request to Immich's API. */
+export class ImmichApiError extends Error {
+  /** @param status the HTTP status, or undefined when no answer came */
+  constructor(
+    message: string,
+    readonly status?: number,
+  ) {
+    super(sanitize(message));
+  }
+}
 
-/** Where Immich's API is and with which key it is asked. */
 export interface ImmichApi {
+  /** The server's address, e.g. http://immich_server:2283, with or without /api. */
   readonly url: string;
+  /** Key of an administrator with systemConfig.read and systemConfig.update. */
   readonly apiKey: string;
 }
 
 const timeout = 15_000;
-/** Waiting times in milliseconds before a request that changes nothing is made again. */
+/** Milliseconds before each repetition of a request that changes nothing. */
 const pauses = [500, 2_000];
-/** Immich's own messages are short; a longer text is not one of them. */
+/** Characters. Immich's messages are short; a longer text is not one of them. */
 const maxMessageLength = 200;
-/** Bytes. A whole configuration has some 20 KiB; what is larger is not Immich's answer. */
+/** Bytes. A whole configuration has some 20 KiB; a larger answer is not Immich's. */
 const largestAnswer = 16 * 1024 * 1024;
 
-/** What an API key may look like, for a person. */
+/** What an API key may look like, for messages. */
 export const apiKeyAllowed = "one word, as Immich shows a new API key";
 
 /** Whether a text can be an API key: anything else cannot be sent as a header. */
@@ -32,7 +34,7 @@ export function isApiKey(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text);
 }
 
-/** Asks for something. Made again when nothing answers or the server is busy: it changes nothing. */
+/** Reads. Repeated when nothing answers or the server is busy, since it changes nothing. */
 export async function getFromApi<Answer>(api: ImmichApi, path: string): Promise<Answer> {
   for (const pause of pauses) {
     try {
@@ -46,7 +48,7 @@ export async function getFromApi<Answer>(api: ImmichApi, path: string): Promise<
   return request<Answer>(api, "GET", path);
 }
 
-/** Changes something. Made once: whoever asks looks what became of it when the answer is lost. */
+/** Changes something. Sent once: when the answer is lost, the caller reads what became of it. */
 export async function putToApi<Answer>(
   api: ImmichApi,
   path: string,
@@ -61,11 +63,12 @@ async function request<Answer>(
   path: string,
   body?: unknown,
 ): Promise<Answer> {
-  if (!isApiKey(api.apiKey)) throw apiError(`immich-ml:immichApiKey must be ${apiKeyAllowed}`);
+  if (!isApiKey(api.apiKey))
+    throw new ImmichApiError(`immich-ml:immichApiKey must be ${apiKeyAllowed}`);
   const base = serverAddress(api.url);
   const failed = (error: string, status?: number) =>
     // A proxy or a junk server may send back what it was sent.
-    apiError(`Immich at ${base} ${error}`.replaceAll(api.apiKey, "…"), status);
+    new ImmichApiError(`Immich at ${base} ${error}`.replaceAll(api.apiKey, "…"), status);
   let response: Response;
   let text: string;
   try {
@@ -107,11 +110,13 @@ async function request<Answer>(
 /** The address without `/api` and slashes at its end. */
 function serverAddress(url: string): string {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw apiError("immich-ml:immich.api.url must be a URL that begins with http:// or https://");
+    throw new ImmichApiError(
+      "immich-ml:immich.api.url must be a URL that begins with http:// or https://",
+    );
   }
   const { username, password } = new URL(url);
   if (username !== "" || password !== "") {
-    throw apiError("immich-ml:immich.api.url must be without a user or password");
+    throw new ImmichApiError("immich-ml:immich.api.url must be without a user or password");
   }
   let end = url.length;
   while (url[end - 1] === "/") end -= 1;
@@ -131,10 +136,6 @@ async function wholeText(response: Response): Promise<string> {
 }
 
 const tooLarge = "the answer is too large";
-
-function apiError(message: string, status?: number): ImmichApiError {
-  return Object.assign(new Error(sanitize(message)), status === undefined ? {} : { status });
-}
 
 function networkError(error: unknown): string {
   const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
@@ -167,7 +168,7 @@ function refusal(status: number, text: string): string {
   }
 }
 
-/** What Immich says in `message`, or in the `errors` of a failed validation; never the whole answer. */
+/** Immich's `message`, or the `errors` of a failed validation; never the whole answer. */
 function messageOf(text: string): string {
   try {
     const { message, errors } = JSON.parse(text) as { message?: unknown; errors?: unknown };

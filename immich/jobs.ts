@@ -1,4 +1,4 @@
-import { getFromApi, putToApi, type ImmichApi, type ImmichApiError } from "./immichApi";
+import { getFromApi, ImmichApiError, putToApi, type ImmichApi } from "./immichApi";
 
 /** The queues whose results a change of a model makes wrong. */
 export type ModelQueue = "smartSearch" | "faceDetection";
@@ -10,13 +10,13 @@ const titles: Readonly<Record<ModelQueue, string>> = {
 
 export interface JobOptions {
   /**
-   * Whether everything is done again (Immich's button "All") rather than what is missing. For
+   * Whether to do everything again (Immich's button "All") rather than what is missing. For
    * faceDetection Immich first deletes every face and every person's name.
    */
   readonly force: boolean;
-  /** Seconds during which progress is reported; the job goes on without. */
+  /** Seconds during which progress is logged; the job goes on afterwards. */
   readonly timeout: number;
-  /** Seconds between two looks at the queue. */
+  /** Seconds between two requests for the queue's state. @default 5 */
   readonly interval?: number;
 }
 
@@ -25,25 +25,27 @@ interface QueueStatus {
 }
 
 /**
- * Starts a queue of Immich's and reports how far it is. `PUT /api/jobs/{name}` is marked as deprecated
+ * Starts one of Immich's queues and logs its progress. `PUT /api/jobs/{name}` is marked as deprecated
  * since v2.4.0 and still the only way to start one (v3.1.0).
  *
- * @returns what became of it, for a person.
+ * @returns the outcome, in one sentence
  */
 export async function startQueue(
   api: ImmichApi,
   queue: ModelQueue,
   options: JobOptions,
-  tell: (line: string) => void,
+  log: (line: string) => void,
 ): Promise<string> {
   const title = titles[queue];
   try {
     await putToApi(api, `/jobs/${queue}`, { command: "start", force: options.force });
   } catch (error) {
-    // Then somebody else has started it: all that was wanted.
-    const running =
-      (error as ImmichApiError).status === 400 && /already running/i.test(String(error));
-    if (!running) throw error;
+    // Started already is all that was wanted.
+    const isRunning =
+      error instanceof ImmichApiError &&
+      error.status === 400 &&
+      /already running/i.test(error.message);
+    if (!isRunning) throw error;
   }
   const interval = options.interval ?? 5;
   for (let waited = 0; ; waited += interval) {
@@ -53,14 +55,14 @@ export async function startQueue(
     const left = active + waiting;
     if (!Number.isSafeInteger(left)) {
       throw new Error(
-        `Immich at ${api.url} does not say how many photos ${title} has left: is this the address of the Immich server itself?`,
+        `Immich at ${api.url} does not report how many photos ${title} has left: is this the address of the Immich server itself?`,
       );
     }
     if (left === 0) return `${title} is done.`;
     if (waited >= options.timeout) {
       return `${title} goes on in Immich with ${left} photos left; see Administration, Jobs.`;
     }
-    tell(`${title}: ${left} photos left`);
+    log(`${title}: ${left} photos left`);
     await new Promise((resolve) => setTimeout(resolve, interval * 1000));
   }
 }

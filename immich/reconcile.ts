@@ -1,18 +1,10 @@
-import { isClipModel } from "../catalog/clipModels";
 import type { ImmichVersion } from "../catalog/immichVersion";
 import { sanitize } from "../util/sanitize";
 import { clipModelKey, faceModelKey } from "../catalog/systemConfigKeys";
-import { readApi, writeApi } from "./apiStore";
-import { readDatabase, writeDatabase } from "./databaseStore";
+import { writeApi } from "./apiStore";
+import { writeDatabase } from "./databaseStore";
 import { defaultOf, immichVersionOf, errorIn, sameSetting, type Settings } from "./settings";
-import type {
-  PreviousValue,
-  SettingChange,
-  StoreArgs,
-  StoredSettings,
-  WriteOptions,
-  WriteResult,
-} from "./store";
+import type { PreviousValue, SettingChange, StoreArgs, WriteOptions, WriteResult } from "./store";
 
 /** What is declared: our keys of Immich's configuration and where it is kept. */
 export interface Declared {
@@ -24,42 +16,44 @@ export interface Declared {
   readonly embeddings: "clear" | "keep";
 }
 
-/** What has to be remembered of one key to give its previous value back. */
-export type Remembered = PreviousValue & {
+/** The value of a key before this program set it. */
+export type SavedValue = PreviousValue & {
   /** What we wrote last, as JSON text. */
   readonly written: string;
 };
 
-/** What is remembered between runs. */
-export interface Memory {
-  readonly previous: Readonly<Record<string, Remembered>>;
-  /** Whether there was no configuration row at all before us. */
+/** What is saved between runs. */
+export interface SavedState {
+  readonly previous: Readonly<Record<string, SavedValue>>;
+  /** Whether the configuration row was absent before the first run. */
   readonly rowWasAbsent: boolean;
   /** The keys whose effective value the last change altered. */
   readonly changed: readonly string[];
-  /** When an effective value was altered last (ISO 8601), or "" when never: then no restart is needed. */
+  /** When an effective value changed last (ISO 8601), "" for never. */
   readonly changedAt: string;
-  /** The same for the CLIP model alone: its embeddings are to be made again. */
+  /** The same for the CLIP model alone. */
   readonly clipChangedAt: string;
   /** The same for the face model alone. */
   readonly faceChangedAt: string;
+  /** Name of the database that holds the settings; absent for the API. */
+  readonly database?: string;
 }
 
 /** Characters of a stored value that a note repeats. */
 const maxLength = 200;
 
 export interface Outcome {
-  readonly memory: Memory;
-  /** What a person should know about what was done. */
+  readonly state: SavedState;
+  /** What the user should know about it. */
   readonly notes: readonly string[];
 }
 
 /**
- * Makes the declared settings so, and restores those that are no longer declared.
+ * Sets the declared settings, and restores those that are no longer declared.
  *
- * @param before what was remembered by the last run, or undefined for the first.
+ * @param before the state of the last run, undefined for the first
  */
-export async function applySettings(declared: Declared, before?: Memory): Promise<Outcome> {
+export async function applySettings(declared: Declared, before?: SavedState): Promise<Outcome> {
   const version = immichVersionOf(declared.immichVersion);
   const dropped = Object.entries(before?.previous ?? {}).filter(
     ([key]) => !(key in declared.settings),
@@ -69,7 +63,7 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
       key,
       value: JSON.stringify(value),
     })),
-    ...dropped.map(([key, remembered]) => restoring(key, remembered, version)),
+    ...dropped.map(([key, saved]) => restoring(key, saved, version)),
   ];
   const result = await write(declared.store, changes, {
     version,
@@ -79,8 +73,8 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
   const changed = effectiveChanges(changes, result, version);
   const now = laterThan(before?.changedAt);
   return {
-    memory: {
-      previous: remember(declared.settings, result, before),
+    state: {
+      previous: previousValues(declared.settings, result, before),
       rowWasAbsent: before?.rowWasAbsent ?? result.rowWasAbsent,
       changed,
       changedAt: changed.length > 0 ? now : (before?.changedAt ?? ""),
@@ -91,52 +85,26 @@ export async function applySettings(declared: Declared, before?: Memory): Promis
   };
 }
 
-/**
- * The time now, or where a clock was turned back, a moment after what was remembered: what waits for a
- * change, a restart or a job, must see that there was another one.
- */
-function laterThan(remembered: string | undefined): string {
+/** Now; after a clock was set back, a moment later than the last change, so that this one counts. */
+function laterThan(last: string | undefined): string {
   const now = Date.now();
-  const last = remembered ? Date.parse(remembered) : 0;
-  return new Date(now > last ? now : last + 1).toISOString();
+  const earliest = last ? Date.parse(last) + 1 : 0;
+  return new Date(Math.max(now, earliest)).toISOString();
 }
 
-/** What stands under the declared keys now; an absent key counts as the default of that release. */
-export async function readSettings(
-  declared: Declared,
-): Promise<{ readonly settings: Settings; readonly notes: readonly string[] }> {
-  const version = immichVersionOf(declared.immichVersion);
-  const stored = await read(declared.store, version);
-  const settings: Settings = {};
-  const notes = stored.damage.map((damage) => `Immich's configuration is damaged: ${damage}`);
-  for (const [key, value] of Object.entries(declared.settings)) {
-    const text = stored.values[key];
-    const current = text === undefined ? defaultOf(key, version) : parse(text);
-    const found = (current ?? null) as Settings[string];
-    settings[key] = sameSetting(key, found, value) ? value : found;
-    const error = text === undefined ? undefined : dangerIn(key, current, version);
-    if (error !== undefined) {
-      notes.push(
-        `Immich's configuration has ${key} = ${sanitize(text!, maxLength)}, which ${error}: Immich may not start with it`,
-      );
-    }
-  }
-  return { settings, notes };
-}
-
-/** Gives the previous values back, but for keys that somebody has changed since: theirs stay. */
+/** Restores the previous values, except of keys that someone else has changed since. */
 export async function restoreSettings(
   declared: Declared,
-  memory: Memory,
+  saved: SavedState,
 ): Promise<{ readonly notes: readonly string[] }> {
   const version = immichVersionOf(declared.immichVersion);
-  const changes = Object.entries(memory.previous).map(([key, remembered]) =>
-    restoring(key, remembered, version),
+  const changes = Object.entries(saved.previous).map(([key, value]) =>
+    restoring(key, value, version),
   );
   const result = await write(declared.store, changes, {
     version,
     embeddings: declared.embeddings,
-    dropEmptyRow: memory.rowWasAbsent,
+    dropEmptyRow: saved.rowWasAbsent,
   });
   return { notes: notesOn(changes, result) };
 }
@@ -151,30 +119,18 @@ function write(
     : writeDatabase(store, changes, options);
 }
 
-function read(store: StoreArgs, version: ImmichVersion): Promise<StoredSettings> {
-  return store.kind === "api" ? readApi(store) : readDatabase(store, version);
-}
-
-/** Why a value that somebody else wrote may keep Immich from starting. */
-function dangerIn(key: string, value: unknown, version: ImmichVersion): string | undefined {
-  if (key === clipModelKey && typeof value === "string" && !isClipModel(value)) {
-    return "is no CLIP model this program knows";
-  }
-  return errorIn(key, value, version);
-}
-
 /**
- * The change that puts a key back as it was before us. Made only where our value still stands, or
- * where Immich has dropped it because it equals the default.
+ * The change that restores a key. Made only while the key holds our value, or is absent because Immich
+ * drops values that equal the default.
  */
-function restoring(key: string, remembered: Remembered, version: ImmichVersion): SettingChange {
-  const isDefault = sameSetting(key, parse(remembered.written), defaultOf(key, version));
-  const expected = isDefault ? [remembered.written, null] : [remembered.written];
-  // A value that no running Immich can have had is not written back: it may keep it from starting.
-  if ("value" in remembered && errorIn(key, parse(remembered.value), version) === undefined) {
-    return { key, value: remembered.value, expected };
+function restoring(key: string, saved: SavedValue, version: ImmichVersion): SettingChange {
+  const isDefault = sameSetting(key, parse(saved.written), defaultOf(key, version));
+  const expected = isDefault ? [saved.written, null] : [saved.written];
+  // A previous value that this release does not allow may keep Immich from starting.
+  if ("value" in saved && errorIn(key, parse(saved.value), version) === undefined) {
+    return { key, value: saved.value, expected };
   }
-  const remove = "missingFrom" in remembered ? remembered.missingFrom : key.split(".").length;
+  const remove = "missingFrom" in saved ? saved.missingFrom : key.split(".").length;
   return { key, remove, expected };
 }
 
@@ -193,27 +149,27 @@ function effectiveChanges(
 }
 
 /**
- * What each declared key was before us. A key that is declared later finds parents that an earlier
- * one made: these count as absent for it too, so that the last one to go takes them along.
+ * The value of each declared key before us. Parents that we made for an earlier key count as absent for
+ * a later one too, so that removing the last key removes them.
  */
-function remember(
+function previousValues(
   settings: Settings,
   result: WriteResult,
-  before: Memory | undefined,
-): Record<string, Remembered> {
+  before: SavedState | undefined,
+): Record<string, SavedValue> {
   const earlier = Object.entries(before?.previous ?? {});
-  const previous: Record<string, Remembered> = {};
+  const previous: Record<string, SavedValue> = {};
   for (const [key, value] of Object.entries(settings)) {
     const known = before?.previous[key] ?? result.before[key];
-    if (known === undefined) throw new Error(`the store did not say what ${key} was before`);
+    if (known === undefined) throw new Error(`the store did not return the previous ${key}`);
     const written = JSON.stringify(value);
     if ("value" in known) {
       previous[key] = { value: known.value, written };
       continue;
     }
-    const inherited = earlier.flatMap(([other, remembered]) =>
-      "missingFrom" in remembered && sharesParent(key, other, remembered.missingFrom)
-        ? [remembered.missingFrom]
+    const inherited = earlier.flatMap(([other, saved]) =>
+      "missingFrom" in saved && sharesParent(key, other, saved.missingFrom)
+        ? [saved.missingFrom]
         : [],
     );
     previous[key] = { missingFrom: Math.min(known.missingFrom, ...inherited), written };
@@ -227,12 +183,14 @@ function sharesParent(key: string, other: string, depth: number): boolean {
 }
 
 function notesOn(changes: readonly SettingChange[], result: WriteResult): string[] {
-  const notes = Object.entries(result.skipped).map(([key, text]) => {
-    const change = changes.find((candidate) => candidate.key === key);
-    return (
-      `${key} is ${text === null ? "no longer set" : sanitize(text, maxLength)}: somebody has changed it since, so it stays; ` +
-      `before this program it was ${change?.value ?? "not set"}`
-    );
+  const notes = Object.entries(result.skipped).flatMap(([key, text]) => {
+    const wanted = changes.find((change) => change.key === key)?.value;
+    // Restored by an earlier try.
+    if (!result.rowIsDamaged && (text ?? undefined) === wanted) return [];
+    return [
+      `${key} is ${text === null ? "no longer set" : sanitize(text, maxLength)}: someone has changed it since, so it stays; ` +
+        `before this program it was ${wanted ?? "not set"}`,
+    ];
   });
   if (result.clearedEmbeddings) {
     notes.push(
@@ -243,7 +201,7 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
   return notes;
 }
 
-/** A text that is no JSON can only stand in the old table; it is shown as it is. */
+/** Only the old table can hold a text that is no JSON; it is returned unchanged. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -14,10 +14,10 @@ import {
 } from "../catalog/systemConfigKeys";
 import type { ModelSelection } from "./modelSelection";
 
-/** Keys of Immich's configuration (dotted paths) with the values they shall have. */
+/** Keys of Immich's configuration (dotted paths) with their declared values. */
 export type Settings = Record<string, SettingValue>;
 
-/** How Immich asks its ML servers whether they live (Immich 1.143 and newer). */
+/** How Immich checks whether its ML servers are up (1.143 and newer). */
 export interface AvailabilityChecks {
   readonly enabled?: boolean;
   /** Milliseconds. */
@@ -64,7 +64,7 @@ export function defaultOf(key: string, version: ImmichVersion): SettingValue | u
   return entry?.defaults.findLast((candidate) => atLeast(version, candidate.since))?.value;
 }
 
-/** Why a value must not stand under a key in that release, or undefined when it may. */
+/** Why that release does not allow the value for the key; undefined when it does. */
 export function errorIn(key: string, value: unknown, version: ImmichVersion): string | undefined {
   const entry = systemConfigKeys.find((candidate) => candidate.key === key);
   if (entry === undefined) return "is not a key of Immich's machine-learning configuration";
@@ -83,7 +83,7 @@ export function sameSetting(key: string, left: unknown, right: unknown): boolean
 }
 
 /**
- * What declaring these settings changes, a line a key with both values, for a person to read first.
+ * What declaring these settings changes: a line for each key with both values.
  *
  * @param stored what is stored now; a key that is absent stands for the default of the release
  */
@@ -102,7 +102,7 @@ export function changesOf(
   });
 }
 
-/** What stands under a dotted key of a whole configuration. */
+/** The value of a dotted key in a whole configuration. */
 export function settingOf(configuration: unknown, key: string): unknown {
   return key
     .split(".")
@@ -113,6 +113,30 @@ export function settingOf(configuration: unknown, key: string): unknown {
           : undefined,
       configuration,
     );
+}
+
+/** Our keys out of a whole configuration, without those that are absent. */
+export function valuesIn(configuration: unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    systemConfigKeys.flatMap(({ key }) => {
+      const value = settingOf(configuration, key);
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+}
+
+/** The parents of our keys that are present and no objects, such as `machineLearning.clip`. */
+export function damageIn(configuration: unknown): string[] {
+  const parents = systemConfigKeys.flatMap(({ key }) => {
+    const path = key.split(".");
+    return path.slice(1).map((_name, index) => path.slice(0, index + 1).join("."));
+  });
+  return [...new Set(parents)].filter((parent) => {
+    const value = settingOf(configuration, parent);
+    return (
+      value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value))
+    );
+  });
 }
 
 /** Reads a release that was checked before; anything else is an error of the caller and throws. */

@@ -1,6 +1,6 @@
 import type { HostSettings } from "../config/load";
 import { type Diagnostic, error } from "./diagnostics";
-import type { ContainerInfo } from "./dockerAnswers";
+import type { ContainerInfo } from "../util/dockerAnswers";
 
 /** Whose containers may be replaced: this stack's. */
 export interface Owner {

@@ -1,4 +1,4 @@
-import type { Answer } from "./docker";
+import type { Answer } from "../util/docker";
 
 /** What a check found: an error stops the deployment, a warning is only logged. */
 export interface Diagnostic {

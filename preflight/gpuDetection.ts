@@ -1,6 +1,6 @@
 import type { DetectedGpu, HostSettings } from "../config/load";
 import type { Run } from "../util/run";
-import { type Answer, unanswered } from "./docker";
+import { type Answer, unanswered } from "../util/docker";
 import { probeHost } from "./hostProbe";
 import { selectedGpus } from "./nvidiaChecks";
 

@@ -2,7 +2,7 @@ import { type Accelerator, accelerators } from "../catalog/accelerators";
 import { legacyArchitectures } from "../catalog/gpuFamilies";
 import type { HostSettings } from "../config/load";
 import { type Check, checkAnswer, type Diagnostic, error, runChecks, warning } from "./diagnostics";
-import type { DockerInfo } from "./dockerAnswers";
+import type { DockerInfo } from "../util/dockerAnswers";
 import type { HostInfo, MachineInfo } from "./hostProbe";
 import { isVersionAtLeast } from "./nvidia";
 import { checkGpus, usesOfficialImage } from "./nvidiaChecks";

@@ -1,8 +1,8 @@
 import { accelerators } from "../catalog/accelerators";
 import type { EngineAddress } from "../util/dockerClient";
 import type { Run } from "../util/run";
-import { type Answer, DockerClient, lines, reasonOf, timeout, unanswered } from "./docker";
-import type { DockerInfo } from "./dockerAnswers";
+import { type Answer, DockerClient, lines, reasonOf, timeout, unanswered } from "../util/docker";
+import type { DockerInfo } from "../util/dockerAnswers";
 import {
   type NvidiaGpu,
   nvidiaFields,

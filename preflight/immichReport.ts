@@ -12,14 +12,14 @@ import {
   type ProbeFailure,
 } from "../immich/databaseProbe";
 import type { Run } from "../util/run";
-import { type Address, locateDatabase } from "./databaseAddress";
+import { type DatabaseLocation, locateDatabase } from "../immich/databaseAddress";
 import { type Diagnostic, error, warning } from "./diagnostics";
 
 /** What was found out about Immich itself. */
 export interface ImmichReport {
   readonly diagnostics: readonly Diagnostic[];
   /** Where its database is reached; undefined when it is not used or was not found. */
-  readonly database?: Address | undefined;
+  readonly database?: DatabaseLocation | undefined;
   /** Undefined when it was not asked, or did not answer. */
   readonly info?: DatabaseInfo | ApiInfo | undefined;
 }
@@ -35,10 +35,12 @@ export async function inspectImmich(settings: Settings, run: Run): Promise<Immic
     return judge(await probeApi({ url: api.url, apiKey: secrets.immichApiKey! }), settings);
   }
   if (!database) return { diagnostics: [] };
-  const { container, host, port, role, sslMode, name, user } = database;
+  const { container, host, port, sslMode, name, user } = database;
+  const { dockerHost, tls, network } = settings.immich;
+  const engine = { dockerHost, tls, network };
   // Its address is needed even where nothing is to be checked.
   const located = container
-    ? await locateDatabase(container, settings, run)
+    ? await locateDatabase({ ...engine, name: container, port }, run)
     : ({ ok: true, value: { host: host!, port } } as const);
   if (!located.ok) return { diagnostics: [error(located.message)] };
   if (!isAsked) return { diagnostics: [], database: located.value };
@@ -48,7 +50,6 @@ export async function inspectImmich(settings: Settings, run: Run): Promise<Immic
     user,
     password: secrets.databasePassword!,
     sslMode,
-    createsRole: role !== false,
   });
   return { ...judge(probe, settings), database: located.value };
 }

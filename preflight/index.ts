@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DetectedGpu, DetectedGpus, Settings } from "../config/load";
 import { memoize, run, type Run } from "../util/run";
 import { sanitize } from "../util/sanitize";
-import type { Address } from "./databaseAddress";
+import type { DatabaseLocation } from "../immich/databaseAddress";
 import { type Diagnostic, warning } from "./diagnostics";
 import { detectGpu } from "./gpuDetection";
 import { type HostReport, inspectHost } from "./hostReport";
@@ -15,11 +15,13 @@ const maxMessageLength = 2000;
 /** What the preflight found out, for those who need it. */
 export interface PreflightResult {
   /** Where Immich's database is reached from here; undefined when it is not used or was not found. */
-  readonly database: Address | undefined;
+  readonly database: DatabaseLocation | undefined;
   /** The CLIP model Immich uses now; undefined when Immich was not asked. */
   readonly currentClipModel: string | undefined;
   /** What Immich has stored under the machine-learning keys; undefined when it was not asked. */
   readonly currentSettings: Readonly<Record<string, unknown>> | undefined;
+  /** False where the database has the functions of a release after 0.1.0. */
+  readonly mayBeFirstRelease: boolean;
   /** By host: paths of the accelerator's optional mounts that exist; undefined when not known. */
   readonly optionalMounts: Readonly<Record<string, string[] | undefined>>;
   /** Names of the hosts that do not answer while others do. */
@@ -45,6 +47,11 @@ export async function preflight(settings: Settings, anyRun: Run = run): Promise<
     database: immich.database,
     currentClipModel: immich.info?.clipModel,
     currentSettings: immich.info?.settings,
+    mayBeFirstRelease: !(
+      immich.info &&
+      "hasCurrentFunctions" in immich.info &&
+      immich.info.hasCurrentFunctions
+    ),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     unreachableHosts: new Set(unreachable.map(({ name }) => name)),
   };

@@ -1,6 +1,6 @@
 import { findGpu } from "../catalog/gpus";
 import { sanitize } from "../util/sanitize";
-import { type Answer, unanswered } from "./docker";
+import { type Answer, unanswered } from "../util/docker";
 
 /** An NVIDIA GPU as its driver describes it. */
 export interface NvidiaGpu {

@@ -11,8 +11,8 @@ import {
   runChecks,
   warning,
 } from "./diagnostics";
-import type { Answer } from "./docker";
-import type { DockerInfo, NetworkInfo, NodeInfo, ServiceInfo } from "./dockerAnswers";
+import type { Answer } from "../util/docker";
+import type { DockerInfo, NetworkInfo, NodeInfo, ServiceInfo } from "../util/dockerAnswers";
 
 /** What a swarm's manager answered. */
 export interface SwarmInfo {

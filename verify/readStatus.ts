@@ -1,6 +1,7 @@
 import { getFromApi, type ImmichApi } from "../immich/immichApi";
 import { settingOf } from "../immich/settings";
 import { dockerClientEnvironment, isDockerName } from "../util/dockerClient";
+import { run } from "../util/run";
 import {
   askEngine,
   type DeployedHost,

@@ -1,10 +1,5 @@
--- Body of immich_ml.check_store(store text) returns void: whether Immich's configuration really
--- stands in that table. Up to release 1.105 it stands in system_config, from 1.106 in
--- system_metadata; releases 1.106 to 1.131 leave an empty system_config behind.
-DECLARE
-  rows_of_old_table pg_catalog.bool;
-BEGIN
-  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  -- checkStore.sql: does Immich keep its configuration in that table? Up to release 1.105 it is in
+  -- system_config, from 1.106 in system_metadata; 1.106 to 1.131 leave an empty system_config behind.
   IF store NOT IN ('system_metadata', 'system_config') THEN
     RAISE EXCEPTION 'store must be system_metadata or system_config, not %', store
       USING ERRCODE = 'IML01';
@@ -14,10 +9,9 @@ BEGIN
       USING ERRCODE = 'IML01';
   END IF;
   IF store = 'system_metadata' AND to_regclass('public.system_config') IS NOT NULL THEN
-    EXECUTE 'SELECT EXISTS (SELECT FROM public.system_config)' INTO rows_of_old_table;
-    IF rows_of_old_table THEN
-      RAISE EXCEPTION 'the settings of this Immich stand in system_config: it is older than v1.106, immich.version does not fit'
+    EXECUTE 'SELECT EXISTS (SELECT FROM public.system_config)' INTO old_table_in_use;
+    IF old_table_in_use THEN
+      RAISE EXCEPTION 'this Immich keeps its settings in system_config: it is older than v1.106, immich.version does not fit'
         USING ERRCODE = 'IML01';
     END IF;
   END IF;
-END;

@@ -1,13 +1,13 @@
 -- Body of immich_ml.read_settings(store text) returns jsonb: reads the machine-learning keys of
--- Immich's configuration and nothing else of it. Runs with the rights of its owner, so every name is
--- looked up in pg_catalog only, and the types of variables, which are resolved before the first
--- statement, are written out.
+-- Immich's configuration and nothing else. Names are looked up in pg_catalog only. Types of variables
+-- are qualified, since PostgreSQL resolves them before the first statement runs.
 --
--- Answer: { "row": "absent" or the JSON type of the whole row,
---           "values": { key: JSON text as it is stored },
---           "blocked": { key: path of a value that is no object where one belongs } }
+-- Returns: { "row": "absent" or the JSON type of the whole row,
+--            "values": { key: JSON text as it is stored },
+--            "blocked": { key: path of a value that should be an object and is not } }
 DECLARE
-  known pg_catalog.jsonb;
+  known pg_catalog.jsonb := '{{settings_keys}}';
+  old_table_in_use pg_catalog.bool;
   document pg_catalog.jsonb;
   row_type pg_catalog.text;
   setting pg_catalog.text;
@@ -17,8 +17,7 @@ DECLARE
   answer pg_catalog.jsonb;
 BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  known := immich_ml.settings_keys();
-  PERFORM immich_ml.check_store(store);
+{{check_store}}
   answer := '{"values": {}, "blocked": {}}';
 
   IF store = 'system_config' THEN

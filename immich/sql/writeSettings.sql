@@ -1,19 +1,20 @@
 -- Body of immich_ml.write_settings(store text, changes jsonb, options jsonb) returns jsonb: changes
--- machine-learning keys of Immich's configuration, all of them or none. Runs with the rights of its
--- owner; about names and types see readSettings.sql.
+-- machine-learning keys of Immich's configuration, all of them or none. About names and types see
+-- readSettings.sql.
 --
 -- changes: [ { "key": …, "value": JSON text }                    sets the key
---            { "key": …, "remove": n }                            removes it, and those of its parents
---                                                                 from the n-th on that this empties
---            … and with "expected": [JSON text or null, …]        only where one of these stands there
+--            { "key": …, "remove": n }                            removes it, and its parents from the
+--                                                                 n-th on if that leaves them empty
+--            … and with "expected": [JSON text or null, …]        only if the key holds one of these
 --                                                                 (null: the key is absent) ]
--- options: { "drop_empty_row": true                               removes a row that is left as {}
---            "clear_embeddings": { "default": model name } }      empties smart_search where the CLIP
---                                                                 model becomes another one
--- Answer: { "before": { key: { "value": JSON text } or { "missing_from": n } }, "row": as read_settings,
---           "skipped": { key: JSON text or null }, "cleared": number of embeddings or null }
+-- options: { "drop_empty_row": true                               removes a row that ends up as {}
+--            "clear_embeddings": { "default": model name } }      empties smart_search if the CLIP
+--                                                                 model changes
+-- Returns: { "before": { key: { "value": JSON text } or { "missing_from": n } }, "row": as read_settings,
+--            "skipped": { key: JSON text or null }, "cleared": number of embeddings or null }
 DECLARE
-  known pg_catalog.jsonb;
+  known pg_catalog.jsonb := '{{settings_keys}}';
+  old_table_in_use pg_catalog.bool;
   document pg_catalog.jsonb;
   old_document pg_catalog.jsonb;
   change pg_catalog.jsonb;
@@ -37,8 +38,7 @@ BEGIN
   PERFORM set_config('lock_timeout', '15s', true);
   -- One writer of this schema at a time: "immich_ml" in ASCII, cut to 8 bytes.
   PERFORM pg_advisory_xact_lock(x'696d6d6963685f6d'::bigint);
-  known := immich_ml.settings_keys();
-  PERFORM immich_ml.check_store(store);
+{{check_store}}
   answer := '{"before": {}, "skipped": {}}';
   removed := '[]';
 
@@ -49,7 +49,7 @@ BEGIN
     IF document IS NULL AND changes @? '$[*].value' THEN
       INSERT INTO public.system_metadata (key, value) VALUES ('system-config', '{}')
       ON CONFLICT DO NOTHING;
-      -- Immich may have written the row since it was looked for.
+      -- Immich may have written the row in between.
       SELECT stored.value INTO document FROM public.system_metadata AS stored
       WHERE stored.key = 'system-config' FOR UPDATE;
       IF document <> '{}' THEN
@@ -85,13 +85,13 @@ BEGIN
           AND wanted::numeric <= coalesce((rule ->> 'maximum')::numeric, wanted::numeric);
       END IF;
       IF NOT fits THEN
-        RAISE EXCEPTION 'the value % may not stand under %: %', wanted, setting, rule USING ERRCODE = 'IML01';
+        RAISE EXCEPTION 'the value % is not allowed for %: %', wanted, setting, rule USING ERRCODE = 'IML01';
       END IF;
     ELSE
       wanted := NULL;
     END IF;
 
-    -- What stood there: a value, nothing from some depth on, or something that is no object.
+    -- The key holds a value, is missing from some depth on, or has a parent that is no object.
     path := CASE store WHEN 'system_config' THEN ARRAY[setting] ELSE string_to_array(setting, '.') END;
     current_value := NULL;
     missing_from := NULL;
@@ -122,7 +122,7 @@ BEGIN
           ELSE format('Look at it, then: UPDATE system_metadata SET value = value #- %L WHERE key = ''system-config'';',
             '{' || replace(blocked, '.', ',') || '}') END;
     END IF;
-    -- Compared as JSON, so that another spelling of the same value counts as the same.
+    -- Compare as JSON: two spellings of one value are the same.
     IF change ? 'expected' AND (blocked IS NOT NULL OR NOT EXISTS (
       SELECT FROM jsonb_array_elements(change -> 'expected') AS expected(item)
       WHERE CASE WHEN current_value IS NULL THEN expected.item = 'null'
@@ -155,7 +155,7 @@ BEGIN
     END IF;
   END LOOP;
 
-  -- Parents this has emptied, the deepest first: only then are theirs seen to be empty.
+  -- Remove emptied parents, the deepest first, since that may empty their own parents.
   IF store = 'system_metadata' THEN
     FOR change IN
       SELECT item FROM jsonb_array_elements(removed) AS item ORDER BY (item ->> 'remove')::int DESC
@@ -189,7 +189,7 @@ BEGIN
       old_model := old_document #>> '{machineLearning,clip,modelName}';
       new_model := document #>> '{machineLearning,clip,modelName}';
     END IF;
-    -- Immich looks a model up by what follows the last slash, with _ for each colon.
+    -- Immich identifies a model by what follows the last slash, with _ for each colon.
     old_model := replace(regexp_replace(coalesce(old_model, options #>> '{clear_embeddings,default}'), '^.*/', ''), ':', '_');
     new_model := replace(regexp_replace(coalesce(new_model, options #>> '{clear_embeddings,default}'), '^.*/', ''), ':', '_');
     IF old_model <> new_model THEN

@@ -174,13 +174,13 @@ async function withClock<T>(offset: string, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** The time of the last change of a setting, according to the stack. */
+/** When a setting changed last, as the stack saved it. */
 async function changedAt(stack: EngineStack): Promise<string> {
   const state = JSON.parse(await stack.readState()) as {
-    checkpoint: { latest: { resources: { type: string; outputs?: { changedAt?: string } }[] } };
+    checkpoint: { latest: { resources: { urn: string; outputs?: { stdout?: string } }[] } };
   };
-  const settings = state.checkpoint.latest.resources.find(
-    ({ type }) => type === "pulumi-nodejs:dynamic/immich-ml:SystemConfig",
+  const settings = state.checkpoint.latest.resources.find(({ urn }) =>
+    urn.endsWith("command:local:Command::preset-settings"),
   );
-  return settings!.outputs!.changedAt!;
+  return (JSON.parse(settings!.outputs!.stdout!) as { changedAt: string }).changedAt;
 }

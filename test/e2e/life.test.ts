@@ -209,9 +209,9 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
       `UPDATE system_metadata SET value = jsonb_set(value, '{machineLearning,clip,modelName}', '"RN50__openai"')
        WHERE key = 'system-config'`,
     );
-    const { text } = await stack.preview({ refresh: true });
+    const { text } = await stack.preview();
     expect(text).toMatch(/clip\.modelName.*"RN50__openai" => "ViT-B-16-SigLIP2__webli"/);
-    await stack.up({ refresh: true });
+    await stack.up();
     expect((await settings()).machineLearning?.clip?.modelName).toBe("ViT-B-16-SigLIP2__webli");
     await expectUpToDate();
   });

@@ -52,8 +52,8 @@ describe("what goes well", () => {
   });
 
   test("reads only our keys", async () => {
-    const { values } = await readApi(store);
-    expect(values[clipModel]).toBe('"ViT-B-32__openai"');
+    const values = await readApi(store);
+    expect(values[clipModel]).toBe("ViT-B-32__openai");
     expect(JSON.stringify(values)).not.toContain("secret");
     expect(Object.keys(values).every((key) => /^(machineLearning|job)\./.test(key))).toBe(true);
     expect(Object.keys(values)).not.toContain("job.thumbnailGeneration.concurrency");
@@ -69,8 +69,8 @@ describe("what goes well", () => {
   });
 
   test("takes the address with /api and a slash at the end as well", async () => {
-    const { values } = await readApi({ ...store, url: `${immich.url}/api/` });
-    expect(values[faceModel]).toBe('"buffalo_l"');
+    const values = await readApi({ ...store, url: `${immich.url}/api/` });
+    expect(values[faceModel]).toBe("buffalo_l");
   });
 
   test("leaves a key that somebody has changed since", async () => {
@@ -83,7 +83,7 @@ describe("what goes well", () => {
   test("gives a key that was absent in the database its default", async () => {
     await writeApi(store, [set(faceModel, "buffalo_s")], options);
     await writeApi(store, [{ key: faceModel, remove: 1, expected: ['"buffalo_s"'] }], options);
-    expect((await readApi(store)).values[faceModel]).toBe('"buffalo_l"');
+    expect((await readApi(store))[faceModel]).toBe("buffalo_l");
   });
 });
 
@@ -152,7 +152,7 @@ describe("what goes wrong on the way", () => {
       const before = puts();
       await writeApi(store, [set(faceModel, model)], options);
       expect(puts()).toBe(before + 1);
-      expect((await readApi(store)).values[faceModel]).toBe(JSON.stringify(model));
+      expect((await readApi(store))[faceModel]).toBe(model);
     }
   });
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { detectGpus, preflight } from "../../preflight";
 import { run, type Run } from "../../util/run";
-import { DockerClient } from "../../preflight/docker";
+import { DockerClient } from "../../util/docker";
 import { probeHost } from "../../preflight/hostProbe";
 import type { HostSettings, Settings } from "../../config/load";
 import {

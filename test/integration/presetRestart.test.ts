@@ -1,13 +1,11 @@
-import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
-import path from "node:path";
-
 import type Docker from "dockerode";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 
+import { restartServer } from "../../immich/serverContainer";
+import { run } from "../../util/run";
+import { runProgram } from "../support/commandProgram";
 import { fakes, startedDocker, testName } from "../support/docker";
 
-const script = readFileSync(path.join(__dirname, "..", "..", "immich", "restartServer.sh"), "utf8");
 const soon = { Interval: 500_000_000, Timeout: 2_000_000_000, Retries: 100 };
 
 let docker: Docker;
@@ -39,29 +37,21 @@ async function start(command: string, healthCheck?: string): Promise<string> {
   return name;
 }
 
-/** Runs the script as the program's command does. */
-function restart(
-  container: string,
-  environment: Record<string, string> = {},
-): Promise<{ code: number; output: string; errors: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      "/bin/sh",
-      ["-c", script],
-      {
-        env: {
-          ...process.env,
-          SERVER_CONTAINER: container,
-          CHANGED_AT: "2026-01-02T03:04:05.000Z",
-          WHEN_MISSING: "fail",
-          TIMEOUT: "30",
-          ...environment,
-        },
-      },
-      (_error, output, errors) => resolve({ code: child.exitCode ?? -1, output, errors }),
-    );
+/** When a setting changed: in the future, so that no server has started since. */
+const changedAt = new Date(Date.now() + 3_600_000).toISOString();
+
+/** Runs the program as Pulumi's command does. */
+function restart(container: string, variables: Record<string, string> = {}) {
+  return runProgram("applyProgram.ts", "create", {
+    "server.name": container,
+    "server.timeout": "30",
+    "changed.at": changedAt,
+    ...variables,
   });
 }
+
+/** The sentence that becomes the preset's output `restart`. */
+const outcomeOf = (output: string) => (JSON.parse(output) as { restart: string }).restart;
 
 const startedAt = async (name: string) =>
   (await docker.getContainer(name).inspect()).State.StartedAt;
@@ -74,7 +64,7 @@ describe("the restart of the Immich server", () => {
     );
     const before = await startedAt(name);
     const { code, output } = await restart(name);
-    expect(output).toMatch(/is back after \d+ s\.\n$/);
+    expect(outcomeOf(output)).toMatch(/is back after \d+ s\.$/);
     expect(code).toBe(0);
     expect(await startedAt(name)).not.toBe(before);
     expect((await docker.getContainer(name).inspect()).State.Health?.Status).toBe("healthy");
@@ -90,11 +80,9 @@ describe("the restart of the Immich server", () => {
   test("is left out when no setting has another effect", async () => {
     const name = await start("sleep 600");
     const before = await startedAt(name);
-    const { code, output } = await restart(name, { CHANGED_AT: "" });
-    expect({ code, output }).toEqual({
-      code: 0,
-      output: `No setting has another effect than before: ${name} is not restarted.\n`,
-    });
+    const { code, output } = await restart(name, { "changed.at": "" });
+    expect(code).toBe(0);
+    expect(outcomeOf(output)).toBe("not needed: nothing has another effect than before");
     expect(await startedAt(name)).toBe(before);
   });
 
@@ -102,10 +90,8 @@ describe("the restart of the Immich server", () => {
     const name = await start("true");
     await docker.getContainer(name).wait();
     const { code, output } = await restart(name);
-    expect({ code, output }).toEqual({
-      code: 0,
-      output: `${name} is exited: it reads the new settings when it is started.\n`,
-    });
+    expect(code).toBe(0);
+    expect(outcomeOf(output)).toBe(`${name} is exited: it reads the new settings when it starts.`);
   });
 
   test("fails when the server does not come up again, and names the logs", async () => {
@@ -119,22 +105,56 @@ describe("the restart of the Immich server", () => {
 
   test("fails when the server does not get healthy in time", async () => {
     const name = await start("sleep 600", "false");
-    const { code, errors } = await restart(name, { TIMEOUT: "4" });
+    const { code, errors } = await restart(name, { "server.timeout": "4" });
     expect(code).toBe(1);
     expect(errors).toContain(
       `${name} did not answer within 4 s (running starting): docker logs ${name}`,
     );
   });
 
-  test("names a container that is not there; after a destroy that is no error", async () => {
+  test("names a container that is not there", async () => {
     const missing = await restart("immich-ml-test-no-such-container");
     expect(missing.code).toBe(1);
     expect(missing.errors).toContain(
-      "immich.serverContainer: immich-ml-test-no-such-container cannot be looked at",
+      "immich.serverContainer: immich-ml-test-no-such-container cannot be inspected",
     );
     expect(missing.errors).toContain("The settings are written.");
-    const ignored = await restart("immich-ml-test-no-such-container", { WHEN_MISSING: "ignore" });
-    expect(ignored.code).toBe(0);
-    expect(ignored.output).toContain("No container immich-ml-test-no-such-container to restart");
   });
+
+  test("is left out when the server has started since the change", async () => {
+    const name = await start("sleep 600");
+    const before = await startedAt(name);
+    const { code, output } = await restart(name, {
+      "changed.at": new Date(Date.now() - 3_600_000).toISOString(),
+    });
+    expect(code).toBe(0);
+    expect(outcomeOf(output)).toBe(
+      `${name} has started since the last change: it is not restarted.`,
+    );
+    expect(await startedAt(name)).toBe(before);
+  });
+
+  test("is done once for each change, whatever else of the command changes", async () => {
+    const name = await start("sleep 600");
+    const first = await restart(name);
+    const before = await startedAt(name);
+    const { code, output } = await runProgram("applyProgram.ts", "update", {
+      "server.name": name,
+      "server.timeout": "31",
+      "changed.at": changedAt,
+      PULUMI_COMMAND_STDOUT: first.output,
+    });
+    expect(code).toBe(0);
+    expect(outcomeOf(output)).toBe(outcomeOf(first.output));
+    expect(await startedAt(name)).toBe(before);
+  });
+});
+
+test("after a destroy, a server that is not there is no error", async () => {
+  const name = "immich-ml-test-no-such-container";
+  const options = { whenMissing: "ignore" } as const;
+  const log = (line: string) => expect.fail(line);
+  expect(await restartServer({ name, timeout: 30 }, options, log, run)).toContain(
+    `No container ${name} to restart`,
+  );
 });

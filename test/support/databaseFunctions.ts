@@ -16,21 +16,11 @@ export async function connect(
   return client;
 }
 
-/** Creates the schema, its functions and the role like the program's resources. */
-export async function createFunctions(
-  server: PostgresServer,
-  database: string,
-  role: { readonly user: string; readonly password: string },
-): Promise<void> {
+/** The schema and its functions, as the program's resources make them. */
+export async function createFunctions(server: PostgresServer, database: string): Promise<void> {
   const client = await connect(server, database);
   await client.query(`CREATE SCHEMA ${schemaName}`);
   for (const statement of functionStatements()) await client.query(statement);
-  await client.query(`CREATE ROLE "${role.user}" LOGIN PASSWORD '${role.password}'`);
-  await client.query(`REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ${schemaName} FROM PUBLIC`);
-  await client.query(`GRANT USAGE ON SCHEMA ${schemaName} TO "${role.user}"`);
-  for (const { name } of databaseFunctions.filter((candidate) => candidate.securityDefiner)) {
-    await client.query(`GRANT EXECUTE ON FUNCTION ${schemaName}.${name} TO "${role.user}"`);
-  }
   await client.end();
 }
 
@@ -40,7 +30,7 @@ function functionStatements(): string[] {
     const args = definition.args.map(({ name, type }) => `${name} ${type}`).join(", ");
     return (
       `CREATE FUNCTION ${schemaName}.${definition.name}(${args}) RETURNS ${definition.returns} ` +
-      `LANGUAGE ${definition.language} ${definition.securityDefiner ? "SECURITY DEFINER" : ""} ` +
+      `LANGUAGE ${definition.language} ` +
       `AS $function$${definition.body}$function$`
     );
   });

@@ -194,7 +194,8 @@ async function recorded(
     onEvent: ({ resourcePreEvent }) => {
       const step = resourcePreEvent?.metadata;
       if (!step || ["same", "refresh", "read"].includes(step.op)) return;
-      if (step.type === "pulumi:pulumi:Stack") return;
+      // The second is the engine's own, for reading the stack's state.
+      if (["pulumi:pulumi:Stack", "pulumi:providers:pulumi"].includes(step.type)) return;
       const name = step.urn.split("::").at(-1)!;
       // This provider's inputs hold the whole stack file, so any change of it shows here too.
       if (step.type === "pulumi:providers:pulumi-nodejs") return;

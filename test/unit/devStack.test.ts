@@ -70,8 +70,8 @@ describe("the dev stack", () => {
     expect(resources.map(({ type, name }) => `${type} ${name}`)).toMatchInlineSnapshot(`
       [
         "command:local:Command attic-check",
-        "command:local:Command preset-restart",
-        "command:local:Command preset-restart-on-destroy",
+        "command:local:Command preset-apply",
+        "command:local:Command preset-settings",
         "docker:index/container:Container attic",
         "docker:index/remoteImage:RemoteImage attic-image",
         "docker:index/volume:Volume attic-cache",
@@ -79,16 +79,9 @@ describe("the dev stack", () => {
         "immich-ml:index:MachineLearning attic",
         "immich-ml:index:ModelCache attic-cache",
         "immich-ml:index:ModelPreset preset",
-        "postgresql:index/function:Function preset-check-store",
         "postgresql:index/function:Function preset-read-settings",
-        "postgresql:index/function:Function preset-settings-keys",
         "postgresql:index/function:Function preset-write-settings",
-        "postgresql:index/grant:Grant preset-public-functions",
-        "postgresql:index/grant:Grant preset-role-functions",
-        "postgresql:index/grant:Grant preset-role-schema",
-        "postgresql:index/role:Role preset-role",
         "postgresql:index/schema:Schema preset-schema",
-        "pulumi-nodejs:dynamic/immich-ml:SystemConfig preset-settings",
         "pulumi:providers:docker docker-local",
         "pulumi:providers:postgresql immich-database",
       ]

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { detectGpus, preflight } from "../../preflight";
-import { lookUpContainerAddress } from "../../preflight/databaseAddress";
+import { lookUpContainerAddress } from "../../immich/databaseAddress";
 import type { CommandResult, Run } from "../../util/run";
-import { architectureOf, parseContainers, parseDockerInfo } from "../../preflight/dockerAnswers";
+import { architectureOf, parseContainers, parseDockerInfo } from "../../util/dockerAnswers";
 import { parseProbe, shellOn } from "../../preflight/hostProbe";
 import { parseNvidiaSmi } from "../../preflight/nvidia";
 import { parseCheckResult, type CheckResult } from "../../verify/check";

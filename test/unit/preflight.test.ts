@@ -7,8 +7,8 @@ import { describe, expect, it } from "vitest";
 import { type CommandResult, run, type Run } from "../../util/run";
 import { detectGpus, preflight } from "../../preflight";
 import { checkContainerName, checkNetwork } from "../../preflight/containerChecks";
-import { lookUpContainerAddress } from "../../preflight/databaseAddress";
-import { parseContainers, parseDockerInfo } from "../../preflight/dockerAnswers";
+import { lookUpContainerAddress } from "../../immich/databaseAddress";
+import { parseContainers, parseDockerInfo } from "../../util/dockerAnswers";
 import { checkHost } from "../../preflight/hostChecks";
 import { parseProbe, shellOn, probeScript } from "../../preflight/hostProbe";
 import { isVersionAtLeast, parseNvidiaSmi } from "../../preflight/nvidia";
@@ -580,6 +580,7 @@ describe("preflight", () => {
     const untouched: Run = () => Promise.reject(new Error("looked"));
     await expect(preflight(settings([attic], "off"), untouched)).resolves.toEqual({
       database: undefined,
+      mayBeFirstRelease: true,
       optionalMounts: {},
       unreachableHosts: new Set(),
     });

@@ -13,22 +13,21 @@ interface Registered {
 let registered: Registered[] = [];
 const warnings: string[] = [];
 
+const saved = {
+  changed: ["machineLearning.ocr.enabled"],
+  changedAt: "2026-01-02T03:04:05.000Z",
+  clipChangedAt: "2026-01-02T03:04:05.000Z",
+  faceChangedAt: "2026-02-03T04:05:06.000Z",
+};
+const applied = { restart: "immich_server is back after 8 s.", reindexed: "Smart Search is done." };
+
 beforeAll(async () => {
   await pulumi.runtime.setMocks({
     newResource: (args) => {
       const { type, name, inputs } = args as Registered;
       registered.push({ type, name, inputs });
-      const computed = type.includes("SystemConfig")
-        ? {
-            changed: ["machineLearning.ocr.enabled"],
-            changedAt: "2026-01-02T03:04:05.000Z",
-            clipChangedAt: "2026-01-02T03:04:05.000Z",
-            faceChangedAt: "2026-02-03T04:05:06.000Z",
-          }
-        : type.startsWith("command")
-          ? { stdout: "Restarting\nimmich_server is back after 8 s.\n" }
-          : {};
-      return { id: `${name}-id`, state: { ...inputs, ...computed } };
+      const stdout = JSON.stringify(name.endsWith("-settings") ? saved : applied);
+      return { id: `${name}-id`, state: { ...inputs, stdout } };
     },
     call: () => ({}),
   });
@@ -61,26 +60,28 @@ function outputsOf(args: ModelPresetArgs): Promise<unknown[]> {
 }
 
 /** How the mocks are shown a secret. */
-const secret = (value: unknown) => ({
-  "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
-  value,
-});
-const inputsOf = (name: string) => registered.find((resource) => resource.name === name)?.inputs;
+const secretMark = "4dabf18193072939515e22adb298388d";
+const secret = (value: unknown) => ({ [secretMark]: "1b47061264138c4ac30d75fd1eb44270", value });
+const inputsOf = (name: string) =>
+  registered.find(({ name: other, type }) => other === name && type === "command:local:Command")
+    ?.inputs;
+/** A command's variables; the mocks show the whole of them as secret where one is. */
+function environmentOf(name: string): Record<string, string> {
+  const { environment } = inputsOf(name) as { environment: Record<string, string> };
+  const isSecret = secretMark in environment;
+  return isSecret
+    ? (environment as unknown as { value: Record<string, string> }).value
+    : environment;
+}
 
 describe("database store", () => {
-  test("registers a schema, four functions, a role, grants and the settings, by these names", async () => {
+  test("registers a schema, two functions and the settings, by these names", async () => {
     await outputsOf(databaseArgs);
     expect(registered.map(({ type, name }) => `${name} ${type}`).sort()).toEqual([
       "preset immich-ml:index:ModelPreset",
-      "preset-check-store postgresql:index/function:Function",
-      "preset-public-functions postgresql:index/grant:Grant",
       "preset-read-settings postgresql:index/function:Function",
-      "preset-role postgresql:index/role:Role",
-      "preset-role-functions postgresql:index/grant:Grant",
-      "preset-role-schema postgresql:index/grant:Grant",
       "preset-schema postgresql:index/schema:Schema",
-      "preset-settings pulumi-nodejs:dynamic/immich-ml:SystemConfig",
-      "preset-settings-keys postgresql:index/function:Function",
+      "preset-settings command:local:Command",
       "preset-write-settings postgresql:index/function:Function",
     ]);
   });
@@ -101,71 +102,73 @@ describe("database store", () => {
     expect(settings).toEqual({ "machineLearning.url": "http://attic:3003" });
   });
 
-  test("the settings connect as the role, never as Immich's own user", async () => {
+  test("the command's variables name each key and the way to the database, the password as a secret", async () => {
     await outputsOf(databaseArgs);
-    const { value: password } = inputsOf("preset-role")?.["password"] as { value: string };
-    expect(password).toMatch(/^[0-9a-f]{64}$/);
     expect(inputsOf("preset-settings")).toEqual({
-      settings: {
-        "machineLearning.clip.enabled": true,
-        "machineLearning.clip.modelName": "ViT-B-32__openai",
-        "machineLearning.ocr.enabled": false,
-        "job.smartSearch.concurrency": 1,
-        "machineLearning.urls": ["http://attic:3003", "http://cellar:3003"],
-      },
-      immichVersion: "v2.7.5",
-      store: secret({
-        kind: "database",
-        host: "172.18.0.5",
-        port: 5432,
-        database: "immich",
-        user: "immich_ml",
-        password,
-        sslMode: "disable",
+      interpreter: [
+        "node",
+        "--require",
+        expect.stringMatching(/loadTypeScript\.cjs$/) as string,
+        expect.stringMatching(/immich\/settingsProgram\.ts$/) as string,
+      ],
+      create: "create",
+      update: "update",
+      delete: "delete",
+      logging: "stderr",
+      environment: secret({
+        "machineLearning.clip.enabled": "true",
+        "machineLearning.clip.modelName": '"ViT-B-32__openai"',
+        "machineLearning.ocr.enabled": "false",
+        "job.smartSearch.concurrency": "1",
+        "machineLearning.urls": '["http://attic:3003","http://cellar:3003"]',
+        "immich.version": "v2.7.5",
+        "immich.embeddings": "clear",
+        "store.kind": "database",
+        "store.host": "172.18.0.5",
+        "store.port": "5432",
+        "store.database": "immich",
+        "store.user": "postgres",
+        "store.password": "admin-password",
+        "store.sslMode": "disable",
       }),
-      embeddings: "clear",
-      allowUnknownModels: false,
-      __provider: expect.any(String) as string,
     });
   });
 
-  test("the role's password follows from the admin's and is a secret", async () => {
-    await outputsOf(databaseArgs);
-    const first = inputsOf("preset-role")?.["password"];
-    expect(first).toEqual(secret(expect.stringMatching(/^[0-9a-f]{64}$/)));
-    await outputsOf(databaseArgs);
-    expect(inputsOf("preset-role")?.["password"]).toEqual(first);
-    await outputsOf({ ...databaseArgs, store: { kind: "database", host: "h", password: "other" } });
-    expect(inputsOf("preset-role")?.["password"]).not.toEqual(first);
+  test("a container's name is given, not its address, which may move", async () => {
+    const container = { name: "immich_postgres", dockerHost: "ssh://attic", network: "immich" };
+    await outputsOf({
+      ...databaseArgs,
+      store: { kind: "database", container, password: "admin-password" },
+    });
+    const environment = environmentOf("preset-settings");
+    expect(environment).toMatchObject({
+      "store.container": "immich_postgres",
+      "store.dockerHost": "ssh://attic",
+      "store.network": "immich",
+      "store.port": "5432",
+    });
+    expect(environment).not.toHaveProperty("store.host");
   });
 
-  test("the role may use the schema and call the two functions, and nothing else", async () => {
-    await outputsOf(databaseArgs);
-    expect(inputsOf("preset-role-schema")).toEqual({
-      role: "immich_ml",
-      database: "immich",
-      schema: "immich_ml",
-      objectType: "schema",
-      privileges: ["USAGE"],
+  test("what is stored otherwise is an input of its own, with both values and the time", async () => {
+    const currentSettings = {
+      "machineLearning.clip.enabled": true,
+      "machineLearning.clip.modelName": "RN50__openai",
+      "machineLearning.ocr.enabled": false,
+      "job.smartSearch.concurrency": 1,
+    };
+    await outputsOf({ ...databaseArgs, currentSettings });
+    expect(environmentOf("preset-settings")["immich.observed"]).toMatch(
+      /^machineLearning\.clip\.modelName: "RN50__openai" => "ViT-B-32__openai" \(20\d\d-.*Z\)$/,
+    );
+    await outputsOf({
+      ...databaseArgs,
+      currentSettings: {
+        ...currentSettings,
+        "machineLearning.clip.modelName": "immich-app/ViT-B-32__openai",
+      },
     });
-    expect(inputsOf("preset-role-functions")).toEqual({
-      role: "immich_ml",
-      database: "immich",
-      schema: "immich_ml",
-      objectType: "function",
-      objects: ["read_settings", "write_settings"],
-      privileges: ["EXECUTE"],
-    });
-    expect(inputsOf("preset-public-functions")).toMatchObject({
-      role: "public",
-      objects: ["settings_keys", "check_store", "read_settings", "write_settings"],
-      privileges: [],
-    });
-    const definers = registered.filter(({ inputs }) => inputs["securityDefiner"] === true);
-    expect(definers.map(({ name }) => name).sort()).toEqual([
-      "preset-read-settings",
-      "preset-write-settings",
-    ]);
+    expect(environmentOf("preset-settings")).not.toHaveProperty(["immich.observed"]);
   });
 
   test("each function fixes its search_path before anything else", async () => {
@@ -177,25 +180,6 @@ describe("database store", () => {
         /\nBEGIN\n {2}PERFORM pg_catalog\.set_config\('search_path', 'pg_catalog, pg_temp', true\);\n/,
       );
     }
-  });
-
-  test("without a role, Immich's own user calls the functions", async () => {
-    await outputsOf({
-      ...databaseArgs,
-      store: { kind: "database", host: "h", user: "immich", password: "p", role: false },
-    });
-    expect(registered.map(({ name }) => name)).not.toContain("preset-role");
-    expect(inputsOf("preset-settings")?.["store"]).toMatchObject(
-      secret({ user: "immich", password: "p" }),
-    );
-  });
-
-  test("another database has another role, since roles are common to all databases of a server", async () => {
-    await outputsOf({
-      ...databaseArgs,
-      store: { kind: "database", host: "h", database: "photos", password: "p" },
-    });
-    expect(inputsOf("preset-role")).toMatchObject({ name: "photos_ml" });
   });
 
   test("without a server container, the output says that a restart is needed", async () => {
@@ -210,24 +194,39 @@ describe("database store", () => {
       ...databaseArgs,
       serverContainer: { name: "immich_server", dockerHost: "ssh://root@attic" },
     });
-    const environment = {
-      SERVER_CONTAINER: "immich_server",
-      DOCKER_HOST: "ssh://root@attic",
-      TIMEOUT: "300",
+    const server = {
+      "server.name": "immich_server",
+      "server.dockerHost": "ssh://root@attic",
+      "server.timeout": "300",
     };
-    const after = inputsOf("preset-restart");
-    expect(after).toMatchObject({
-      environment: { ...environment, CHANGED_AT: "2026-01-02T03:04:05.000Z", WHEN_MISSING: "fail" },
+    expect(environmentOf("preset-settings")).toMatchObject(server);
+    expect(environmentOf("preset-apply")).toEqual({
+      ...server,
+      "changed.at": saved.changedAt,
+      "changed.clipAt": saved.clipChangedAt,
+      "changed.faceAt": saved.faceChangedAt,
     });
-    expect(after?.["create"]).toContain('docker restart "${SERVER_CONTAINER}"');
-    expect(after?.["update"]).toBe(after?.["create"]);
-    expect(after).not.toHaveProperty("delete");
-    expect(inputsOf("preset-restart-on-destroy")).toMatchObject({
-      create: "true",
-      delete: after?.["create"],
-      environment: { ...environment, CHANGED_AT: "destroy", WHEN_MISSING: "ignore" },
-    });
+    expect(inputsOf("preset-apply")?.["interpreter"]).toContainEqual(
+      expect.stringMatching(/immich\/applyProgram\.ts$/),
+    );
     expect(restart).toBe("immich_server is back after 8 s.");
+  });
+
+  test("what release 0.1.0 saved goes to the command, and its own resource is only read", async () => {
+    const firstRelease = {
+      previous: { "machineLearning.ocr.enabled": { missingFrom: 2, written: "false" } },
+      rowWasAbsent: false,
+      ...saved,
+    };
+    await outputsOf({ ...databaseArgs, firstRelease });
+    expect(environmentOf("preset-settings")["immich.firstRelease"]).toBe(
+      JSON.stringify(firstRelease),
+    );
+    expect(registered).toContainEqual({
+      type: "pulumi-nodejs:dynamic/immich-ml:SystemConfig",
+      name: "preset-settings",
+      inputs: { __provider: "exports.handler = () => ({})" },
+    });
   });
 });
 
@@ -254,43 +253,53 @@ describe("API store", () => {
 
 describe("indexing the photos again", () => {
   const reindex = { url: "http://immich_server:2283", apiKey: "key" };
-  const changes = { clipChangedAt: "2026-01-02T03:04:05.000Z", faceChangedAt: "" };
-  const inputs = () => {
-    const { __provider, ...rest } = inputsOf("preset-reindex") ?? {};
-    expect(__provider).toEqual(expect.any(String));
-    return rest;
-  };
 
   test("is not done unasked", async () => {
-    await outputsOf({ ...databaseArgs, serverContainer: { name: "immich_server" } });
-    expect(inputsOf("preset-reindex")).toBeUndefined();
+    const [, , , reindexed] = await outputsOf({
+      ...databaseArgs,
+      serverContainer: { name: "immich_server" },
+    });
+    expect(environmentOf("preset-apply")).not.toHaveProperty(["reindex.url"]);
+    expect(reindexed).toBeUndefined();
+    await outputsOf(databaseArgs);
+    expect(inputsOf("preset-apply")).toBeUndefined();
   });
 
   test("does what is missing after the API or a restart cleared the embeddings", async () => {
-    await outputsOf({ ...databaseArgs, reindex, serverContainer: { name: "immich_server" } });
-    expect(inputs()).toEqual({
-      api: secret({ url: reindex.url, apiKey: "key" }),
-      ...changes,
-      force: false,
-      timeout: 60,
+    const [, , , reindexed] = await outputsOf({
+      ...databaseArgs,
+      reindex,
+      serverContainer: { name: "immich_server" },
     });
+    expect(environmentOf("preset-apply")).toMatchObject({
+      "changed.clipAt": saved.clipChangedAt,
+      "reindex.url": reindex.url,
+      "reindex.apiKey": "key",
+      "reindex.force": "false",
+      "reindex.faces": "false",
+    });
+    expect(inputsOf("preset-apply")?.["environment"]).toHaveProperty(secretMark);
+    expect(reindexed).toBe("Smart Search is done.");
   });
 
   test("does all photos where embeddings were kept or the server was not restarted", async () => {
     await outputsOf({ ...databaseArgs, reindex });
-    expect(inputs()).toMatchObject({ force: true });
+    expect(environmentOf("preset-apply")["reindex.force"]).toBe("true");
     await outputsOf({
       ...databaseArgs,
       reindex,
       embeddings: "keep",
       serverContainer: { name: "immich_server" },
     });
-    expect(inputs()).toMatchObject({ force: true });
+    expect(environmentOf("preset-apply")["reindex.force"]).toBe("true");
   });
 
-  test("touches faces only with the word that says what is lost", async () => {
+  test("touches faces only with the word that names what is lost", async () => {
     await outputsOf({ ...databaseArgs, reindex: { ...reindex, facesLosingNames: true } });
-    expect(inputs()).toMatchObject({ faceChangedAt: "2026-02-03T04:05:06.000Z" });
+    expect(environmentOf("preset-apply")).toMatchObject({
+      "changed.faceAt": saved.faceChangedAt,
+      "reindex.faces": "true",
+    });
   });
 });
 
@@ -304,6 +313,21 @@ describe("errors and warnings", () => {
     expect(() => new ModelPreset("preset", { ...databaseArgs, immichVersion: "release" })).toThrow(
       'immichVersion: "release" must be a full release of Immich such as v2.7.5',
     );
+  });
+
+  test("a CLIP model that this program does not know passes by the API only, where that is allowed", () => {
+    const models = { clip: { modelName: "ViT-X" } };
+    const store = { kind: "api", url: "http://immich_server:2283", apiKey: "key" } as const;
+    for (const args of [
+      { ...databaseArgs, models },
+      { ...databaseArgs, models, allowUnknownModels: true },
+      { ...databaseArgs, models, store },
+    ]) {
+      expect(() => new ModelPreset("preset", args)).toThrow(
+        'machineLearning.clip.modelName: "ViT-X" is no CLIP model this program knows',
+      );
+    }
+    new ModelPreset("preset", { ...databaseArgs, models, store, allowUnknownModels: true });
   });
 
   test("a change of the CLIP model is announced with what it does to the search", async () => {

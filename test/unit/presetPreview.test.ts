@@ -28,7 +28,7 @@ test("a first preview, where no address is known yet, registers the same and doe
     store: { kind: "database", host: host.url, password: host.url },
     serverContainer: { name: "immich_server" },
   });
-  await expect.poll(() => registered.length, { timeout: 4000 }).toBe(14);
-  expect(registered).toContain("preset-restart");
-  expect(registered).toContain("preset-restart-on-destroy");
+  await expect.poll(() => registered.length, { timeout: 4000 }).toBe(7);
+  expect(registered).toContain("preset-settings");
+  expect(registered).toContain("preset-apply");
 });

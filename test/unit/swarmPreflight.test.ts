@@ -7,7 +7,7 @@ import {
   parseDockerInfo,
   parseNodes,
   type ServiceInfo,
-} from "../../preflight/dockerAnswers";
+} from "../../util/dockerAnswers";
 import { checkSwarm } from "../../preflight/swarmChecks";
 import type { HostSettings, Settings } from "../../config/load";
 

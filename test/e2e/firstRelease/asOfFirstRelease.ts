@@ -8,9 +8,14 @@ import recorded from "./state.json";
 
 const ofThisWorld = "«of this world»";
 
-/** A resource in an exported state, as far as it is looked at here. */
+/** A resource in an exported state, as far as it matters here. */
 interface Resource {
   readonly urn: string;
+  readonly type: string;
+  readonly custom: boolean;
+  readonly id?: string;
+  readonly parent?: string;
+  readonly provider?: string;
   readonly inputs?: unknown;
   readonly outputs?: unknown;
   /** Addresses of resources it was made after. */
@@ -28,48 +33,103 @@ export function addressesOf(deployment: Deployment): string[] {
 
 export const addressesOfFirstRelease: readonly string[] = Object.keys(recorded.resources).sort();
 
-/** Today's addresses of resources that had another one in release 0.1.0. */
-export const renamed: Readonly<Record<string, string>> = {
-  "immich-ml:index:MachineLearning$command:local:Command::attic-check":
-    "immich-ml:index:MachineLearning$command:local:Command::attic-proof",
-};
+/** Names of release 0.1.0 by today's. */
+const formerNames: Readonly<Record<string, string>> = { "attic-check": "attic-proof" };
 
-/** The same state as release 0.1.0 would have stored it of the same world. */
-export function asOfFirstRelease(deployment: Deployment): Deployment {
+/**
+ * The same state as release 0.1.0 would have stored it of the same world.
+ *
+ * @param gone what only that release knew: values of this world by address, for inputs and outputs
+ */
+export function asOfFirstRelease(
+  deployment: Deployment,
+  gone: Readonly<Record<string, unknown>>,
+): Deployment {
   const formers: Record<string, { inputs?: unknown; outputs?: unknown }> = recorded.resources;
-  const resources = withFormerAddresses(deployment.resources);
-  return {
-    ...deployment,
-    resources: resources.flatMap((resource) => {
-      if (!isNoStack(addressOf(resource))) return [resource];
-      const former = formers[addressOf(resource)];
-      if (!former) return [];
-      return [
-        {
-          ...resource,
-          dependencies: (resource.dependencies ?? []).filter(
-            (urn) => formers[addressOf({ urn })] !== undefined,
-          ),
-          ...(former.inputs !== undefined && { inputs: filled(former.inputs, resource.inputs) }),
-          ...(former.outputs !== undefined && {
-            outputs: filled(former.outputs, resource.outputs),
-          }),
-        },
-      ];
-    }),
+  const kept = deployment.resources.flatMap((resource) => {
+    if (!isNoStack(addressOf(resource))) return [resource];
+    const urn = formerUrn(resource.urn);
+    const former = formers[addressOf({ urn })];
+    if (!former) return [];
+    return [
+      {
+        ...resource,
+        urn,
+        dependencies: (resource.dependencies ?? [])
+          .map(formerUrn)
+          .filter((dependency) => formers[addressOf({ urn: dependency })] !== undefined),
+        ...(former.inputs !== undefined && { inputs: filled(former.inputs, resource.inputs) }),
+        ...(former.outputs !== undefined && { outputs: filled(former.outputs, resource.outputs) }),
+      },
+    ];
+  });
+  const preset = kept.find(({ urn }) => urn.endsWith("ModelPreset::preset"))!;
+  const schema = kept.find(({ urn }) => urn.endsWith("Schema::preset-schema"))!;
+  const prefix = preset.urn.slice(0, -addressOf(preset).length);
+  const dynamic: Resource = {
+    urn: `${prefix}pulumi:providers:pulumi-nodejs::default`,
+    type: "pulumi:providers:pulumi-nodejs",
+    custom: true,
+    id: "9ad0fb0f-5b34-4e5e-8d5b-2f0a4b1c7d11",
+    inputs: {},
+    outputs: {},
   };
+  const added = Object.entries(formers).flatMap(([address, former]): Resource[] => {
+    const urn = prefix + address;
+    if (kept.some((resource) => resource.urn === urn) || urn === dynamic.urn) return [];
+    const type = address.split("::")[0]!.split("$").at(-1)!;
+    const outputs = filled(former.outputs, gone[address]) as { id?: string };
+    const isDynamic = type.startsWith("pulumi-nodejs:");
+    return [
+      {
+        urn,
+        type,
+        custom: true,
+        id: outputs.id ?? "system-config",
+        parent: preset.urn,
+        provider: isDynamic ? `${dynamic.urn}::${dynamic.id}` : schema.provider!,
+        inputs: filled(former.inputs, gone[address]),
+        outputs,
+      },
+    ];
+  });
+  return { ...deployment, resources: [...kept, dynamic, ...added] };
 }
 
-/** Resources name each other by their addresses, so those are replaced wherever they stand. */
-function withFormerAddresses(resources: Resource[]): Resource[] {
-  const text = Object.entries(renamed).reduce(
-    (state, [today, former]) => state.replaceAll(`${today}"`, `${former}"`),
-    JSON.stringify(resources),
-  );
-  return JSON.parse(text) as Resource[];
+/** SQL that makes the functions, the role and its rights in the database as that release did. */
+export function databaseOfFirstRelease(rolePassword: string): string[] {
+  const functions = Object.entries(recorded.resources).flatMap(([address, resource]) => {
+    if (!address.includes("function:Function::")) return [];
+    const { name, args, returns, language, securityDefiner, body } = filled(
+      (resource as { inputs: unknown }).inputs,
+      {},
+    ) as {
+      readonly args: readonly { readonly name: string; readonly type: string }[];
+      readonly securityDefiner: boolean;
+    } & Readonly<Record<"name" | "returns" | "language" | "body", string>>;
+    const parameters = args.map((argument) => `${argument.name} ${argument.type}`).join(", ");
+    return [
+      `CREATE OR REPLACE FUNCTION immich_ml.${name}(${parameters}) RETURNS ${returns} LANGUAGE ${language} ` +
+        `${securityDefiner ? "SECURITY DEFINER" : ""} AS $function$${body}$function$`,
+    ];
+  });
+  return [
+    "CREATE SCHEMA IF NOT EXISTS immich_ml",
+    ...functions,
+    "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA immich_ml FROM PUBLIC",
+    "DROP ROLE IF EXISTS immich_ml",
+    `CREATE ROLE immich_ml LOGIN PASSWORD '${rolePassword}'`,
+    "GRANT USAGE ON SCHEMA immich_ml TO immich_ml",
+    "GRANT EXECUTE ON FUNCTION immich_ml.read_settings, immich_ml.write_settings TO immich_ml",
+  ];
 }
 
-function addressOf({ urn }: Resource): string {
+function formerUrn(urn: string): string {
+  const name = urn.split("::").at(-1)!;
+  return urn.slice(0, urn.length - name.length) + (formerNames[name] ?? name);
+}
+
+function addressOf({ urn }: Pick<Resource, "urn">): string {
   return urn.replace(/^urn:pulumi:[^:]+::immich-ml::/, "");
 }
 

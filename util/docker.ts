@@ -1,6 +1,6 @@
-import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
-import type { CommandResult, Run } from "../util/run";
-import { sanitize } from "../util/sanitize";
+import { dockerClientEnvironment, type EngineAddress } from "./dockerClient";
+import type { CommandResult, Run } from "./run";
+import { sanitize } from "./sanitize";
 import {
   type ContainerInfo,
   type DockerInfo,

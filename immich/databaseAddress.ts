@@ -1,22 +1,29 @@
-import type { Settings } from "../config/load";
+import type { EngineAddress } from "../util/dockerClient";
+import { type Answer, DockerClient, unanswered } from "../util/docker";
+import type { ContainerInfo } from "../util/dockerAnswers";
 import type { Run } from "../util/run";
-import { type Answer, DockerClient, unanswered } from "./docker";
-import type { ContainerInfo } from "./dockerAnswers";
 
-/** Where a server is reached from this machine. */
-export interface Address {
+/** The container that runs Immich's database. */
+export interface DatabaseContainer extends EngineAddress {
+  readonly name: string;
+  /** The port inside the container. */
+  readonly port: number;
+  /** The network whose address is preferred. */
+  readonly network?: string | undefined;
+}
+
+/** Where the database is reached from this machine. */
+export interface DatabaseLocation {
   readonly host: string;
   readonly port: number;
 }
 
-/** Looks up where the database that runs in a container is reached. */
+/** Looks up where the database is now: a container may get another address at each start. */
 export async function locateDatabase(
-  name: string,
-  settings: Settings,
+  { name, port, network, dockerHost, tls }: DatabaseContainer,
   run: Run,
-): Promise<Answer<Address>> {
-  const { dockerHost, network, database } = settings.immich;
-  const docker = new DockerClient(settings.immich, run);
+): Promise<Answer<DatabaseLocation>> {
+  const docker = new DockerClient({ dockerHost, tls }, run);
   const failed = (message: string) => unanswered(`Immich's database: ${message}`);
   const info = await docker.info();
   if (!info.ok) return failed(info.message);
@@ -30,7 +37,6 @@ export async function locateDatabase(
   if (!container.value.running) {
     return failed(`the container ${name} is not running; start it: docker start ${name}`);
   }
-  const { port } = database!;
   const isVirtualMachine = info.value.operatingSystem === "Docker Desktop";
   const options = { port, network, endpoint: dockerHost, isVirtualMachine };
   const value = lookUpContainerAddress(container.value, options);
@@ -57,7 +63,7 @@ export function lookUpContainerAddress(
     readonly endpoint: string;
     readonly isVirtualMachine?: boolean;
   },
-): Address | undefined {
+): DatabaseLocation | undefined {
   const { port, network, endpoint, isVirtualMachine } = options;
   const isLocal = endpoint.startsWith("unix://");
   const own =
