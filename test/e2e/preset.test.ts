@@ -190,7 +190,7 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     expect((await stack.preview(true)).steps).toEqual([]);
 
     // The same drift twice: an input that is equal to the last repair's would hide the second one.
-    for (const _round of [1, 2]) {
+    for (let round = 1; round <= 2; round += 1) {
       await setByHand(immich, clipPath, '"RN50__openai"');
       const drift = await stack.preview();
       expect(drift.steps).toEqual(["update preset-settings"]);
@@ -213,10 +213,11 @@ describe.skipIf(missingEngine)("the preset in Immich's database, on the real eng
     const changed = await stack.preview();
     expect(changed.steps).toEqual(["update preset-settings"]);
     expect(differences(changed.text)).toEqual([
+      "~ command:local:Command: (update)",
       "~ environment: {",
       expect.stringContaining("immich.observed") as string,
-      '~ machineLearning.clip.modelName: (json) "ViT-B-32__openai" => "ViT-B-16__openai"',
-      "- machineLearning.ocr.enabled   : (json) false",
+      String.raw`~ machineLearning.clip.modelName: "\"ViT-B-32__openai\"" => "\"ViT-B-16__openai\""`,
+      '- machineLearning.ocr.enabled   : "false"',
     ]);
     await stack.up();
     expect(await immich.configurationText()).not.toContain('"ocr": {"enabled"');

@@ -33,6 +33,20 @@ export function addressesOf(deployment: Deployment): string[] {
 
 export const addressesOfFirstRelease: readonly string[] = Object.keys(recorded.resources).sort();
 
+/** The order in which release 0.1.0 made what has gone since. */
+const madeAfter: Readonly<Record<string, readonly string[]>> = {
+  "preset-settings-keys": ["preset-schema"],
+  "preset-check-store": ["preset-schema"],
+  "preset-role": [],
+  "preset-public-functions": [
+    ...["preset-settings-keys", "preset-check-store", "preset-read-settings"],
+    "preset-write-settings",
+  ],
+  "preset-role-schema": ["preset-role", "preset-schema"],
+  "preset-role-functions": ["preset-public-functions", "preset-role"],
+  "preset-settings": ["preset-role-schema", "preset-role-functions"],
+};
+
 /** Names of release 0.1.0 by today's. */
 const formerNames: Readonly<Record<string, string>> = { "attic-check": "attic-proof" };
 
@@ -55,6 +69,7 @@ export function asOfFirstRelease(
       {
         ...resource,
         urn,
+        retainOnDelete: false,
         dependencies: (resource.dependencies ?? [])
           .map(formerUrn)
           .filter((dependency) => formers[addressOf({ urn: dependency })] !== undefined),
@@ -74,24 +89,29 @@ export function asOfFirstRelease(
     inputs: {},
     outputs: {},
   };
-  const added = Object.entries(formers).flatMap(([address, former]): Resource[] => {
-    const urn = prefix + address;
-    if (kept.some((resource) => resource.urn === urn) || urn === dynamic.urn) return [];
+  const goneNames = Object.keys(madeAfter);
+  const goneAddresses = Object.keys(formers).filter((address) =>
+    goneNames.includes(nameOf(address)),
+  );
+  goneAddresses.sort((a, b) => goneNames.indexOf(nameOf(a)) - goneNames.indexOf(nameOf(b)));
+  const urnOf = (name: string) =>
+    prefix + Object.keys(formers).find((address) => nameOf(address) === name)!;
+  const added = goneAddresses.map((address): Resource => {
+    const former = formers[address]!;
     const type = address.split("::")[0]!.split("$").at(-1)!;
     const outputs = filled(former.outputs, gone[address]) as { id?: string };
     const isDynamic = type.startsWith("pulumi-nodejs:");
-    return [
-      {
-        urn,
-        type,
-        custom: true,
-        id: outputs.id ?? "system-config",
-        parent: preset.urn,
-        provider: isDynamic ? `${dynamic.urn}::${dynamic.id}` : schema.provider!,
-        inputs: filled(former.inputs, gone[address]),
-        outputs,
-      },
-    ];
+    return {
+      urn: prefix + address,
+      type,
+      custom: true,
+      id: outputs.id ?? "system-config",
+      parent: preset.urn,
+      provider: isDynamic ? `${dynamic.urn}::${dynamic.id}` : schema.provider!,
+      inputs: filled(former.inputs, gone[address]),
+      outputs,
+      dependencies: madeAfter[nameOf(address)]!.map(urnOf),
+    };
   });
   return { ...deployment, resources: [...kept, dynamic, ...added] };
 }
@@ -124,8 +144,12 @@ export function databaseOfFirstRelease(rolePassword: string): string[] {
   ];
 }
 
+function nameOf(address: string): string {
+  return address.split("::").at(-1)!;
+}
+
 function formerUrn(urn: string): string {
-  const name = urn.split("::").at(-1)!;
+  const name = nameOf(urn);
   return urn.slice(0, urn.length - name.length) + (formerNames[name] ?? name);
 }
 
