@@ -57,7 +57,7 @@ interface Requirements {
 function requirements(host: HostSettings): Requirements {
   if (host.image?.kind === "legacy") {
     const { name, cuda, minimumDriver, computeCapabilities } = gpuFamilies[host.image.gpuFamily];
-    const oldest = parseComputeCapability(computeCapabilities[0]!)!;
+    const oldest = parseComputeCapability(computeCapabilities[0])!;
     return { cuda: { version: cuda, minimumDriver }, variant: { name, oldest } };
   }
   return usesOfficialImage(host) ? { cuda: officialCuda } : {};

@@ -15,12 +15,19 @@ import { presets } from "../../catalog/presets";
 
 const read = (name: string) => readFileSync(path.join(__dirname, "..", "..", name), "utf8");
 
-describe.each(["README.md", "README.zh-CN.md"])("%s", (document) => {
-  const rows = read(document)
+const pages = {
+  English: ["README.md", "docs/install.md", "docs/settings.md"],
+  Chinese: ["README.zh-CN.md", "docs/zh-CN/install.md", "docs/zh-CN/settings.md"],
+};
+
+describe.each(Object.entries(pages))("the pages in %s", (_language, documents) => {
+  const rows = documents
+    .map(read)
+    .join("\n")
     .split("\n")
     .filter((line) => line.startsWith("|"))
     .map((line) => line.split("|").map((cell) => cell.trim()));
-  const rowsOf = (name: string) => rows.filter(([, first]) => first === `\`${name}\``);
+  const rowsOf = (name: string) => rows.filter(([, first]) => first?.startsWith(`\`${name}\``));
   const codesOf = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, code]) => code);
 
   test.each([

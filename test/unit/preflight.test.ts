@@ -234,7 +234,7 @@ describe("checkHost", () => {
     ],
     [
       "less video memory where the stack file gives nothing else",
-      { card: { computeCapability: undefined, videoMemory: 4096 } },
+      { gpu: { computeCapability: undefined, videoMemory: 4096 } },
       "gtx1060",
       [
         "error: the stack file counts on 4096 MiB of video memory, but NVIDIA GeForce GTX 1060 3GB has 3072 MiB; set videoMemory: 3072",

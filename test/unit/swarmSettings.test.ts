@@ -103,7 +103,7 @@ describe("a host of placement swarm", () => {
         url: "http://192.168.1.20:3003",
         swarm: { endpointMode: "dnsrr" },
       },
-      'hosts[0].swarm.endpointMode: "dnsrr": must be vip together with publish',
+      'hosts[0].swarm.endpointMode: "dnsrr": must be vip where a port is published: Docker opens one for a virtual address only',
     ],
     [{ publish: { address: "0.0.0.0" } }, "hosts[0].url: is missing"],
     [
