@@ -184,8 +184,8 @@ function messageOf(text: string): string {
           .filter((piece) => piece !== "")
           .join(": ");
       });
-    const said = parts.filter((part) => part !== "").join("; ");
-    return said.slice(0, maxMessageLength) || "without a message";
+    const joined = parts.filter((part) => part !== "").join("; ");
+    return joined.slice(0, maxMessageLength) || "without a message";
   } catch {
     return /^\s*</.test(text) ? "a web page, not Immich's API" : "without a message";
   }

@@ -58,7 +58,7 @@ export function urlsKeyOf(version: ImmichVersion): "machineLearning.url" | "mach
   return atLeast(version, "1.122.0") ? "machineLearning.urls" : "machineLearning.url";
 }
 
-/** What an absent key stands for in that release. */
+/** The value of an absent key in that release. */
 export function defaultOf(key: string, version: ImmichVersion): SettingValue | undefined {
   const entry = systemConfigKeys.find((candidate) => candidate.key === key);
   return entry?.defaults.findLast((candidate) => atLeast(version, candidate.since))?.value;
