@@ -48,7 +48,8 @@ export async function startQueue(
     if (!isRunning) throw error;
   }
   const interval = options.interval ?? 5;
-  for (let waited = 0; ; waited += interval) {
+  const begin = Date.now();
+  for (;;) {
     const { active = 0, waiting = 0 } =
       (await getFromApi<Record<string, QueueStatus | undefined>>(api, "/jobs"))[queue]?.jobCounts ??
       {};
@@ -59,8 +60,8 @@ export async function startQueue(
       );
     }
     if (left === 0) return `${title} is done.`;
-    if (waited >= options.timeout) {
-      return `${title} goes on in Immich with ${left} photos left; see Administration, Jobs.`;
+    if (Date.now() - begin >= options.timeout * 1000) {
+      return `${title} goes on in Immich with ${left} photos left; see Administration, Job Queues.`;
     }
     log(`${title}: ${left} photos left`);
     await new Promise((resolve) => setTimeout(resolve, interval * 1000));

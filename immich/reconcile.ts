@@ -195,7 +195,7 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
   if (result.clearedEmbeddings) {
     notes.push(
       `${result.clearedEmbeddings} embeddings of the previous CLIP model were cleared; search finds nothing ` +
-        "until the job Smart Search has run (Administration, Jobs, Smart Search, Missing)",
+        "until the job Smart Search has run (Administration, Job Queues, Smart Search, Missing)",
     );
   }
   return notes;

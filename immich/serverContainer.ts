@@ -65,7 +65,7 @@ export async function restartServer(
   }
   const [status, startedAt] = inspected.stdout.trim().split(" ") as [string, string];
   if (status !== "running") {
-    return `${name} is ${status}: it reads the new settings when it starts.`;
+    return `${name} is ${sanitize(status, 100)}: it reads the new settings when it starts.`;
   }
   if (changedAt !== undefined) {
     const { stdout: clock } = await docker("info", "--format", "{{.SystemTime}}");
@@ -89,9 +89,11 @@ async function secondsUntilUp(
 ): Promise<number> {
   const format =
     "{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}";
-  for (let waited = 0; ; waited += secondsBetweenLooks) {
+  const begin = Date.now();
+  for (;;) {
     const { stdout } = await docker("container", "inspect", "--format", format, name);
-    const now = stdout.trim();
+    const now = sanitize(stdout.trim(), 100);
+    const waited = Math.round((Date.now() - begin) / 1000);
     if (now === "running healthy") return waited;
     if (now === "running none" && waited >= secondsWithoutCheck) return waited;
     if (/^(exited|dead)/.test(now)) {
@@ -100,7 +102,7 @@ async function secondsUntilUp(
     if (waited >= timeout) {
       throw new Error(`${name} did not answer within ${timeout} s (${now}): docker logs ${name}`);
     }
-    if (waited % 10 === 0) log(`${name}: ${now}, ${waited} s`);
+    log(`${name}: ${now}, ${waited} s`);
     await new Promise((resolve) => setTimeout(resolve, secondsBetweenLooks * 1000));
   }
 }
