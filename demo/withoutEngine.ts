@@ -82,6 +82,7 @@ export async function createWithoutEngine(options: EnginelessOptions): Promise<I
     options.project,
     options.stack,
     false,
+    "organization",
   );
   pulumi.runtime.setAllConfig(
     Object.fromEntries(
