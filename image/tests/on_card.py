@@ -51,7 +51,7 @@ def gpu() -> Iterator[None]:
         reason = lines[-1] if lines else f"exit status {tried.returncode}"
         # Without the names of the functions that failed.
         reason = reason[max(reason.find("CUDA failure"), 0) :]
-        pytest.exit(f"NO CARD: {PROVIDER} does not come up in this container: {reason}", 3)
+        pytest.exit(f"NO GPU: {PROVIDER} does not come up in this container: {reason}", 3)
     yield
 
 

@@ -71,7 +71,7 @@ it("runs the tests of npm run check:models on the CPU", async () => {
 it("ends the check of the models with one line when there is no GPU, and passes nothing", async () => {
   const failure = await run(...onCard).catch((error: unknown) => (error as Error).message);
   expect(failure).toContain(
-    "NO CARD: CUDAExecutionProvider does not come up in this container: CUDA failure 35",
+    "NO GPU: CUDAExecutionProvider does not come up in this container: CUDA failure 35",
   );
   expect(failure).toContain("no tests ran");
 });
@@ -84,7 +84,7 @@ it("npm run check:models explains that no container gets a GPU", async () => {
     (error: unknown) => error as { code: number; stderr: string },
   );
   expect(ended.stderr).toMatch(
-    /^NO CARD: no container at unix:\/\/\S+ gets an NVIDIA card \(.+\)\. Check nvidia-smi/,
+    /^NO GPU: no container at unix:\/\/\S+ gets an NVIDIA GPU \(.+\)\. Check nvidia-smi/,
   );
   expect(ended.code).toBe(3);
 });
