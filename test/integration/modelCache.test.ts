@@ -38,7 +38,7 @@ describe("seeded models", () => {
   afterEach(async () => {
     rmSync(folder, { recursive: true });
     // What is refused makes no volume.
-    await docker.getVolume(volume).remove({ force: true });
+    await execute("docker", ["volume", "rm", "--force", volume]);
   });
 
   const place = () =>
