@@ -37,7 +37,8 @@ describe("seeded models", () => {
 
   afterEach(async () => {
     rmSync(folder, { recursive: true });
-    await docker.getVolume(volume).remove();
+    // What is refused makes no volume.
+    await execute("docker", ["volume", "rm", "--force", volume]);
   });
 
   const place = () =>
