@@ -4,7 +4,8 @@ const minutes = 60_000;
 
 /** Integration tests that need no Docker engine: each file has its own database and temporary folder. */
 const withoutDocker = [
-  ...["apiReindex", "apiStore", "databasePreset", "databaseStore", "demoDatabase"],
+  ...["apiReindex", "apiStore", "databaseNeighbours", "databasePreset", "databaseStore"],
+  "demoDatabase",
   ...["hostileApi", "hostileDatabase", "hostileScripts", "reportBrowser", "shellcheck"],
 ].map((name) => `test/integration/${name}.test.ts`);
 

@@ -13,7 +13,8 @@ import { type DockerClientArgs, labelList } from "./server";
 export interface SeededModels extends DockerClientArgs {
   /**
    * A folder laid out like Immich's cache (`clip/ViT-B-32__openai/visual/model.onnx` …) with a file
-   * `SHA256SUMS` as `sha256sum` writes it: every file is checked against it in the volume.
+   * `SHA256SUMS` as `sha256sum` writes it. It lists every file, and all are checked against it before
+   * they are copied and again in the volume; links and special files are refused.
    */
   folder: string;
 

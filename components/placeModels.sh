@@ -3,19 +3,53 @@
 #   FOLDER  the models, laid out as in Immich's cache, with a file SHA256SUMS as sha256sum writes it
 #   VOLUME  the cache volume
 #   IMAGE   an image with sh and sha256sum: the one the service runs
+# Nothing is copied unless the folder holds plain files, each listed in SHA256SUMS and as listed there.
 set -eu
 
-container=$(docker create --entrypoint sh --volume "$VOLUME:/cache" "$IMAGE" \
-  -c 'cd /cache && sha256sum --quiet --check SHA256SUMS')
+# A file's name may hold whatever rewrites a terminal.
+printable() { printf '%s\n' "$1" | LC_ALL=C tr -c '\n\040-\176' '?'; }
+
+# `refuse NAMES WHY` ends with the first of the names, and does nothing without one.
+refuse() {
+  name=${1%%"
+"*}
+  [ -z "$name" ] || {
+    echo "$FOLDER: $(printable "$name"): $2; nothing was copied" >&2
+    exit 1
+  }
+}
+
+cd -- "$FOLDER"
+refuse "$(find . ! -type f ! -type d)" "is a link or a special file, but must be a plain file"
+refuse "$(find . -type f -links +1)" "is a hard link to another file, but must be a file of its own: copy it"
+refuse "$(find . -type f \( -perm -4000 -o -perm -2000 \))" "runs with its owner's rights (setuid or setgid): chmod ug-s"
+refuse "$(LC_ALL=C find . -name '*[[:cntrl:]]*')" "has a control character in its name"
+refuse "$(LC_ALL=C grep -anvE '^[0-9A-Fa-f]{64} [ *][^[:cntrl:]\\]+$' SHA256SUMS)" \
+  "in SHA256SUMS, is not a line that sha256sum writes"
+refuse "$(LC_ALL=C grep -anE '^.{66}(/|(.*/)?\.\.(/|$))' SHA256SUMS)" \
+  "in SHA256SUMS, names a file outside the folder"
+unlisted=$(find . -type f ! -path ./SHA256SUMS | LC_ALL=C awk '
+  FILENAME == "SHA256SUMS" { name = substr($0, 67); sub(/^\.\//, "", name); listed["./" name]; next }
+  !($0 in listed)' SHA256SUMS -)
+refuse "$unlisted" "is not listed in SHA256SUMS: list it or remove it"
+
+check='sha256sum --quiet --strict --check SHA256SUMS'
+if ! problems=$(LC_ALL=C $check 2>&1); then
+  printable "$problems" >&2
+  echo "these files do not match $FOLDER/SHA256SUMS: repair the folder, then run it again; nothing was copied" >&2
+  exit 1
+fi
+
+container=$(docker create --entrypoint sh --volume "$VOLUME:/cache" "$IMAGE" -c "cd /cache && $check")
 trap 'docker rm --force "$container" >/dev/null' EXIT
 
-echo "copying $(du -sh "$FOLDER" | cut -f 1) from $FOLDER into the volume $VOLUME" >&2
+echo "copying $(du -sh . | cut -f 1) from $FOLDER into the volume $VOLUME" >&2
 # Owned by root: the server's root has no capability to write into folders of others.
-tar -C "$FOLDER" --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX -cf - . | docker cp - "$container:/cache"
+tar --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX,a-st -cf - . | docker cp - "$container:/cache"
 
 echo "checking the files in the volume" >&2
 if ! docker start --attach "$container" >&2; then
   echo "these files in $VOLUME do not match $FOLDER/SHA256SUMS: repair the folder, then run it again" >&2
   exit 1
 fi
-wc -l <"$FOLDER/SHA256SUMS" | tr -d ' '
+wc -l <SHA256SUMS | tr -d ' '

@@ -74,7 +74,7 @@ function tlsProblems({ dockerHost, tls }: EngineAddress, key: string): Problem[]
 function cacheModelsProblems(folder: string | undefined, key: string): Problem[] {
   if (folder === undefined || readIfPresent(join(folder, "SHA256SUMS")) !== undefined) return [];
   const expected =
-    "must be a folder with a file SHA256SUMS; create it there with: find . -type f ! -name SHA256SUMS -exec sha256sum {} + > SHA256SUMS";
+    "must be a folder with a file SHA256SUMS; create it there with: find . -type f ! -path ./SHA256SUMS -exec sha256sum {} + > SHA256SUMS";
   return [{ key, value: folder, expected }];
 }
 

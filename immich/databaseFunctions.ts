@@ -6,6 +6,28 @@ import { systemConfigKeys } from "../catalog/systemConfigKeys";
 /** The schema that holds everything this project puts into Immich's database. */
 export const schemaName = "immich_ml";
 
+/**
+ * Whose code may run as the user who connects: that of a superuser, the database's owner, or that user.
+ * Any role can plant code in `public` where all may create there, as by default up to PostgreSQL 14.
+ */
+const isTrusted = `(owner.rolsuper OR owner.rolname = current_user OR owner.oid =
+    (SELECT datdba FROM pg_database WHERE datname = current_database()))`;
+
+/** Names of the plain tables in `public` that may be touched. A view runs the code of its owner. */
+export const ownTables = `SELECT class.relname::text
+    FROM pg_class AS class JOIN pg_roles AS owner ON owner.oid = class.relowner
+    WHERE class.relnamespace = to_regnamespace('public') AND class.relkind = 'r' AND ${isTrusted}`;
+
+/** Who else owns our schema, and could put functions of their own in it; NULL for nobody. */
+export const foreignSchemaOwner = `(SELECT owner.rolname
+    FROM pg_namespace AS namespace JOIN pg_roles AS owner ON owner.oid = namespace.nspowner
+    WHERE namespace.nspname = '${schemaName}' AND NOT ${isTrusted})`;
+
+/** What to do about such an owner. */
+export function foreignSchema(owner: string): string {
+  return `schema ${schemaName} belongs to user "${owner}", whose functions in it would run with your rights: look at it, then DROP SCHEMA ${schemaName} CASCADE`;
+}
+
 /** A function of the schema, as `CREATE FUNCTION` wants it. */
 export interface DatabaseFunction {
   readonly name: string;
@@ -40,11 +62,12 @@ export const databaseFunctions: readonly DatabaseFunction[] = [
   },
 ];
 
-/** Both functions know the keys with their types and limits, and check first that the table is Immich's. */
+/** Both functions know the keys with their types and limits, and check first that the tables are Immich's. */
 function bodyOf(file: string): string {
   return sql(file)
     .replace("{{settings_keys}}", JSON.stringify(whitelist()))
-    .replace("{{check_store}}", sql("checkStore.sql"));
+    .replace("{{check_store}}", sql("checkStore.sql"))
+    .replace("{{own_tables}}", ownTables);
 }
 
 function sql(file: string): string {

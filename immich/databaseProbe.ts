@@ -5,7 +5,7 @@ import { sanitize } from "../util/sanitize";
 import { clipModelKey, systemConfigKeys } from "../catalog/systemConfigKeys";
 import { readApi, runningVersion } from "./apiStore";
 import { connectToDatabase } from "./databaseConnection";
-import { schemaName } from "./databaseFunctions";
+import { foreignSchema, foreignSchemaOwner, ownTables, schemaName } from "./databaseFunctions";
 import { formatImmichVersion } from "../catalog/immichVersion";
 import { damageIn, valuesIn } from "./settings";
 import type { ApiStoreArgs, DatabaseAddress } from "./store";
@@ -104,13 +104,33 @@ async function look(
 ): Promise<DatabaseInfo | ProbeFailure> {
   const { host, port, database, user } = options;
   const where = `database "${database}" at ${host}:${port}`;
-  const [tables] = await ask<{ metadata: boolean; config: boolean; embeddings: boolean }>(
+  const [names] = await ask<{ own: string[]; all: string[]; schemaOwner: string | null }>(
     client,
-    `SELECT to_regclass('public.system_metadata') IS NOT NULL AS metadata,
-            to_regclass('public.system_config') IS NOT NULL AS config,
-            to_regclass('public.smart_search') IS NOT NULL AS embeddings`,
+    `SELECT ARRAY(${ownTables}) AS own, ${foreignSchemaOwner} AS "schemaOwner",
+       ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace('public')) AS all`,
   );
-  if (!tables?.metadata && !tables?.config) {
+  const { own, all, schemaOwner } = names!;
+  const tables = {
+    metadata: own.includes("system_metadata"),
+    config: own.includes("system_config"),
+    embeddings: own.includes("smart_search"),
+    history: own.includes("version_history"),
+  };
+  // Beside Immich's system_metadata, a system_config of another role is as good as none.
+  const foreign = ["system_metadata", "smart_search", tables.metadata ? "" : "system_config"].find(
+    (name) => all.includes(name) && !own.includes(name),
+  );
+  if (foreign !== undefined) {
+    return {
+      ok: false,
+      message:
+        `public.${foreign} in ${where} is not touched: it is no plain table of user "${user}", of the database's ` +
+        "owner or of a superuser. Set immich.database.user to Immich's; if it is not Immich's, remove it",
+    };
+  }
+  if (schemaOwner !== null)
+    return { ok: false, message: `in ${where} ${foreignSchema(schemaOwner)}` };
+  if (!tables.metadata && !tables.config) {
     return {
       ok: false,
       message:
@@ -144,7 +164,7 @@ async function look(
     ok: true,
     kind,
     serverVersion: server?.version.split(" ")[0] ?? "",
-    immichVersion: await lastRelease(client),
+    immichVersion: tables.history ? await lastRelease(client) : undefined,
     clipModel: typeof model === "string" ? model : defaultClipModel,
     settings: stored,
     hasEmbeddings: tables.embeddings && (await exists(client, "public.smart_search")),
@@ -235,8 +255,7 @@ async function missingRights(
 async function lastRelease(client: Client): Promise<string | undefined> {
   const [history] = await ask<{ readable: boolean }>(
     client,
-    `SELECT to_regclass('public.version_history') IS NOT NULL
-       AND has_table_privilege(to_regclass('public.version_history'), 'SELECT') AS readable`,
+    `SELECT has_table_privilege('public.version_history', 'SELECT') AS readable`,
   );
   if (!history?.readable) return undefined;
   const [last] = await ask<{ version: string }>(

@@ -4,7 +4,12 @@ import { sanitize } from "../util/sanitize";
 import { clipModelKey } from "../catalog/systemConfigKeys";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { connectToDatabase, isConnectionLoss } from "./databaseConnection";
-import { databaseFunctions, schemaName } from "./databaseFunctions";
+import {
+  databaseFunctions,
+  foreignSchema,
+  foreignSchemaOwner,
+  schemaName,
+} from "./databaseFunctions";
 import { defaultOf } from "./settings";
 import type {
   DatabaseStoreArgs,
@@ -27,7 +32,7 @@ export async function readDatabase(
   store: DatabaseStoreArgs,
   version: ImmichVersion,
 ): Promise<StoredSettings> {
-  const client = await connectToDatabase(store);
+  const client = await connectToFunctions(store);
   try {
     const answer = await call<ReadAnswer>(
       client,
@@ -47,7 +52,7 @@ export async function writeDatabase(
   changes: readonly SettingChange[],
   options: WriteOptions,
 ): Promise<WriteResult> {
-  const client = await connectToDatabase(store);
+  const client = await connectToFunctions(store);
   try {
     const clear =
       options.embeddings === "clear"
@@ -114,6 +119,24 @@ interface WriteAnswer {
 /** Up to release 1.105 one row per key in system_config, then one document in system_metadata. */
 function tableOf(version: ImmichVersion): "system_metadata" | "system_config" {
   return atLeast(version, "1.106.0") ? "system_metadata" : "system_config";
+}
+
+/** Connects to a database whose functions are ours. */
+async function connectToFunctions(store: DatabaseStoreArgs): Promise<Client> {
+  const client = await connectToDatabase(store);
+  try {
+    const owner = await call<string | null>(
+      client,
+      store,
+      `SELECT ${foreignSchemaOwner} AS answer`,
+      [],
+    );
+    if (owner === null) return client;
+    throw new Error(sanitize(foreignSchema(owner)));
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
 }
 
 async function call<Answer>(

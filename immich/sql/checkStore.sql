@@ -8,7 +8,14 @@
     RAISE EXCEPTION 'this database has no table %: it is not Immich''s, Immich was never started, or immich.version does not fit (system_config up to v1.105, system_metadata from v1.106)', store
       USING ERRCODE = 'IML01';
   END IF;
-  IF store = 'system_metadata' AND to_regclass('public.system_config') IS NOT NULL THEN
+  own_tables := ARRAY({{own_tables}});
+  FOREACH touched IN ARRAY ARRAY[store, 'smart_search'] LOOP
+    IF to_regclass('public.' || touched) IS NOT NULL AND touched <> ALL (own_tables) THEN
+      RAISE EXCEPTION 'public.% is not touched: it is no plain table of user %, of the database''s owner or of a superuser. Connect as the user that Immich has; if it is not Immich''s, remove it', touched, current_user
+        USING ERRCODE = 'IML01';
+    END IF;
+  END LOOP;
+  IF store = 'system_metadata' AND 'system_config' = ANY (own_tables) THEN
     EXECUTE 'SELECT EXISTS (SELECT FROM public.system_config)' INTO old_table_in_use;
     IF old_table_in_use THEN
       RAISE EXCEPTION 'this Immich keeps its settings in system_config: it is older than v1.106, immich.version does not fit'

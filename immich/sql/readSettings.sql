@@ -7,6 +7,8 @@
 --            "blocked": { key: path of a value that should be an object and is not } }
 DECLARE
   known pg_catalog.jsonb := '{{settings_keys}}';
+  own_tables pg_catalog.text[];
+  touched pg_catalog.text;
   old_table_in_use pg_catalog.bool;
   document pg_catalog.jsonb;
   row_type pg_catalog.text;

@@ -14,6 +14,8 @@
 --            "skipped": { key: JSON text or null }, "cleared": number of embeddings or null }
 DECLARE
   known pg_catalog.jsonb := '{{settings_keys}}';
+  own_tables pg_catalog.text[];
+  touched pg_catalog.text;
   old_table_in_use pg_catalog.bool;
   document pg_catalog.jsonb;
   old_document pg_catalog.jsonb;

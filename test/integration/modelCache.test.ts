@@ -37,7 +37,8 @@ describe("seeded models", () => {
 
   afterEach(async () => {
     rmSync(folder, { recursive: true });
-    await docker.getVolume(volume).remove();
+    // What is refused makes no volume.
+    await docker.getVolume(volume).remove({ force: true });
   });
 
   const place = () =>
