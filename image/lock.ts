@@ -1,6 +1,6 @@
 /**
  * Resolves the image's Python packages and writes a hash lock for each GPU family and each
- * major version of Immich, and one for each version of the CUDA libraries.
+ * major version of Immich, one for each version of the CUDA libraries, and those of the bridge's tests.
  *
  *     npm run lock:image            all of them
  *     npm run lock:image -- --check  fails when one is out of date
@@ -11,12 +11,13 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { gpuFamilies, lockedImmichMajors } from "../catalog/gpuFamilies";
 
 // Release day of Immich v3.1.0, the newest whose dependencies were read.
 const packagesUntil = "2026-07-27";
+const testPackagesUntil = "2026-11-01";
 const uvVersion = "0.13.9";
 // glibc 2.36 of Debian 12 runs wheels for 2.28 and older.
 const platform = "x86_64-manylinux_2_28";
@@ -24,32 +25,42 @@ const platform = "x86_64-manylinux_2_28";
 const requirements = join(__dirname, "requirements");
 
 interface Lock {
-  /** File name in requirements/locks. */
+  /** Path from requirements/. */
   readonly name: string;
   /** File names in requirements/. */
   readonly inputs: readonly string[];
   readonly python: string;
   readonly options: readonly string[];
+  readonly until?: string;
 }
 
+const image = ["--python-platform", platform];
 const families = Object.values(gpuFamilies);
 
 const locks: readonly Lock[] = [
   ...[...new Set(families.map(({ cuda }) => cuda))].map((cuda) => ({
-    name: `cuda-${cuda}.txt`,
+    name: `locks/cuda-${cuda}.txt`,
     inputs: [`cuda-${cuda}.in`],
     python: families[0]!.python,
     // NVIDIA's packages also depend on libraries that inference never loads.
-    options: ["--no-deps"],
+    options: [...image, "--no-deps"],
   })),
   ...families.flatMap(({ name, python }) =>
     lockedImmichMajors.map((major) => ({
-      name: `${name}-v${major}.txt`,
+      name: `locks/${name}-v${major}.txt`,
       inputs: [`immich-v${major}.in`, `${name}.in`],
       python,
-      options: ["--override", "overrides.txt"],
+      options: [...image, "--override", "overrides.txt"],
     })),
   ),
+  ...["requirements", "reference-requirements"].map((name) => ({
+    name: `../tests/${name}.txt`,
+    inputs: [`../tests/${name}.in`],
+    python: families[0]!.python,
+    // For the Python of every image variant.
+    options: ["--universal"],
+    until: testPackagesUntil,
+  })),
 ];
 
 function resolve(uv: string, lock: Lock): string {
@@ -57,14 +68,14 @@ function resolve(uv: string, lock: Lock): string {
     uv,
     [
       ...["pip", "compile", ...lock.inputs, ...lock.options],
-      ...["--python-version", lock.python, "--python-platform", platform],
-      ...["--exclude-newer", packagesUntil, "--only-binary", ":all:", "--generate-hashes"],
+      ...["--python-version", lock.python, "--exclude-newer", lock.until ?? packagesUntil],
+      ...["--only-binary", ":all:", "--generate-hashes"],
       // No annotations, which would depend on this machine.
       ...["--no-header", "--no-annotate", "--no-emit-index-url", "--no-config", "--quiet"],
     ],
     { cwd: requirements, encoding: "utf8", maxBuffer: 2 ** 26 },
   );
-  return `# Made by npm run lock:image from ${lock.inputs.join(" and ")}; not to be edited.\n${packages}`;
+  return `# Made by npm run lock:image from ${lock.inputs.map((input) => basename(input)).join(" and ")}; not to be edited.\n${packages}`;
 }
 
 function withUv<Result>(use: (uv: string) => Result): Result {
@@ -84,7 +95,7 @@ function main(check: boolean): number {
   const stale = withUv((uv) => {
     const changed: string[] = [];
     for (const lock of locks) {
-      const path = join(requirements, "locks", lock.name);
+      const path = join(requirements, lock.name);
       const content = resolve(uv, lock);
       const same = existsSync(path) && readFileSync(path, "utf8") === content;
       console.log(`${lock.name}: ${same ? "unchanged" : check ? "STALE" : "written"}`);

@@ -218,6 +218,15 @@ def check_bridge() -> str:
     return "opset bridge installed"
 
 
+def check_setuid() -> str:
+    """No program is setuid or setgid."""
+    command = ["find", "/", "-xdev", "-type", "f", "-perm", "/6000"]
+    found = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    if found:
+        raise CheckFailed(f"setuid or setgid: {', '.join(found)}")
+    return "no program is setuid or setgid"
+
+
 CHECKS: dict[str, Callable[..., str]] = {
     "runtime": check_runtime,
     "cudnn": check_cudnn,
@@ -225,6 +234,7 @@ CHECKS: dict[str, Callable[..., str]] = {
     "bridge": check_bridge,
     "libraries": check_libraries,
     "immich": check_immich,
+    "setuid": check_setuid,
 }
 
 

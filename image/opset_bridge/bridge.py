@@ -20,9 +20,10 @@ from contextlib import contextmanager
 
 from opset_bridge.convert import Converted, convert
 from opset_bridge.errors import OpsetBridgeError
-from opset_bridge.header import Header, read_header
+from opset_bridge.folder import require_weights_in_folder
+from opset_bridge.header import MOST_FIELDS, Header, read_header
 from opset_bridge.limits import Limits, limits_of
-from opset_bridge.wire import MalformedMessage
+from opset_bridge.wire import MalformedMessage, TooManyFields
 
 # Metadata of a converted model: what it was made from, and the files this depends on.
 MADE_FROM = "opset_bridge.made_from"
@@ -39,18 +40,32 @@ def ensure_compatible(path: str) -> str:
 
     A file that is no model is left to the runtime, whose error explains it best.
 
-    :raises OpsetBridgeError: when the model cannot be converted, or the result cannot be kept
+    :raises OpsetBridgeError: when the model must not be opened or cannot be converted, or the result
+        cannot be kept
     """
+    header = _checked_header(path)
     limits = _installed_limits()
-    if limits is None:
-        return path
-    try:
-        header = read_header(path)
-    except (MalformedMessage, OSError):
+    if header is None or limits is None or not header.ir_version or not header.has_graph:
         return path
     if header.opset <= limits.opset and header.ir_version <= limits.ir_version:
         return path
-    return _Conversion(path, header, limits).result()
+    target = _Conversion(path, header, limits).result()
+    _checked_header(target)
+    return target
+
+
+def _checked_header(path: str) -> Header | None:
+    """What every model must pass; None for a file that no runtime can read."""
+    try:
+        header = read_header(path)
+    except (MalformedMessage, OSError):
+        return None
+    except TooManyFields as error:
+        raise OpsetBridgeError(
+            f"{path}: the model has more than {MOST_FIELDS} fields; choose another model"
+        ) from error
+    require_weights_in_folder(path, header.locations)
+    return header
 
 
 @functools.cache
@@ -92,7 +107,7 @@ class _Conversion:
                 return False
             sources = metadata.get(SOURCES, "").splitlines()
             return metadata.get(MADE_FROM) == self._made_from(sources)
-        except (MalformedMessage, OSError, ValueError):
+        except (OSError, ValueError):
             return False
 
     def _made_from(self, sources: list[str]) -> str:

@@ -62,7 +62,6 @@ def convert(path: str, limits: Limits, data_name: str) -> Converted:
     with mapped(path) as content:
         # Only the graph is in memory, however large the weights.
         model = onnx.ModelProto.FromString(without_large_weights(content, os.path.basename(path)))
-    _require_weights_in_folder(path, model.graph)
     model = _inline_functions(path, model)
     opset = _default_opset(model)
     if opset > limits.opset:
@@ -74,29 +73,6 @@ def convert(path: str, limits: Limits, data_name: str) -> Converted:
 
 def _default_opset(model: onnx.ModelProto) -> int:
     return max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=0)
-
-
-def _require_weights_in_folder(path: str, graph: onnx.GraphProto) -> None:
-    """A downloaded model must not make the server read files outside its folder.
-
-    Checks names only: a download creates no links, so a link is the work of the cache's owner.
-    """
-    nodes = _nodes(graph)
-    graphs = [graph, *(subgraph for node in nodes for subgraph in _subgraphs(node))]
-    tensors = [tensor for each in graphs for tensor in each.initializer]
-    for node in nodes:
-        for attribute in node.attribute:
-            tensors.extend([attribute.t, *attribute.tensors])
-    for tensor in tensors:
-        if tensor.data_location != tensor.EXTERNAL:
-            continue
-        location = _external_data(tensor).get("location", "")
-        parts = location.replace("\\", "/").split("/")
-        if not location or "\0" in location or not parts[0] or ".." in parts:
-            raise OpsetBridgeError(
-                f"{path}: the weights of {tensor.name or 'a constant'} lie at"
-                f" {location!r}, which is no file in the model's folder; choose another model"
-            )
 
 
 def _external_data(tensor: onnx.TensorProto) -> dict[str, str]:

@@ -1,16 +1,19 @@
-"""Reads a model's header in microseconds, however large its weights are."""
+"""Reads a model's header without its weights, however large they are."""
 
 from __future__ import annotations
 
+import dataclasses
 import mmap
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from opset_bridge.wire import (
     BYTES,
     VARINT,
+    Budget,
     Buffer,
+    Field,
     MalformedMessage,
     fields,
     write_bytes_field,
@@ -23,6 +26,7 @@ MODEL_GRAPH = 7
 MODEL_OPSET_IMPORT = 8
 MODEL_METADATA = 14
 GRAPH_INITIALIZER = 5
+TENSOR_NAME = 8
 TENSOR_RAW_DATA = 9
 TENSOR_EXTERNAL_DATA = 13
 TENSOR_DATA_LOCATION = 14
@@ -32,19 +36,37 @@ OPSET_VERSION = 2
 ENTRY_KEY = 1
 ENTRY_VALUE = 2
 
+# The messages inside a message that lead to tensors, by field number.
+Message = dict[int, "Message"]
+TENSOR: Message = {}
+SPARSE_TENSOR: Message = {1: TENSOR, 2: TENSOR}
+ATTRIBUTE: Message = {5: TENSOR, 10: TENSOR, 22: SPARSE_TENSOR, 23: SPARSE_TENSOR}
+NODE: Message = {5: ATTRIBUTE}
+GRAPH: Message = {1: NODE, GRAPH_INITIALIZER: TENSOR, 15: SPARSE_TENSOR}
+ATTRIBUTE |= {6: GRAPH, 11: GRAPH}
+FUNCTION: Message = {7: NODE, 11: ATTRIBUTE}
+TRAINING: Message = {1: GRAPH, 2: GRAPH}
+MODEL: Message = {MODEL_GRAPH: GRAPH, 20: TRAINING, 25: FUNCTION}
+
+# A node takes up to 20, and the largest models that Immich offers have a few thousand nodes.
+MOST_FIELDS = 500_000
+
 # Smaller tensors stay in the graph: onnx's converter reads some of them (axes, shapes), and a page of
 # padding for each would be larger than the tensor.
 LARGE_TENSOR = 4096
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass
 class Header:
     """A model's metadata, and the versions that decide whether a runtime can read it."""
 
-    ir_version: int
-    opset: int
+    ir_version: int = 0
+    opset: int = 0
     """Of the default domain; 0 when the model imports none."""
-    metadata: dict[str, str]
+    has_graph: bool = False
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
+    locations: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Where weights outside the file lie, each with a tensor that lies there; "" for one that does not say."""
 
 
 @contextmanager
@@ -64,34 +86,65 @@ def mapped(path: str) -> Iterator[mmap.mmap]:
 
 def read_header(path: str) -> Header:
     """
-    :raises MalformedMessage: when the file is not a whole model
+    :raises MalformedMessage: when protobuf cannot read the file
+    :raises TooManyFields: when it has more than MOST_FIELDS
     """
+    header = Header()
+    budget = Budget(MOST_FIELDS)
     with mapped(path) as content:
-        ir_version = opset = 0
-        graph = False
-        metadata: dict[str, str] = {}
-        for field in fields(content, 0, len(content)):
-            if field.number == MODEL_IR_VERSION and field.kind == VARINT:
-                ir_version = field.value
-            elif field.number == MODEL_GRAPH and field.kind == BYTES:
-                graph = True
-            elif field.number == MODEL_OPSET_IMPORT and field.kind == BYTES:
-                domain, version = _opset_import(content, field.content, field.end)
-                if domain in ("", "ai.onnx"):
-                    opset = version
-            elif field.number == MODEL_METADATA and field.kind == BYTES:
-                key, value = _entry(content, field.content, field.end)
-                metadata[key] = value
-        if not ir_version or not graph:
-            raise MalformedMessage("no ONNX model")
-        return Header(ir_version, opset, metadata)
+        # No recursion: a model may nest deeper than Python's stack.
+        pending = [(MODEL, 0, len(content))]
+        while pending:
+            message, begin, end = pending.pop()
+            if message is TENSOR:
+                _find_location(content, begin, end, budget, header.locations)
+                continue
+            for field in fields(content, begin, end, budget):
+                if message is MODEL:
+                    _read_model_field(content, field, budget, header)
+                if field.kind == BYTES and field.number in message:
+                    pending.append((message[field.number], field.content, field.end))
+    return header
+
+
+def _read_model_field(content: Buffer, field: Field, budget: Budget, header: Header) -> None:
+    if field.number == MODEL_IR_VERSION and field.kind == VARINT:
+        header.ir_version = field.value
+    elif field.number == MODEL_GRAPH and field.kind == BYTES:
+        header.has_graph = True
+    elif field.number == MODEL_OPSET_IMPORT and field.kind == BYTES:
+        domain, version = _opset_import(content, field.content, field.end, budget)
+        if domain in ("", "ai.onnx"):
+            header.opset = version
+    elif field.number == MODEL_METADATA and field.kind == BYTES:
+        key, value = _entry(content, field.content, field.end, budget)
+        header.metadata[key] = value
+
+
+def _find_location(
+    content: Buffer, begin: int, end: int, budget: Budget, found: dict[str, str]
+) -> None:
+    name, external = "", False
+    locations = []
+    for field in fields(content, begin, end, budget):
+        if field.number == TENSOR_NAME and field.kind == BYTES:
+            name = content[field.content : field.end].decode(errors="replace")
+        elif field.number == TENSOR_DATA_LOCATION and field.kind == VARINT:
+            external = field.value == DATA_LOCATION_EXTERNAL
+        elif field.number == TENSOR_EXTERNAL_DATA and field.kind == BYTES:
+            key, value = _entry(content, field.content, field.end, budget)
+            if key == "location":
+                locations.append(value)
+    # protobuf merges a tensor's parts, so a location counts even where the tensor is not external.
+    for location in locations or [""] * external:
+        found.setdefault(location, name)
 
 
 def without_large_weights(content: Buffer, location: str) -> bytes:
     """The model with a reference into the file in place of each large weight.
 
+    :param content: what `read_header` has read before
     :param location: name of the file in the references
-    :raises MalformedMessage: when the file is not a model
     """
     out = bytearray()
     for field in fields(content, 0, len(content)):
@@ -140,9 +193,9 @@ def _reference(content: Buffer, begin: int, end: int, location: str) -> bytes | 
     return bytes(out)
 
 
-def _opset_import(content: Buffer, begin: int, end: int) -> tuple[str, int]:
+def _opset_import(content: Buffer, begin: int, end: int, budget: Budget) -> tuple[str, int]:
     domain, version = "", 0
-    for field in fields(content, begin, end):
+    for field in fields(content, begin, end, budget):
         if field.number == OPSET_DOMAIN and field.kind == BYTES:
             domain = content[field.content : field.end].decode(errors="replace")
         elif field.number == OPSET_VERSION and field.kind == VARINT:
@@ -150,12 +203,13 @@ def _opset_import(content: Buffer, begin: int, end: int) -> tuple[str, int]:
     return domain, version
 
 
-def _entry(content: Buffer, begin: int, end: int) -> tuple[str, str]:
+def _entry(content: Buffer, begin: int, end: int, budget: Budget) -> tuple[str, str]:
     key = value = ""
-    for field in fields(content, begin, end):
+    for field in fields(content, begin, end, budget):
         if field.kind != BYTES:
             continue
-        text = content[field.content : field.end].decode(errors="replace")
+        # As file names are decoded: a location may have bytes that are no UTF-8.
+        text = os.fsdecode(content[field.content : field.end])
         if field.number == ENTRY_KEY:
             key = text
         elif field.number == ENTRY_VALUE:

@@ -122,7 +122,7 @@ describe.each([usual!, ...nightlyOnly(others)])(
     it("passes each check, run again because a cached build prints nothing", async () => {
       const { onnxRuntime, cudnn } = gpuFamilies[gpuFamily];
       const lines = [`runtime ${onnxRuntime}`, `cudnn ${cudnn}`, "session", "bridge"];
-      lines.push("libraries", "immich");
+      lines.push("libraries", "immich", "setuid");
       const script = lines.map((line) => `python /checks/check.py ${line}`).join(" && ");
       const { status, output } = await inImage(tag, script);
       expect(output).toContain(
@@ -134,6 +134,7 @@ describe.each([usual!, ...nightlyOnly(others)])(
       );
       expect(output).toMatch(/image check: \d+ modules that Immich uses can be imported/);
       expect(output).toContain("image check: immich_ml imports");
+      expect(output).toContain("image check: no program is setuid or setgid");
       expect(status).toBe(0);
     });
 
@@ -313,6 +314,12 @@ describe("a failing check", () => {
       "rm -r /usr/src/immich_ml",
       "immich",
       "image check FAILED: cannot import: No module named 'immich_ml'",
+    ],
+    [
+      "a program is setuid",
+      "chmod u+s /usr/bin/tini",
+      "setuid",
+      "image check FAILED: setuid or setgid: /usr/bin/tini",
     ],
   ])("fails when %s", async (_, damage, check, message) => {
     const { status, output } = await inImage(legacy, `${damage}; python /checks/check.py ${check}`);

@@ -157,19 +157,23 @@ describe("the locks", () => {
     }
   });
 
-  it.each(readdirSync(folder))("%s has a hash for each package and no address", (name) => {
-    const blocks = read(name)
-      .replace(/^#.*$/gm, "")
-      .split(/\n(?=[a-z0-9])/)
-      .filter((block) => block.trim() !== "");
-    expect(blocks.length).toBeGreaterThan(4);
-    for (const block of blocks) {
-      expect(block).toMatch(
-        /^\s*[a-z0-9-]+==\S+ \\\n(\s+--hash=sha256:[0-9a-f]{64}( \\)?\n?)+\s*$/,
-      );
-    }
-    expect(read(name)).not.toMatch(/https?:|--index|--find-links/);
-  });
+  const ofTests = ["requirements.txt", "reference-requirements.txt"];
+  it.each([...readdirSync(folder), ...ofTests.map((name) => `../../tests/${name}`)])(
+    "%s has a hash for each package and no address",
+    (name) => {
+      const blocks = read(name)
+        .replace(/^#.*$/gm, "")
+        .split(/\n(?=[a-z0-9])/)
+        .filter((block) => block.trim() !== "");
+      expect(blocks.length).toBeGreaterThan(4);
+      for (const block of blocks) {
+        expect(block).toMatch(
+          /^\s*[a-z0-9-]+==\S+ (; .+ )?\\\n(\s+--hash=sha256:[0-9a-f]{64}( \\)?\n?)+\s*$/,
+        );
+      }
+      expect(read(name)).not.toMatch(/https?:|--index|--find-links/);
+    },
+  );
 
   it("hold the rapidocr that fits the Immich version", () => {
     // From 3.8 on it breaks OCR of Immich before v3.0 (immich-app/immich#28128).
