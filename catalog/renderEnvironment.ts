@@ -1,4 +1,5 @@
 import { nearestNames } from "../util/nearestNames";
+import { withoutCredentials } from "../util/sanitize";
 import type { AcceleratorName } from "./accelerators";
 import {
   environmentSettings,
@@ -102,7 +103,8 @@ function renderSetting(
   const { variable } = used;
   const text = String(value);
   if (!isAllowed(row.type, text)) {
-    const shown = row.secret ? "the value" : JSON.stringify(value);
+    const harmless = typeof value === "string" ? withoutCredentials(value) : value;
+    const shown = row.secret ? "the value" : JSON.stringify(harmless);
     return { problem: `${shown} is not ${allowed(row.type)}` };
   }
   const reason = ignoredReason(row, accelerator);

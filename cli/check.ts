@@ -2,6 +2,7 @@ import { join } from "node:path";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { run } from "../util/run";
+import { sanitizeLines } from "../util/sanitize";
 import { type DeployedHost, namedContainer, readDeployment } from "../verify/deployment";
 import {
   type CheckResult,
@@ -67,7 +68,7 @@ async function checkHost(host: DeployedHost): Promise<CheckedHost[]> {
       IMMICH_ML_TIMEOUT: "60",
       ...dockerClientEnvironment(host),
     },
-    onStderr: (text) => process.stderr.write(text),
+    onStderr: (text) => process.stderr.write(sanitizeLines(text)),
   });
   const checks =
     host.serviceName === undefined

@@ -12,6 +12,7 @@ import {
 } from "../catalog/immichVersion";
 import { certificateProblem } from "../util/certificate";
 import { entriesByName } from "../util/entriesByName";
+import { hasCredentials, sanitize } from "../util/sanitize";
 import { isWebUrl } from "../util/webUrl";
 
 /** What an image is built from; the fields are those of `LegacyImageArgs`. */
@@ -60,7 +61,14 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
   for (const field of ["packageIndex", "aptMirror", "httpProxy", "httpsProxy"] as const) {
     const value = request[field];
     if (value !== undefined && !isWebUrl(value)) {
-      throw new Error(`${field} "${value}" must be a URL that begins with http:// or https://`);
+      throw new Error(
+        `${field} "${sanitize(value)}" must be a URL that begins with http:// or https://`,
+      );
+    }
+  }
+  for (const field of ["packageIndex", "aptMirror", "imageMirror"] as const) {
+    if (hasCredentials(JSON.stringify(request[field] ?? ""))) {
+      throw new Error(`${field} must be without a user or password: the image would keep them`);
     }
   }
   const { caCertificate } = request;

@@ -2,6 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { GpuFamilyName } from "../catalog/gpuFamilies";
+import { hasCredentials } from "../util/sanitize";
 import { logBuildProgress } from "./buildProgress";
 import { type ImageBuild, type ImageBuildRequest, imageBuild } from "./imageBuild";
 
@@ -41,10 +42,10 @@ export interface LegacyImageArgs {
    */
   caCertificate?: pulumi.Input<string>;
 
-  /** Proxy for http during the build; not kept in the image. @default none */
+  /** Proxy for http during the build; not kept in the image, a password is a secret. @default none */
   httpProxy?: pulumi.Input<string>;
 
-  /** Proxy for https during the build; not kept in the image. @default none */
+  /** Proxy for https during the build; not kept in the image, a password is a secret. @default none */
   httpsProxy?: pulumi.Input<string>;
 
   /** Hosts reached without the proxy, separated by commas. @default none */
@@ -131,6 +132,8 @@ function planBuild(
 
 /** Keeps a proxy's password out of the state's clear text. */
 function hideCredentials(buildArgs: Readonly<Record<string, string>>) {
-  const hasPassword = Object.values(buildArgs).some((value) => /:\/\/[^/@\s]+@/.test(value));
-  return hasPassword ? pulumi.secret({ ...buildArgs }) : pulumi.output({ ...buildArgs });
+  const isSecret = ["HTTP_PROXY", "HTTPS_PROXY"].some((name) =>
+    hasCredentials(buildArgs[name] ?? ""),
+  );
+  return isSecret ? pulumi.secret({ ...buildArgs }) : pulumi.output({ ...buildArgs });
 }

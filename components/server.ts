@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { type AcceleratorName, accelerators } from "../catalog/accelerators";
 import { entriesByName } from "../util/entriesByName";
 import type { Problem } from "../util/problem";
+import { hasCredentials } from "../util/sanitize";
 import {
   type EnvironmentValue,
   isSecretVariable,
@@ -147,7 +148,10 @@ export function serverEnvironment(
 ): [name: string, value: pulumi.Input<string>][] {
   const { environment } = accelerators[args.accelerator ?? "cpu"];
   return entriesByName({ ...args.environmentFile, ...environment, ...variables }).map(
-    ([variable, value]) => [variable, isSecretVariable(variable) ? pulumi.secret(value) : value],
+    ([variable, value]) => {
+      const isAddress = typeof value === "string" && hasCredentials(value);
+      return [variable, isAddress || isSecretVariable(variable) ? pulumi.secret(value) : value];
+    },
   );
 }
 

@@ -1,10 +1,9 @@
 import type { Problem } from "../util/problem";
-import { sanitize } from "../util/sanitize";
+import { sanitize, withoutCredentials } from "../util/sanitize";
 
 /** Characters. A longer value says nothing more and may hide the rest of the message. */
 const maxValueLength = 80;
 const maxKeyLength = 160;
-const maxReadLength = 1024;
 
 /** Names whose values no message repeats, though a stack file should not hold them at all. */
 const secretName = /pass(word|wd|phrase)?|secret|token|api_?key|credential/i;
@@ -20,11 +19,10 @@ export function formatProblem(problem: Problem, namespace = "immich-ml"): string
 
 function show(value: unknown): string {
   const text = JSON.stringify(value, withoutSecrets) ?? String(value);
-  // A proxy's or mirror's address may hold a password.
-  const harmless = text.slice(0, maxReadLength).replace(/\/\/[^\s"]*@/g, "//…@");
-  return sanitize(harmless, maxValueLength);
+  return sanitize(text, maxValueLength);
 }
 
 function withoutSecrets(name: string, value: unknown): unknown {
-  return secretName.test(name) ? "…" : value;
+  if (secretName.test(name)) return "…";
+  return typeof value === "string" ? withoutCredentials(value) : value;
 }

@@ -2,6 +2,7 @@ import { accelerators, type AcceleratorName } from "../catalog/accelerators";
 import { assignGpus, gpuChoiceProblem } from "../catalog/deviceIds";
 import { renderEnvironment, servicePort } from "../catalog/renderEnvironment";
 import type { Problem, Resolved } from "../util/problem";
+import { hasCredentials } from "../util/sanitize";
 import { gpuCount, resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveImage } from "./image";
 import type { HostEntry, ImmichEntry } from "./schema";
@@ -87,9 +88,19 @@ function resolveEnvironment(
         ...problem,
         key: `${key}.${problem.key}`,
       })),
+      ...credentialProblems(environment, `${key}.environment`),
     ],
     notes: [...rendered.notes, ...(assigned?.notes ?? [])],
   };
+}
+
+/** A stack file stands in clear. */
+function credentialProblems(environment: HostEntry["environment"], key: string): Problem[] {
+  const expected =
+    "must be an address without a user or password; put the variable with them into an env file (envFiles)";
+  return Object.entries(environment).flatMap(([name, value]) =>
+    hasCredentials(String(value)) ? [{ key: `${key}.${name}`, expected }] : [],
+  );
 }
 
 /** How Immich reaches a host: by its name on a network both are in, or at a published port. */

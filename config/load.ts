@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { nearestNames } from "../util/nearestNames";
 import type { Problem, Resolved } from "../util/problem";
+import { hasCredentials, sanitize } from "../util/sanitize";
 import { formatProblem } from "./errors";
 import { readSettings } from "./read";
 import { withDetectedGpus } from "./resolve";
@@ -39,7 +40,7 @@ export async function loadSettings(
     problems: [...given.problems, ...declared.problems],
   });
   const complete = withDetectedGpus(settings, await detect(settings));
-  for (const note of complete.notes) void pulumi.log.info(note);
+  for (const note of [...given.notes, ...complete.notes]) void pulumi.log.info(sanitize(note));
   return valueOrThrow(complete);
 }
 
@@ -47,10 +48,12 @@ export async function loadSettings(
 function collect(all: Readonly<Record<string, string>>): {
   readonly value: Readonly<Record<string, unknown>>;
   readonly problems: readonly Problem[];
+  readonly notes: readonly string[];
 } {
   const namespace = `${pulumi.getProject()}:`;
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
+  const notes: string[] = [];
   for (const [fullKey, text] of Object.entries(all)) {
     if (!fullKey.startsWith(namespace)) continue;
     const key = fullKey.slice(namespace.length);
@@ -67,16 +70,34 @@ function collect(all: Readonly<Record<string, string>>): {
       });
       continue;
     }
-    if (encryptedKeys()?.includes(fullKey)) {
+    const value = fromText(text);
+    const isEncrypted = encryptedKeys()?.includes(fullKey);
+    // The only secret of the rest is a proxy's password, and the image's build keeps it one.
+    if (isEncrypted && !(key === "build" && proxiesWithPassword(value).length > 0)) {
       problems.push({
         key,
         expected:
           "has a part that is encrypted, which would stand in the state in clear; a container gets its secrets from an env file (envFiles)",
       });
     }
-    values[key] = fromText(text);
+    for (const proxy of key === "build" && isEncrypted === false
+      ? proxiesWithPassword(value)
+      : []) {
+      notes.push(
+        `build.${proxy} has a password that stands in clear in the stack file; encrypt it: pulumi config set --secret --path immich-ml:build.${proxy}`,
+      );
+    }
+    values[key] = value;
   }
-  return { value: values, problems };
+  return { value: values, problems, notes };
+}
+
+/** The proxies of a stack file's `build` that need a password. */
+function proxiesWithPassword(build: unknown): string[] {
+  const { httpProxy, httpsProxy } = (build ?? {}) as Record<string, unknown>;
+  return Object.entries({ httpProxy, httpsProxy }).flatMap(([name, value]) =>
+    typeof value === "string" && hasCredentials(value) ? [name] : [],
+  );
 }
 
 /** Objects, lists and booleans arrive as JSON, plain text as it stands. */

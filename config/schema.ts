@@ -153,7 +153,7 @@ export const hostSchema = z
 const databaseSchema = z
   .strictObject({
     container: dockerName.optional(),
-    host: text("a host name or address").optional(),
+    host: text("a host name or address", /^[^\s@]+$/).optional(),
     port: whole(1, 65_535, "port").default(5432),
     name: text("the database's name").default("immich"),
     user: text("a database user").default("postgres"),
@@ -188,15 +188,15 @@ export const buildSchema = z.strictObject({
   pythonImage: imageReference.optional(),
   immichImage: imageReference.optional(),
   imageMirror: text(
-    "a registry that mirrors the originals, such as mirror.example:5000",
+    "a registry that mirrors the originals, such as mirror.example:5000; docker login takes a password",
+    /^[^\s@]+$/,
   ).optional(),
-  // It stays readable in the image's history.
   packageIndex: urlWithoutUser.optional(),
-  aptMirror: url.optional(),
+  aptMirror: urlWithoutUser.optional(),
   caCertificate: text("the path of a PEM file").optional(),
   httpProxy: url.optional(),
   httpsProxy: url.optional(),
-  noProxy: text("host names separated by commas").optional(),
+  noProxy: text("host names separated by commas", /^[^\s@]([^@]*[^\s@])?$/).optional(),
 });
 
 /** The whole stack file: one entry per configuration key of the program. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { hasCredentials } from "../util/sanitize";
 import { isWebUrl } from "../util/webUrl";
 
 /*
@@ -32,7 +33,7 @@ export const cores = z.number().positive().max(1024).meta({ allowed: "a number a
 export const yesOrNo = z.boolean().meta({ allowed: "true or false" });
 
 export const endpoint = text(
-  "a Docker endpoint: unix:///path, ssh://user@host or tcp://host:port",
+  "a Docker endpoint: unix:///path, ssh://user@host or tcp://host:port; never with a password: ssh takes keys (ssh-copy-id, ssh-agent)",
   /^(unix:\/\/\/|ssh:\/\/|tcp:\/\/)[^\s]+$/,
 ).refine((value) => value.startsWith("unix:") || isRemoteEndpoint(value));
 
@@ -41,7 +42,9 @@ function isRemoteEndpoint(value: string): boolean {
   if (!URL.canParse(value)) return false;
   const { username, hostname } = new URL(value);
   return (
-    /^(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])$/.test(hostname) && /^(\w([\w.+\\-]|%40)*)?$/.test(username)
+    /^(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])$/.test(hostname) &&
+    /^(\w([\w.+\\-]|%40)*)?$/.test(username) &&
+    !hasCredentials(value)
   );
 }
 
@@ -54,8 +57,9 @@ export const dockerName = text(
 
 export const url = text("a URL that begins with http:// or https://").refine(isWebUrl);
 
+/** One whose user and password would be readable in the state, in outputs or in an image's history. */
 export const urlWithoutUser = url
-  .refine((value) => !/^https?:\/\/[^/]*@/.test(value))
+  .refine((value) => !hasCredentials(value))
   .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" });
 
 export const imageReference = text(

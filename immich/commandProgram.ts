@@ -1,3 +1,5 @@
+import { sanitizeLines } from "../util/sanitize";
+
 /** What a command of Pulumi's has its program do. */
 export type Action = "create" | "update" | "delete";
 
@@ -23,7 +25,7 @@ export function runCommandProgram<State>(
 
 /** Logs to the user who runs Pulumi. */
 export function log(message: string): void {
-  process.stderr.write(`${message}\n`);
+  process.stderr.write(`${sanitizeLines(message)}\n`);
 }
 
 /** The state in a command's standard output; undefined where it has none. */

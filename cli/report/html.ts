@@ -1,3 +1,5 @@
+import { withoutPasswords } from "../../util/sanitize";
+
 /** A piece of a page that is HTML already; everything else is text and is escaped. */
 export class Html {
   constructor(readonly text: string) {}
@@ -6,7 +8,8 @@ export class Html {
 export type Part = Html | string | number | false | undefined | readonly Part[];
 
 /**
- * HTML with what is put in escaped, between tags and in quoted attributes alike:
+ * HTML with what is put in escaped and without passwords of addresses, between tags and in quoted
+ * attributes alike:
  *
  *     html`<p title="${name}">${name}</p>`
  *
@@ -34,7 +37,7 @@ const escapes: Readonly<Record<string, string>> = {
 
 function escaped(text: string): string {
   return (
-    text
+    withoutPasswords(text)
       // No HTML document may hold these, escaped or not.
       .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd")
       .replace(/[&<>"'`]/g, (character) => escapes[character]!)

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -33,6 +33,14 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
   let stack: EngineStack;
   let config: StackConfig;
   let host: Record<string, unknown> | undefined;
+  let said = "";
+  let envFile: string;
+  const planted = {
+    apiKey: "Pl4nted-key",
+    proxy: "Pl4nted-proxy-password",
+    token: "Pl4nted-token",
+    mirror: "Pl4nted-mirror-password",
+  };
 
   beforeAll(async () => {
     docker = await startedDocker();
@@ -42,22 +50,32 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     const cacheModels = await mkdtemp(path.join(tmpdir(), "immich-ml-test-models-"));
     await writeFile(path.join(cacheModels, "model"), "a seeded model");
     await execute("sh", ["-c", "sha256sum model > SHA256SUMS"], { cwd: cacheModels });
-    config = await fakeStack(database, containerName, {
+    envFile = path.join(await mkdtemp(path.join(tmpdir(), "immich-ml-test-env-")), ".env");
+    const variables = [
+      `HF_TOKEN=${planted.token}`,
+      `HF_ENDPOINT=http://me:${planted.mirror}@models.invalid`,
+    ];
+    await writeFile(envFile, variables.join("\n"));
+    const fake = await fakeStack(database, containerName, {
       cacheModels,
       cacheVolume,
       keepCache: true,
+      envFiles: [envFile],
       environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
     });
+    const httpProxy = `http://me:${planted.proxy}@proxy.invalid:3128`;
+    config = { ...fake, build: { ...(fake["build"] as object), httpProxy } };
     [host] = config.hosts;
     stack = await openEngineStack({
       name: "life",
       config,
-      secrets: { databasePassword: database.password },
+      secrets: { databasePassword: database.password, immichApiKey: planted.apiKey },
     });
   });
 
   afterAll(async () => {
     await stack?.dispose();
+    if (envFile) await rm(path.dirname(envFile), { recursive: true });
     await docker
       ?.getVolume(cacheVolume)
       .remove()
@@ -86,16 +104,19 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     );
     expect(steps).toContain("create attic");
     expect(steps).toContain("create preset-settings");
+    said += text;
     expect(await database.configurationText()).toBe(before);
     await expect(container()).rejects.toThrow(/no such container/i);
   });
 
   it("up builds the image, runs a healthy container, checks it and applies the preset", async () => {
-    const { outputs } = await stack.up();
+    const { outputs, text } = await stack.up();
+    said += text + JSON.stringify(outputs);
     const [service] = outputs["machineLearning"]!.value as Record<string, unknown>[];
     const running = await container();
     expect(running.State.Health?.Status).toBe("healthy");
     expect(await inContainer("cat", "/cache/model")).toBe("a seeded model");
+    expect(running.Config.Env).toContain(`HF_TOKEN=${planted.token}`);
     expect(running.Id).toBe(service!["containerId"]);
     expect(running.Image).toBe(service!["image"]);
     expect(service!["executionProvider"]).toBe("CPUExecutionProvider");
@@ -121,11 +142,23 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
     await expectUpToDate();
   });
 
-  it("the state holds no secret in clear", async () => {
+  it("no secret stands in clear in the state, the outputs, a preview or the image", async () => {
     const state = await stack.readState();
-    for (const secret of [database.password, "demo-oauth-secret", "demo-smtp-secret"]) {
-      expect(state).not.toContain(secret);
+    const image = docker.getImage((await container()).Image);
+    const history = JSON.stringify([await image.history(), await image.inspect()]);
+    const { text } = await stack.preview();
+    const immichsOwn = ["demo-oauth-secret", "demo-smtp-secret"];
+    for (const secret of [database.password, ...immichsOwn, ...Object.values(planted)]) {
+      for (const place of [state, said, text, history]) expect(place).not.toContain(secret);
     }
+  });
+
+  it("the state holds inputs of resources, and nothing else of the stack file", async () => {
+    const state = await stack.readState();
+    expect(state).toContain(containerName);
+    // A dynamic resource's provider keeps the whole stack file.
+    expect(state).not.toMatch(/pulumi-nodejs|immich-ml:hosts/);
+    expect(state).not.toContain(envFile);
   });
 
   it("another Immich version replaces image and container, and going back restores them", async () => {

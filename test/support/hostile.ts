@@ -168,10 +168,10 @@ export function spoiled<Value>(value: Value, junk: fc.Arbitrary<unknown> = anyJs
   });
 }
 
-type Place = readonly (string | number)[];
+export type Place = readonly (string | number)[];
 
 /** Every place in a structure, including the whole. */
-function placesIn(value: unknown): Place[] {
+export function placesIn(value: unknown): Place[] {
   if (typeof value !== "object" || value === null) return [[]];
   const below = Object.entries(value).flatMap(([name, inner]) =>
     placesIn(inner).map((place) => [Array.isArray(value) ? Number(name) : name, ...place]),
@@ -179,7 +179,7 @@ function placesIn(value: unknown): Place[] {
   return [[], ...below, ["__proto__"], ["unheard-of"]];
 }
 
-function replaced(value: unknown, [name, ...rest]: Place, junk: unknown): unknown {
+export function replaced(value: unknown, [name, ...rest]: Place, junk: unknown): unknown {
   if (name === undefined) return junk;
   if (typeof value !== "object" || value === null) return value;
   const inner = Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;

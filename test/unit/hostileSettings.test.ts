@@ -15,6 +15,7 @@ import { modelsSchema } from "../../config/modelsSchema";
 import { stackSchema } from "../../config/schema";
 import type { Settings } from "../../config/settings";
 import {
+  type Place,
   anyJson,
   anyText,
   canarySecret,
@@ -22,6 +23,8 @@ import {
   expectClear,
   hostile,
   notoriousTexts,
+  placesIn,
+  replaced,
   spoiled,
 } from "../support/hostile";
 
@@ -99,6 +102,23 @@ const stackFile: Record<string, unknown> = {
   ],
 };
 
+/** What cannot stand in it. */
+const otherStackFile: Record<string, unknown> = {
+  ...stackFile,
+  immich: { version: "v2.7.5", api: { url: "http://immich:2283/api" } },
+  hosts: [
+    {
+      name: "rack",
+      accelerator: "cpu",
+      image: "ml:v2.7.5",
+      dockerHost: "tcp://manager:2376",
+      placement: "swarm",
+      swarm: { nodeLabels: { gpu: "maxwell" }, registry: "registry.lan:5000/immich" },
+      environment: { huggingFaceEndpoint: "https://models.example", HTTP_PROXY: "http://proxy" },
+    },
+  ],
+};
+
 /** What of accepted settings goes into addresses, names, command lines and variables of processes. */
 function textsOf(value: unknown): string[] {
   if (typeof value === "string") return [value];
@@ -121,10 +141,13 @@ function expectUsable(settings: Settings): void {
 }
 
 describe("stack files", () => {
-  it("the stack file that is spoiled here is sound before", () => {
-    const { problems } = readSettings(stackFile, context);
-    expect(problems.map((problem) => formatProblem(problem))).toEqual([]);
-  });
+  it.each([stackFile, otherStackFile])(
+    "a stack file that is spoiled here is sound before",
+    (file) => {
+      const { problems } = readSettings(file, context);
+      expect(problems.map((problem) => formatProblem(problem))).toEqual([]);
+    },
+  );
 
   hostile(
     "a spoiled stack file is either used or refused line by line, each with the setting's name",
@@ -221,6 +244,33 @@ describe("stack files", () => {
     { share: 0.3 },
   );
 
+  // Names, paths and words that lead nowhere; and proxies, which components/ makes secrets.
+  const mayHoldOne =
+    /\.(tls|caCertificate|name|user|path|imageVariant|modelName|ids\.0)$|^build\.https?Proxy$/;
+  const textPlaces = [stackFile, otherStackFile].flatMap((file) =>
+    placesIn(file).flatMap((place) =>
+      typeof at(file, place) === "string" ? [{ file, place }] : [],
+    ),
+  );
+  hostile(
+    "an address with a password is refused by every setting that leads somewhere",
+    fc.tuple(
+      fc.constantFrom(...textPlaces),
+      fc.constantFrom("ssh", "tcp", "http", "https").map((scheme) => `${scheme}://`),
+      fc.constantFrom("", "box", "[::1]:22", "box:5000/a", "box,b", "b@box", "box/a b"),
+      fc.boolean(),
+    ),
+    ([{ file, place }, scheme, box, hasScheme]) => {
+      const address = `${hasScheme ? scheme : ""}user:${canarySecret}@${box}`;
+      const changed = replaced(file, place, address) as Record<string, unknown>;
+      const { problems, notes } = readSettings(changed, context);
+      for (const problem of problems) expectClear(formatProblem(problem));
+      for (const note of notes) expectClear(note);
+      if (problems.length === 0) expect(place.join(".")).toMatch(mayHoldOne);
+    },
+    { share: 4 },
+  );
+
   hostile(
     "a value under a name that sounds secret is not repeated when it is refused",
     fc.constantFrom("DB_PASSWORD", "apiKey", "immichApiKey", "HF_TOKEN", "client_secret"),
@@ -268,6 +318,10 @@ describe("stack files", () => {
     expect(problems.map((problem) => problem.key)).toContain(key);
   });
 });
+
+function at(file: unknown, place: Place): unknown {
+  return place.reduce((value, name) => (value as Record<Place[0], unknown>)?.[name], file);
+}
 
 function hostOf(index: number): object {
   return (stackFile["hosts"] as object[])[index]!;

@@ -397,6 +397,21 @@ describe("errors in a stack file", () => {
       { ...good, build: { packageIndex: "https://me:hidden@x/simple" } },
       ["build.packageIndex", "without a user"],
     ],
+    ...(
+      [
+        ["ssh-agent", host({ dockerHost: "ssh://pi:hidden@box", network: "immich" })],
+        ["ssh-copy-id", { ...good, immich: { ...good.immich, dockerHost: "ssh://pi:hidden@box" } }],
+        ["without a user", host({ url: "http://me:hidden@x:3003" })],
+        ["envFiles", host({ environment: { huggingFaceEndpoint: "https://me:hidden@x" } })],
+        ["env file", host({ environment: { HTTPS_PROXY: "http://me:hidden@x" } })],
+        ["password", { ...good, build: { aptMirror: "http://me:hidden@x" } }],
+        ["docker login", { ...good, build: { imageMirror: "me:hidden@x:5000" } }],
+      ] as [string, Record<string, unknown>][]
+    ).map(([cure, file]): [string, Record<string, unknown>, string[]] => [
+      `an address with a password (${cure})`,
+      file,
+      [cure],
+    ]),
     [
       "an address that is none",
       host({ publish: { address: "999.1.1.1" } }),
@@ -430,6 +445,7 @@ describe("errors in a stack file", () => {
     expect(lines).toHaveLength(1);
     for (const part of parts) expect(lines[0]).toContain(part);
     expect(lines[0]).toMatch(/^immich-ml:/);
+    expect(lines[0]).not.toContain("hidden");
   });
 
   it("names the command that sets a missing password", () => {
