@@ -93,7 +93,7 @@ const nothing = {
   environment: {},
 } as const;
 
-/** The same path in the container, writable and required unless told otherwise. */
+/** The same path in the container, writable and required by default. */
 const mount = (path: string, options: Partial<HostMount> = {}): HostMount => ({
   hostPath: path,
   containerPath: path,

@@ -95,8 +95,7 @@ new PolicyPack("immich-ml", {
     } satisfies StackValidationPolicy,
     ofTypes([containerType, serviceType, ...commandTypes], {
       name: "no-plain-secrets",
-      // The engine hands policies every value decrypted, so one in clear cannot be told from one
-      // that the state keeps encrypted.
+      // Policies get every value decrypted, so a plain value and an encrypted one look the same.
       enforcementLevel: "advisory",
       description:
         "Whoever may use Docker reads a container's variables with docker inspect, and a command's stand in the " +

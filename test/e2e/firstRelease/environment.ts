@@ -47,7 +47,7 @@ export async function openEnvironment(): Promise<World> {
           keepCache: false,
           publish: { address: "127.0.0.1", port: await freePort() },
           environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
-          // This image has no ONNX Runtime; what is proven here is what becomes of the state.
+          // This image has no ONNX Runtime; the tests here check the state only.
           check: "warn",
         },
       ],
