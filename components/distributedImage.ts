@@ -14,7 +14,7 @@ export interface OwnRegistry {
   /** The port it is published on. */
   port: pulumi.Input<number>;
 
-  /** The registry's image, by a reference with a digest. */
+  /** The registry's image, by a reference with a digest. It needs `sh`; with `wget`, its health is checked. */
   image: pulumi.Input<string>;
 
   /**
@@ -116,8 +116,21 @@ function runRegistry(
         containerSpec: {
           image,
           mounts: [{ type: "volume", source: volume.name, target: "/var/lib/registry" }],
+          healthcheck: {
+            // Docker's own image has wget; another one may not.
+            tests: [
+              "CMD-SHELL",
+              "! command -v wget >/dev/null || wget -q -O /dev/null http://127.0.0.1:5000/v2/",
+            ],
+            interval: "10s",
+            timeout: "10s",
+            startPeriod: "30s",
+            retries: 3,
+          },
           stopGracePeriod: "10s",
         },
+        // It passes layers on to its volume and needs some 100 MiB.
+        resources: { limits: { memoryBytes: 512 * 1024 * 1024, nanoCpus: 0 } },
         // A manager has its volume.
         placement: { constraints: ["node.role==manager"], maxReplicas: 0 },
         restartPolicy: { condition: "any", delay: "5s", maxAttempts: 0, window: "0s" },

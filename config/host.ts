@@ -8,6 +8,7 @@ import { resolveImage } from "./image";
 import type { HostEntry, ImmichEntry } from "./schema";
 import type { CheckedStack, DetectedGpus, HostSettings } from "./settings";
 import { placementProblems, resolveSwarm } from "./swarm";
+import { isEveryAddress } from "./values";
 
 /** Immich's default for `machineLearning.urls` names this host. */
 const immichDefaultAlias = "immich-machine-learning";
@@ -124,7 +125,7 @@ function resolveNetwork(
       "needs publish, or network (immich.network on Immich's own engine), otherwise Immich's server cannot reach it";
     problems.push({ key, expected });
   }
-  const isEverywhere = publish && ["0.0.0.0", "::"].includes(publish.address);
+  const isEverywhere = publish && isEveryAddress(publish.address);
   if (network === undefined && isEverywhere && url === undefined) {
     const expected = `is missing: an address where Immich reaches the host, since ${publish.address} is none`;
     problems.push({ key: `${key}.url`, expected });

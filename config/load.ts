@@ -4,6 +4,7 @@ import { nearestNames } from "../util/nearestNames";
 import type { Problem, Resolved } from "../util/problem";
 import { hasCredentials, sanitize } from "../util/sanitize";
 import { formatProblem } from "./errors";
+import { exposures } from "./exposures";
 import { readSettings } from "./read";
 import { withDetectedGpus } from "./resolve";
 import { stackSchema } from "./schema";
@@ -41,7 +42,9 @@ export async function loadSettings(
   });
   const complete = withDetectedGpus(settings, await detect(settings));
   for (const note of [...given.notes, ...complete.notes]) void pulumi.log.info(sanitize(note));
-  return valueOrThrow(complete);
+  const loaded = valueOrThrow(complete);
+  for (const exposure of exposures(loaded)) void pulumi.log.warn(exposure);
+  return loaded;
 }
 
 /** The keys of this program, read from the text that the engine passes on. */

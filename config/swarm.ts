@@ -4,6 +4,7 @@ import { swarmProblems } from "../catalog/swarm";
 import type { Problem } from "../util/problem";
 import { type HostEntry, swarmSchema } from "./schema";
 import type { ImageSource, SwarmSettings } from "./settings";
+import { isEveryAddress } from "./values";
 
 /** Docker's own registry, version 2.8.3: the index of all its architectures on Docker Hub. */
 const registryImage =
@@ -43,7 +44,7 @@ export function placementProblems(
   }
   const { gpus, containerName, cacheModels, restart, hardening, publish, swarm } = host;
   const leftOut = "must be left out with placement: swarm";
-  const isEverywhere = publish && ["0.0.0.0", "::"].includes(publish.address);
+  const isEverywhere = publish && isEveryAddress(publish.address);
   // What is undefined is fine.
   const refusals: readonly (readonly [field: string, value: unknown, expected: string])[] = [
     [

@@ -62,6 +62,12 @@ export const urlWithoutUser = url
   .refine((value) => !hasCredentials(value))
   .meta({ allowed: "a URL that begins with http:// or https://, without a user or password" });
 
+/** Whether a valid address, in whatever spelling, stands for all of a host's. */
+export function isEveryAddress(address: string): boolean {
+  const host = address.includes(":") ? `[${address.replace(/%.*/, "")}]` : address;
+  return ["0.0.0.0", "[::]", "[::ffff:0:0]"].includes(new URL(`http://${host}`).hostname);
+}
+
 export const imageReference = text(
   "an image reference such as name:tag or name@sha256:…",
   /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,

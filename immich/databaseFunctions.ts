@@ -23,6 +23,18 @@ export const foreignSchemaOwner = `(SELECT owner.rolname
     FROM pg_namespace AS namespace JOIN pg_roles AS owner ON owner.oid = namespace.nspowner
     WHERE namespace.nspname = '${schemaName}' AND NOT ${isTrusted})`;
 
+/**
+ * An operator or function of another role that may be taken for PostgreSQL's own; NULL for none. Our own
+ * connections look names up in pg_catalog, but the provider that makes the functions does not.
+ */
+export const foreignCode = `(SELECT code.name FROM (
+      SELECT oprname AS name, oprowner AS owner, oprnamespace AS namespace FROM pg_operator
+      UNION ALL SELECT proname, proowner, pronamespace FROM pg_proc
+      WHERE proname IN (SELECT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace)
+    ) AS code JOIN pg_roles AS owner ON owner.oid = code.owner
+    WHERE code.namespace IN (to_regnamespace('public'), to_regnamespace(quote_ident(current_user)))
+      AND NOT ${isTrusted} LIMIT 1)`;
+
 /** What to do about such an owner. */
 export function foreignSchema(owner: string): string {
   return `schema ${schemaName} belongs to user "${owner}", whose functions in it would run with your rights: look at it, then DROP SCHEMA ${schemaName} CASCADE`;

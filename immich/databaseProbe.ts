@@ -5,7 +5,13 @@ import { sanitize } from "../util/sanitize";
 import { clipModelKey, systemConfigKeys } from "../catalog/systemConfigKeys";
 import { readApi, runningVersion } from "./apiStore";
 import { connectToDatabase } from "./databaseConnection";
-import { foreignSchema, foreignSchemaOwner, ownTables, schemaName } from "./databaseFunctions";
+import {
+  foreignCode,
+  foreignSchema,
+  foreignSchemaOwner,
+  ownTables,
+  schemaName,
+} from "./databaseFunctions";
 import { formatImmichVersion } from "../catalog/immichVersion";
 import { damageIn, valuesIn } from "./settings";
 import type { ApiStoreArgs, DatabaseAddress } from "./store";
@@ -104,12 +110,17 @@ async function look(
 ): Promise<DatabaseInfo | ProbeFailure> {
   const { host, port, database, user } = options;
   const where = `database "${database}" at ${host}:${port}`;
-  const [names] = await ask<{ own: string[]; all: string[]; schemaOwner: string | null }>(
+  const [names] = await ask<{
+    own: string[];
+    all: string[];
+    schemaOwner: string | null;
+    code: string | null;
+  }>(
     client,
-    `SELECT ARRAY(${ownTables}) AS own, ${foreignSchemaOwner} AS "schemaOwner",
+    `SELECT ARRAY(${ownTables}) AS own, ${foreignSchemaOwner} AS "schemaOwner", ${foreignCode} AS code,
        ARRAY(SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace('public')) AS all`,
   );
-  const { own, all, schemaOwner } = names!;
+  const { own, all, schemaOwner, code } = names!;
   const tables = {
     metadata: own.includes("system_metadata"),
     config: own.includes("system_config"),
@@ -130,6 +141,12 @@ async function look(
   }
   if (schemaOwner !== null)
     return { ok: false, message: `in ${where} ${foreignSchema(schemaOwner)}` };
+  if (code !== null) {
+    return {
+      ok: false,
+      message: `in ${where} another user has made an operator or function "${code}", which could run with your rights in place of PostgreSQL's: look at it, drop it, then REVOKE CREATE ON SCHEMA public FROM PUBLIC`,
+    };
+  }
   if (!tables.metadata && !tables.config) {
     return {
       ok: false,

@@ -313,7 +313,7 @@ class DatabaseContainer {
 
   static async start(port: number): Promise<DatabaseContainer> {
     const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-docker-"));
-    const script = `#!/bin/sh\nif [ "$1" = info ]; then echo Debian; else cat ${folder}/inspect.json; fi\n`;
+    const script = `#!/bin/sh\nif [ "$1" = info ]; then echo '{"ServerVersion":"28.0.0"}'; else cat ${folder}/inspect.json; fi\n`;
     await writeFile(path.join(folder, "docker"), script, { mode: 0o755 });
     return new DatabaseContainer(port, folder);
   }

@@ -160,8 +160,31 @@ describe.each(servers)("$name", ({ start }) => {
       await admin.query(`SET search_path = ${path}`);
       await admin.query("SELECT immich_ml.read_settings('system_metadata')");
     }
-    expect(await probeDatabase(store)).toMatchObject({ ok: true });
+    expect(await outcome(probeDatabase(store))).toContain('an operator or function \\"=\\"');
     expect(await write()).toMatchObject({ clearedEmbeddings: 3 });
+  });
+
+  // @pulumi/postgresql looks its names up in public, too: these stand in its queries.
+  test.each([
+    [
+      "=",
+      "FUNCTION public.hijacked(oid, regprocedure) RETURNS boolean",
+      "CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = regprocedure, FUNCTION = public.hijacked)",
+    ],
+    ["pg_get_functiondef", "FUNCTION public.pg_get_functiondef(regproc) RETURNS text", ""],
+  ])("%s in public, which the provider would use, stops preview", async (name, code, operator) => {
+    await mallory.query(`CREATE ${code} LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'planted: ran as %', current_user; END $$;
+      ${operator}`);
+    await expect(
+      admin.query(
+        `SELECT pg_get_functiondef(p.oid::regproc) FROM pg_proc p
+         WHERE p.oid = to_regprocedure('immich_ml.read_settings(text)')`,
+      ),
+    ).rejects.toThrow("planted: ran as postgres");
+    expect(await outcome(probeDatabase(store))).toContain(
+      `another user has made an operator or function \\"${name}\\"`,
+    );
   });
 
   test("functions in a schema of another role are not called", async () => {

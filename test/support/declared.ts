@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { expect } from "vitest";
 
+import { systemConfigKeys } from "../../catalog/systemConfigKeys";
 import { defaultOf, immichVersionOf, settingOf } from "../../immich/settings";
 import type { ImmichDatabase } from "../../demo/immichDatabase";
 import type { EngineStack } from "./engineStack";
@@ -24,6 +25,7 @@ interface DeclaredContainer {
 }
 
 interface StoredResource {
+  readonly urn: string;
   readonly type: string;
   readonly inputs?: object;
 }
@@ -56,18 +58,23 @@ export async function expectDeclaredToRun(
     containers.map(({ name }) => `/${name}`).sort(),
   );
 
-  const [preset] = inputsOf("pulumi-nodejs:dynamic/immich-ml:SystemConfig") as {
-    settings: Record<string, unknown>;
-    immichVersion: string;
-  }[];
-  if (!preset || !running.database) return;
+  if (!running.database) return;
+  const settings = resources.find(({ urn }) => urn.endsWith("::preset-settings"));
+  const { environment } = settings!.inputs as { environment: Record<string, string> };
+  const declared = Object.fromEntries(
+    systemConfigKeys.flatMap(({ key }) => {
+      const text = environment[key];
+      return text === undefined ? [] : [[key, JSON.parse(text) as unknown]];
+    }),
+  );
+  expect(declared).not.toEqual({});
   const stored = JSON.parse((await running.database.configurationText()) ?? "{}") as object;
-  const version = immichVersionOf(preset.immichVersion);
-  const inForce = Object.keys(preset.settings).map((key) => [
+  const version = immichVersionOf(environment["immich.version"]!);
+  const inForce = Object.keys(declared).map((key) => [
     key,
     settingOf(stored, key) ?? defaultOf(key, version),
   ]);
-  expect(Object.fromEntries(inForce)).toEqual(preset.settings);
+  expect(Object.fromEntries(inForce)).toEqual(declared);
 }
 
 async function expectToRun(docker: Docker, declared: DeclaredContainer): Promise<void> {

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 
+import { type Inputs, missingHealthCheck } from "../../policy/checks";
 import {
   DistributedImage,
   MachineLearningService,
@@ -258,7 +259,9 @@ describe("DistributedImage", () => {
       image: "registry@sha256:def",
     };
     await distribute({ repository: "127.0.0.1:5000/immich-ml-rack", ownRegistry });
-    expect(registered.find(({ type }) => type === "docker:index/service:Service")!.inputs).toEqual({
+    const { inputs } = registered.find(({ type }) => type === "docker:index/service:Service")!;
+    expect(missingHealthCheck("docker:index/service:Service", inputs as Inputs)).toEqual([]);
+    expect(inputs).toEqual({
       name: "immich-ml-rack-registry",
       taskSpec: {
         containerSpec: {
@@ -266,8 +269,16 @@ describe("DistributedImage", () => {
           mounts: [
             { type: "volume", source: "immich-ml-rack-registry", target: "/var/lib/registry" },
           ],
+          healthcheck: {
+            tests: ["CMD-SHELL", expect.stringContaining("http://127.0.0.1:5000/v2/")],
+            interval: "10s",
+            timeout: "10s",
+            startPeriod: "30s",
+            retries: 3,
+          },
           stopGracePeriod: "10s",
         },
+        resources: { limits: { memoryBytes: 536_870_912, nanoCpus: 0 } },
         placement: { constraints: ["node.role==manager"], maxReplicas: 0 },
         restartPolicy: { condition: "any", delay: "5s", maxAttempts: 0, window: "0s" },
       },
