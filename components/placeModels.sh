@@ -40,7 +40,13 @@ if ! problems=$(LC_ALL=C $check 2>&1); then
   exit 1
 fi
 
-container=$(docker create --entrypoint sh --volume "$VOLUME:/cache" "$IMAGE" -c "cd /cache && $check")
+container=$(docker create --entrypoint sh --volume "$VOLUME:/cache" -- "$IMAGE" -c "cd /cache && $check")
+case $container in
+  '' | *[!0-9A-Za-z]*)
+    echo "Docker answers with a container's id that is none: $(printable "$container")" >&2
+    exit 1
+    ;;
+esac
 trap 'docker rm --force "$container" >/dev/null' EXIT
 
 echo "copying $(du -sh . | cut -f 1) from $FOLDER into the volume $VOLUME" >&2

@@ -3,16 +3,20 @@
 #   REPOSITORY  such as registry.lan:5000/immich/rack
 #   TAG         changes with the image
 set -eu
-docker image tag "$IMAGE" "$REPOSITORY:$TAG"
+
+# shellcheck source=verify/common.sh
+. "$(dirname "$0")/../verify/common.sh"
+
+docker image tag -- "$IMAGE" "$REPOSITORY:$TAG"
 # A registry that has just been started refuses connections for a while.
 attempt=1
-while ! output=$(docker image push "$REPOSITORY:$TAG" 2>&1); do
+while ! output=$(docker image push -- "$REPOSITORY:$TAG" 2>&1); do
   case $output in
     *'refused'* | *'EOF'*) ;;
     *) attempt=99 ;;
   esac
   if [ "$attempt" -ge 30 ]; then
-    printf '%s\n' "$output" | tail -n 5 >&2
+    printf '%s\n' "$output" | tail -n 5 | clean >&2
     case $output in
       *'HTTP response to HTTPS'*)
         echo "The registry has no TLS: add it to insecure-registries in /etc/docker/daemon.json of every node." >&2 ;;
@@ -24,4 +28,13 @@ while ! output=$(docker image push "$REPOSITORY:$TAG" 2>&1); do
   attempt=$((attempt + 1))
   sleep 2
 done
-docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$IMAGE" | grep -F "$REPOSITORY@" | head -n 1
+reference=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' -- "$IMAGE" |
+  grep -F -- "$REPOSITORY@" | head -n 1 | clean)
+digest=${reference#"$REPOSITORY@sha256:"}
+case $digest in
+  '' | *[!0-9a-f]*)
+    echo "Docker names no digest for $REPOSITORY: ${reference:-nothing}" >&2
+    exit 1
+    ;;
+esac
+printf '%s\n' "$reference"

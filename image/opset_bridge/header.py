@@ -66,7 +66,7 @@ class Header:
     has_graph: bool = False
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
     locations: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Where weights outside the file lie, each with a tensor that lies there; "" for one that does not say."""
+    """Where weights outside the file lie ("" when it does not say), each with the name of a tensor."""
 
 
 @contextmanager

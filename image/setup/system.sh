@@ -15,11 +15,13 @@ if [ -n "$CA_CERTIFICATE" ]; then
 fi
 
 if [ -n "$APT_MIRROR" ]; then
+  # No character of it may mean anything to sed.
+  mirror=$(printf '%s' "${APT_MIRROR%/}" | sed 's/[\\&#]/\\&/g')
   for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
     [ -f "$list" ] || continue
     sed -E -i \
-      -e "s#https?://[^ ]*/debian-security/?#${APT_MIRROR%/}-security#" \
-      -e "s#https?://[^ ]*/debian/?( |\$)#${APT_MIRROR%/}\\1#" "$list"
+      -e "s#https?://[^ ]*/debian-security/?#${mirror}-security#" \
+      -e "s#https?://[^ ]*/debian/?( |\$)#${mirror}\\1#" "$list"
   done
 fi
 

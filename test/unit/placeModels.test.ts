@@ -34,7 +34,7 @@ beforeEach(() => {
   list();
   const docker = `#!/bin/sh
 echo "$@" >> "${root}/asked"
-case $1 in create) echo container ;; cp) cat > "${root}/archive" ;; start) exit "$DAMAGED" ;; esac`;
+case $1 in create) echo "\${ID:-container}" ;; cp) cat > "${root}/archive" ;; start) exit "$DAMAGED" ;; esac`;
   writeFileSync(join(root, "docker"), docker, { mode: 0o755 });
 });
 afterEach(() => rmSync(root, { recursive: true }));
@@ -51,7 +51,7 @@ function addLine(path: string): void {
   writeFileSync(sums(), `${"0".repeat(64)}  ${path}\n`, { flag: "a" });
 }
 
-function place(damaged = 0) {
+function place(damaged = 0, id = "") {
   return spawnSync("sh", [script], {
     encoding: "utf8",
     env: {
@@ -61,6 +61,7 @@ function place(damaged = 0) {
       VOLUME: "cache",
       IMAGE: "image",
       DAMAGED: String(damaged),
+      ID: id,
     },
   });
 }
@@ -192,4 +193,14 @@ describe("the folder of cacheModels", () => {
     expect(stderr).toContain("repair the folder");
     expect(existsSync(join(root, "asked"))).toBe(false);
   });
+
+  it.each(["--env-file=/etc/shadow", "/etc", "a b\u001b[2J"])(
+    "goes nowhere when an engine calls the container %j",
+    (id) => {
+      const { status, stderr } = place(0, id);
+      expect(status).toBe(1);
+      expect(stderr).toContain(`a container's id that is none: ${id.replace("\u001b", "?")}\n`);
+      expect(readFileSync(join(root, "asked"), "utf8")).toMatch(/^create .* -- image -c .*\n$/);
+    },
+  );
 });
