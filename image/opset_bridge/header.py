@@ -102,7 +102,7 @@ def read_header(path: str) -> Header:
             for field in fields(content, begin, end, budget):
                 if message is MODEL:
                     _read_model_field(content, field, budget, header)
-                if field.kind == BYTES and field.number in message:
+                if field.number in message and field.kind == BYTES:
                     pending.append((message[field.number], field.content, field.end))
     return header
 

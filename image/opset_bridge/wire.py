@@ -42,11 +42,6 @@ class Budget:
     def __init__(self, fields: int) -> None:
         self.fields = fields
 
-    def spend(self) -> None:
-        if not self.fields:
-            raise TooManyFields
-        self.fields -= 1
-
 
 class Field(NamedTuple):
     """One field of a message, without its content."""
@@ -66,8 +61,11 @@ class Field(NamedTuple):
 def read_varint(buffer: Buffer, position: int) -> tuple[int, int]:
     """The number at a position, and the position after it."""
     # Most have one byte.
-    if position < len(buffer) and (first := buffer[position]) < 0x80:
-        return first, position + 1
+    try:
+        if (first := buffer[position]) < 0x80:
+            return first, position + 1
+    except IndexError as error:
+        raise MalformedMessage("a number without an end") from error
     value = shift = 0
     # A varint has at most 10 bytes.
     for byte in buffer[position : position + 10]:
@@ -114,7 +112,9 @@ def fields(
     groups = 0
     while position < end:
         if budget:
-            budget.spend()
+            budget.fields -= 1
+            if budget.fields < 0:
+                raise TooManyFields
         key, content = read_varint(buffer, position)
         number, kind = (key & 0xFFFFFFFF) >> 3, key & 7
         value = 0
