@@ -14,7 +14,8 @@ export function clipChangeWarning(
   if (before === undefined || after === undefined) return undefined;
   if (canonicalClipName(before) === canonicalClipName(after)) return undefined;
   const change = `The CLIP model changes from ${before} to ${after}`;
-  const again = "Search finds nothing until the job Smart Search has run (Administration, Job Queues)";
+  const again =
+    "Search finds nothing until the job Smart Search has run (Administration, Job Queues)";
   const old = findClipModel(before)?.embeddingDimension;
   const next = findClipModel(after)?.embeddingDimension;
   if (old !== next) {
