@@ -57,7 +57,7 @@ const checks: readonly (readonly [
         "/etc",
         "/var/run",
         "/run/../etc/",
-        "/root/.ssh",
+        "/boot",
         "/var/lib/docker",
         "/proc",
       ].map((hostPath): Case => [
