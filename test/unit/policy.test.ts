@@ -51,20 +51,9 @@ const checks: readonly (readonly [
         serviceType,
         service({ mounts: [{ source: "/run/docker.sock" }] }),
       ],
-      ...[
-        "/",
-        "//",
-        "/etc",
-        "/var/run",
-        "/run/../etc/",
-        "/boot",
-        "/var/lib/docker",
-        "/proc",
-      ].map((hostPath): Case => [
-        `the host's ${hostPath}`,
-        containerType,
-        { volumes: [{ hostPath }] },
-      ]),
+      ...["/", "//", "/etc", "/var/run", "/run/../etc/", "/boot", "/var/lib/docker", "/proc"].map(
+        (hostPath): Case => [`the host's ${hostPath}`, containerType, { volumes: [{ hostPath }] }],
+      ),
       ...[
         "/var/run/docker.sock/",
         "/run/containerd/containerd.sock",
