@@ -12,11 +12,14 @@ import {
 } from "./components/wiring";
 import { loadSettings } from "./config/load";
 import { detectGpus, preflight } from "./preflight";
+import { memoize, run } from "./util/run";
 
 /** Everything is read and checked before the first resource is registered. */
 export = async function immichMachineLearning() {
-  const settings = await loadSettings(detectGpus);
-  const found = await preflight(settings);
+  // A host with gpu: auto is asked once for both.
+  const ask = memoize(run);
+  const settings = await loadSettings((declared) => detectGpus(declared, ask));
+  const found = await preflight(settings, ask);
   const engines = dockerProviders(settings);
 
   const hosts = settings.hosts.map((host) => {

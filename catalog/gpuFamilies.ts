@@ -109,7 +109,7 @@ export function parseComputeCapability(text: string): number | undefined {
 }
 
 /** Whether a compute capability is at least another; never where one of them is unreadable. */
-export function isCapabilityAtLeast(computeCapability: string, minimum: string): boolean {
+function isCapabilityAtLeast(computeCapability: string, minimum: string): boolean {
   return parseComputeCapability(computeCapability)! >= parseComputeCapability(minimum)!;
 }
 
@@ -157,7 +157,7 @@ export function gpuFamilyFor(
 }
 
 /** The oldest Immich whose server the locks fit (OCR came with 2.2.0). */
-export const oldestImmichVersion = "2.2.0";
+const oldestImmichVersion = "2.2.0";
 
 /** Immich's major versions that have locks under image/requirements/locks. */
 export const lockedImmichMajors: readonly number[] = [2, 3];

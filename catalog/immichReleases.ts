@@ -20,7 +20,7 @@ export interface OfficialCudaRuntime {
  * v1.94.0, the first with CUDA, to v3.1.0; the oldest capability is that of the machine code in the
  * wheel. v2.1.0 came with cuDNN 9.14, which has none for GPUs before 7.5 (immich-app/immich#22982).
  */
-export const officialCudaRuntimes: readonly OfficialCudaRuntime[] = [
+const officialCudaRuntimes: readonly OfficialCudaRuntime[] = [
   { since: "3.0.0", onnxRuntime: "1.26.0", minimumComputeCapability: "6.0" },
   { since: "2.6.0", onnxRuntime: "1.24.1", minimumComputeCapability: "6.0" },
   { since: "2.5.0", onnxRuntime: "1.23.2", minimumComputeCapability: "6.0" },
@@ -40,7 +40,7 @@ export const servedByEveryRelease = "7.5";
 export const officialCuda = { version: "12.2", minimumDriver: "535" } as const;
 
 /** The newest release whose lock was read; later ones may have dropped more GPUs. */
-export const newestKnownImmichVersion: ImmichVersion = { major: 3, minor: 1, patch: 0 };
+const newestKnownImmichVersion: ImmichVersion = { major: 3, minor: 1, patch: 0 };
 
 /**
  * What Immich's own `-cuda` image of this version computes with; undefined before it had one. A version

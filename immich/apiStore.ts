@@ -72,7 +72,7 @@ export async function runningVersion(store: ApiStoreArgs): Promise<ImmichVersion
 }
 
 /** With IMMICH_CONFIG_FILE set, Immich ignores its saved configuration and refuses changes. */
-export async function refuseConfigFile(store: ApiStoreArgs): Promise<void> {
+async function refuseConfigFile(store: ApiStoreArgs): Promise<void> {
   const { configFile } = await getFromApi<{ configFile?: boolean }>(store, "/server/features");
   if (configFile === true) {
     throw new Error(

@@ -4,7 +4,7 @@ import path from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import { type CommandResult, run, type Run } from "../../util/run";
+import { type CommandResult, memoize, run, type Run } from "../../util/run";
 import { detectGpus, preflight } from "../../preflight";
 import { checkContainerName, checkNetwork } from "../../preflight/containerChecks";
 import { lookUpContainerAddress } from "../../immich/databaseAddress";
@@ -906,6 +906,22 @@ describe("detectGpus", () => {
     });
     const untouched: Run = () => Promise.reject(new Error("asked"));
     expect(await detectGpus(settings([attic]), untouched)).toEqual({});
+  });
+
+  it("asks a host once for itself and for the preflight, with one memory of the answers", async () => {
+    const asked: string[] = [];
+    const hosts = fakeHosts({
+      [local]: { info: engineAnswers.withToolkit, probe: probes.gtx750ti },
+    });
+    const ask = memoize((program, parameters, options) => {
+      asked.push([program, ...parameters, options?.stdin ?? ""].join(" "));
+      return hosts(program, parameters, options);
+    });
+    const all = settings([undecided]);
+    await detectGpus(all, ask);
+    await preflight({ ...all, hosts: [attic] }, ask);
+    expect(asked).toEqual([...new Set(asked)]);
+    expect(asked.filter((question) => question.startsWith("docker info"))).toHaveLength(1);
   });
 
   it("takes the oldest of the cards the container will get", async () => {
