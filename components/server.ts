@@ -29,6 +29,12 @@ export interface DockerClientArgs {
   tls?: pulumi.Input<string> | undefined;
 }
 
+/** A folder of the host in place of a volume; for containers only. */
+export interface CacheArgs {
+  /** Absolute path. Docker makes a folder that is absent, as root's. */
+  cacheFolder?: pulumi.Input<string> | undefined;
+}
+
 export interface ResourceLimits {
   /** Main memory in MiB. @default no limit */
   memory?: pulumi.Input<number> | undefined;
@@ -57,8 +63,8 @@ export interface ServerArgs extends DockerClientArgs {
   /** What the models are computed on: a name of `catalog/accelerators.ts`. @default "cpu" */
   accelerator?: AcceleratorName | undefined;
 
-  /** Name of the volume mounted at `/cache`. */
-  cacheVolume: pulumi.Input<string>;
+  /** Name of the volume mounted at `/cache`, in place of `cacheFolder`. */
+  cacheVolume?: pulumi.Input<string> | undefined;
 
   /**
    * Settings of the ML server, by the names of `catalog/environment.ts` (`modelTtl`) or the
@@ -122,6 +128,7 @@ export function checkedEnvironment(
   const version = parseImmichVersion(immichVersion);
   const rendered = version && renderEnvironment(environment, version, accelerator);
   const allProblems: Problem[] = [
+    ...cacheProblems(args),
     ...(rendered?.problems ?? []).map((problem) => ({
       key: `environment.${problem.name}`,
       expected: problem.message,
@@ -136,6 +143,11 @@ export function checkedEnvironment(
     throw new Error(allProblems.map((problem) => formatProblem(problem, name)).join("\n"));
   }
   return rendered.variables;
+}
+
+function cacheProblems({ cacheVolume, cacheFolder }: CacheArgs & ServerArgs): Problem[] {
+  if ((cacheVolume === undefined) !== (cacheFolder === undefined)) return [];
+  return [{ key: "cacheVolume", expected: "or cacheFolder must be given, one of them" }];
 }
 
 /**

@@ -4,6 +4,7 @@ import { renderEnvironment, servicePort } from "../catalog/renderEnvironment";
 import type { Problem, Resolved } from "../util/problem";
 import { hasCredentials } from "../util/sanitize";
 import { gpuCount, resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
+import { resolveCache } from "./cache";
 import { resolveImage } from "./image";
 import type { HostEntry, ImmichEntry } from "./schema";
 import type { CheckedStack, DetectedGpus, HostSettings } from "./settings";
@@ -33,7 +34,8 @@ export function resolveHost(
   const image = resolveImage(host, key, accelerator.value, gpu.value, stack.parts);
   const environment = resolveEnvironment(host, key, accelerator.value, environmentFile, stack);
   const network = resolveNetwork(host, index, immich, servicePort(environment.value.variables));
-  const all = [accelerator, gpu, image, environment, network];
+  const cache = resolveCache(host, key);
+  const all = [accelerator, gpu, image, environment, network, cache];
   return {
     value: {
       ...host,
@@ -43,7 +45,7 @@ export function resolveHost(
       image: image.value,
       gpus: host.gpus && resolveGpuChoice(host.gpus),
       containerName: host.containerName ?? `immich-ml-${host.name}`,
-      cacheVolume: host.cacheVolume ?? `immich-ml-${host.name}-cache`,
+      cache: cache.value,
       swarm: resolveSwarm(host, image.value, build?.imageMirror),
       environment: environment.value.settings,
       environmentFile,
