@@ -6,6 +6,7 @@ import type { Problem } from "../util/problem";
 import { hasCredentials } from "../util/sanitize";
 import {
   type EnvironmentValue,
+  holdsCredential,
   isSecretVariable,
   renderEnvironment,
   servicePort,
@@ -81,6 +82,13 @@ export interface ServerArgs extends DockerClientArgs {
    * @default none
    */
   environmentFile?: Record<string, pulumi.Input<string>> | undefined;
+
+  /**
+   * Variables that nothing checks, under their own names. They win over all others.
+   *
+   * @default none
+   */
+  uncheckedEnvironment?: Record<string, string> | undefined;
 
   /** The server's name in its network. @default "immich-machine-learning" */
   networkAlias?: pulumi.Input<string> | undefined;
@@ -159,19 +167,22 @@ export function serverEnvironment(
   variables: Record<string, string>,
 ): [name: string, value: pulumi.Input<string>][] {
   const { environment } = accelerators[args.accelerator ?? "cpu"];
-  return entriesByName({ ...args.environmentFile, ...environment, ...variables }).map(
-    ([variable, value]) => {
-      const isAddress = typeof value === "string" && hasCredentials(value);
-      return [variable, isAddress || isSecretVariable(variable) ? pulumi.secret(value) : value];
-    },
-  );
+  const declared = { ...environment, ...variables, ...args.uncheckedEnvironment };
+  return entriesByName({ ...args.environmentFile, ...declared }).map(([variable, value]) => {
+    const isAddress = typeof value === "string" && hasCredentials(value);
+    // What is declared stands in the stack file in clear.
+    const isSecret = Object.hasOwn(declared, variable) ? holdsCredential : isSecretVariable;
+    return [variable, isAddress || isSecret(variable) ? pulumi.secret(value) : value];
+  });
 }
 
 /** The port the server listens on. */
 export function portOf(args: ServerArgs, variables: Record<string, string>): pulumi.Output<number> {
   return pulumi
     .output(args.environmentFile ?? {})
-    .apply((fromFile) => servicePort({ ...fromFile, ...variables }));
+    .apply((fromFile) =>
+      servicePort({ ...fromFile, ...variables }, parseImmichVersion(args.immichVersion)!),
+    );
 }
 
 /** The image's own health check with intervals of ours. */

@@ -127,6 +127,10 @@ export const hostSchema = z
       .record(z.string().max(128), environmentValue)
       .meta({ allowed: "an object of settings, such as { workers: 1 }" })
       .default({}),
+    uncheckedEnvironment: z
+      .record(z.string().max(128), environmentValue.transform(String))
+      .meta({ allowed: "an object of variables, such as { NAME: value }" })
+      .default({}),
     network: dockerName.optional(),
     networkAlias: dockerName.optional(),
     publish: z

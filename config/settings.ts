@@ -38,6 +38,7 @@ export interface HostSettings extends Pick<
   | "limits"
   | "hardening"
   | "environment"
+  | "uncheckedEnvironment"
   | "check"
   | "modelDownload"
   | "healthTimeout"
