@@ -29,7 +29,7 @@ known_error() {
   text=$(LC_ALL=C tr -cs '!-~' ' ' | LC_ALL=C tr '[:upper:]' '[:lower:]')
   text=" $text " place=",$1," LC_ALL=C awk -F '\t' '
     index("," $1 ",", ENVIRON["place"]) && ENVIRON["text"] ~ $2 { print $3; exit }
-  ' "$folder/knownErrors.tsv"
+  ' "${folder:?}/knownErrors.tsv"
 }
 
 # The program that computes in a container, with the known errors that it takes its hints from.

@@ -4,7 +4,8 @@ import path from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import { findKnownError, hintOf, knownErrors, renderRows } from "../../catalog/knownErrors";
+import { findKnownError, hintOf, knownErrors } from "../../catalog/knownErrors";
+import { generatedFiles } from "../../docs/generate";
 import { type Sample, samples, unknown } from "./knownErrors.samples";
 
 const folder = path.join(__dirname, "..", "..");
@@ -37,8 +38,10 @@ describe("the table of known errors", () => {
     }
   });
 
-  it("is what the check sends into the container", () => {
-    expect(read("verify/knownErrors.tsv"), "run npm run docs:generate").toBe(renderRows());
+  it("is what the check sends into the container, and what both pages show", () => {
+    for (const [file, content] of Object.entries(generatedFiles())) {
+      expect(read(file), `${file}: run npm run docs:generate`).toBe(content);
+    }
   });
 });
 
