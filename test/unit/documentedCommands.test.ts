@@ -61,6 +61,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "volume ls",
   ],
   git: ["clone", "pull", "init", "add", "commit -m", "checkout", "revert"],
+  iptables: ["-I DOCKER-USER -p --dport -s -j"],
   "nvidia-ctk": ["config --set --in-place", "system create-dev-char-symlinks"],
 };
 const shellWords = ["cd", "echo", "export", "printf", "umask"];
@@ -100,10 +101,14 @@ function fault(command: string): string | undefined {
   if (program === "pulumi" && words.length === 0) return undefined;
   const known = others[program];
   if (known === undefined) return shellWords.includes(program) ? undefined : "no known program";
-  const match = known.find((entry) => {
-    const wanted = entry.split(" ").filter((word) => !word.startsWith("-"));
-    return wanted.every((word, at) => words[at] === word);
-  });
+  const isOption = (word: string) => word.startsWith("-");
+  const plain = words.filter((word) => !isOption(word));
+  const match = known.find((entry) =>
+    entry
+      .split(" ")
+      .filter((word) => !isOption(word))
+      .every((word, at) => plain[at] === word),
+  );
   return match === undefined ? "no such command" : lacking(match);
 }
 
