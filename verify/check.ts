@@ -59,6 +59,8 @@ export interface ModelCheck {
     readonly provider: string;
     /** Milliseconds of the second run. */
     readonly milliseconds: number;
+    /** The same on the CPU, for comparison; absent for models over 1 GiB. */
+    readonly cpuMilliseconds?: number;
     /** Costly operators that another provider had to run. */
     readonly fallbackOps: readonly string[];
   }[];
