@@ -582,6 +582,7 @@ describe("preflight", () => {
       database: undefined,
       mayBeFirstRelease: true,
       optionalMounts: {},
+      aliases: {},
       unreachableHosts: new Set(),
     });
   });
