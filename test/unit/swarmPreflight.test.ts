@@ -114,7 +114,7 @@ describe("checkSwarm", () => {
       [node("one", twoCards), node("two", { resources: [discrete("NVIDIA-GPU", 2)] })],
       {},
     ],
-    ["our own service from before", {}, [node("one")], { service: { labels: ours } }],
+    ["our own service from before", {}, [node("one")], { service: { labels: ours, aliases: [] } }],
   ])("finds nothing wrong with %s", (_title, more, nodes, found) => {
     expect(diagnostics(more, nodes, found)).toEqual([]);
   });
@@ -189,7 +189,7 @@ describe("checkSwarm", () => {
       "a service that is not ours",
       {},
       [node("one")],
-      { service: { labels: {} } },
+      { service: { labels: {}, aliases: [] } },
       manager,
       /service name immich-ml-rack is taken by a service that is not ours/,
     ],
@@ -197,7 +197,7 @@ describe("checkSwarm", () => {
       "another stack's service",
       {},
       [node("one")],
-      { service: { labels: { ...ours, "org.immich-ml.stack": "test" } } },
+      { service: { labels: { ...ours, "org.immich-ml.stack": "test" }, aliases: [] } },
       manager,
       /taken by a service of stack immich-ml\/test/,
     ],
