@@ -14,6 +14,7 @@ vi.mock("../../preflight", () => ({
     Promise.resolve({
       database: { host: "172.18.0.3", port: 5432 },
       currentClipModel: "ViT-B-32__openai",
+      aliases: {},
       optionalMounts: { attic: [] },
       unreachableHosts: new Set(),
     }),
