@@ -56,7 +56,7 @@ export function videoMemorySection({ readings, stack }: ReportData): Html | unde
       (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
     );
   return section(
-    "VRAM over the last runs",
+    "VRAM over the last reports",
     html`<div class="panel" data-readings="${record}">${ofGpus.map(chart)}</div>`,
   );
 }
