@@ -40,6 +40,8 @@ export interface PassedCheck {
   readonly notExecuted?: boolean;
   /** The models Immich uses; absent where they are unknown. */
   readonly models?: readonly ModelCheck[];
+  /** MiB of each NVIDIA GPU, with these models loaded; absent where the driver does not tell. */
+  readonly videoMemory?: readonly { readonly used: number; readonly total: number }[];
 }
 
 /** What computed a model, and whether Immich's server can use it. */

@@ -798,6 +798,17 @@ def check_model(task, name, parts, reason):
     return result
 
 
+def video_memory():
+    """MiB in use and in all of each NVIDIA GPU, with the models still loaded; [] where nothing tells."""
+    query = ["nvidia-smi", "--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        text = subprocess.run(query, capture_output=True, text=True, timeout=20).stdout
+        pairs = [[int(figure) for figure in line.split(",")] for line in text.strip().splitlines()]
+        return [{"used": used, "total": total} for used, total in pairs]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+
+
 def explain(result):
     """The result as lines of text."""
     if result["ok"]:
@@ -844,7 +855,8 @@ def main():
     result = in_a_process(lambda: check(expected))
     if result["ok"]:
         models = outcome(lambda: {"models": check_models(expected, download)})
-        result = {**result, **models} if models["ok"] else models
+        memory = video_memory() if result["provider"] == "CUDAExecutionProvider" else []
+        result = {**result, **models, **({"videoMemory": memory} if memory else {})} if models["ok"] else models
     for line in explain(result):
         print(line, file=sys.stderr, flush=True)
     print(json.dumps(result), flush=True)

@@ -26,24 +26,21 @@ export async function gather(chosen: string | undefined): Promise<ReportData> {
     ),
   ]);
   const { settings, queues, immichProblem }: Partial<StackStatus> = status.answer ?? {};
+  const hosts = status.answer?.hosts.map((host) => ({
+    ...host,
+    gpu: gpuOf(host, declared.answer?.gpus[host.host]),
+    check: checks.answer?.[host.host],
+  }));
   return {
     stack,
     made,
-    hosts: status.answer
-      ? {
-          answer: status.answer.hosts.map((host) => ({
-            ...host,
-            gpu: gpuOf(host, declared.answer?.gpus[host.host]),
-            check: checks.answer?.[host.host],
-          })),
-        }
-      : status,
+    hosts: hosts ? { answer: hosts } : { unknown: status.unknown! },
     settings: settings ?? [],
     queues: queues ?? [],
     immichProblem,
     immichVersion: declared.answer?.immichVersion,
     history,
-    readings: readingsOf(status.answer?.hosts ?? [], made),
+    readings: readingsOf(hosts ?? [], made),
   };
 }
 

@@ -19,7 +19,7 @@ export function modelSection(
     html`<div class="panel">
       ${
         rows.length > 0
-          ? table(["Model", "Computed by", "#There", "#On the CPU", "Faster than the CPU"], rows)
+          ? table(["Model", "Computed by", "#On the GPU", "#On the CPU", "Faster"], rows)
           : notKnown("no check has tried Immich's models")
       }
       <p>${choice(overview, smallest)}</p>
@@ -55,15 +55,15 @@ function partCells({
   milliseconds,
   cpuMilliseconds,
 }: ModelCheck["parts"][number]): readonly Part[] {
-  const factor = cpuMilliseconds !== undefined && cpuMilliseconds / milliseconds;
+  const name = provider.replace("ExecutionProvider", "");
+  if (name === "CPU") return [name, "", `${milliseconds} ms`, ""];
+  if (cpuMilliseconds === undefined) return [name, `${milliseconds} ms`, known(undefined), ""];
+  const factor = cpuMilliseconds / milliseconds;
   return [
-    provider.replace("ExecutionProvider", ""),
+    name,
     `${milliseconds} ms`,
-    known(cpuMilliseconds !== undefined && `${cpuMilliseconds} ms`),
-    known(
-      factor !== false &&
-        Number.isFinite(factor) && [`${factor.toFixed(1)} times`, meter(Math.min(1, factor / 20))],
-    ),
+    `${cpuMilliseconds} ms`,
+    [`${factor.toFixed(factor < 10 ? 1 : 0)} times`, meter(Math.min(1, factor / 20))],
   ];
 }
 

@@ -5,10 +5,10 @@ import { sanitize } from "../../util/sanitize";
 import { runCommand } from "../command";
 import { gather } from "./gather";
 import { page } from "./page";
-import { earlierReadings } from "./videoMemory";
+import { earlierReadings, merged } from "./videoMemory";
 
 const usage = `Writes one HTML page about a stack: whether its GPU is in use, its hosts and models, the video memory
-over the last reports, Immich's settings and the history. The page loads nothing.
+over the last runs, Immich's settings and the history. The page loads nothing.
 
   npm run report -- [--stack NAME] [--output FILE]
 
@@ -23,7 +23,7 @@ runCommand({ usage, options, allowPositionals: false }, async ({ stack, output }
     gather(stack),
     readFile(file, "utf8").catch(() => ""),
   ]);
-  const readings = [...earlierReadings(earlier, data.stack.answer), ...data.readings];
+  const readings = merged(earlierReadings(earlier, data.stack.answer), data.readings);
   await writeFile(file, page({ ...data, readings }));
   for (const { unknown } of [data.hosts, data.history])
     if (unknown !== undefined) console.error(`not known: ${sanitize(unknown)}`);

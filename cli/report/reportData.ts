@@ -20,7 +20,7 @@ export interface ReportData {
   readonly immichVersion?: string | undefined;
   /** The newest first. */
   readonly history: Result<readonly Operation[]>;
-  /** This report's and earlier ones', the oldest first. */
+  /** This report's and earlier ones', the oldest run first. */
   readonly readings: readonly Reading[];
 }
 
@@ -42,7 +42,7 @@ export interface LastCheck {
   readonly at?: Date | undefined;
 }
 
-/** The video memory of a GPU when a report was made. */
+/** The video memory of a GPU at the end of a run, with the models loaded. */
 export interface Reading {
   /** ISO 8601. */
   readonly at: string;

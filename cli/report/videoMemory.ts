@@ -15,17 +15,26 @@ const reading = z.object({
 });
 const kept = z.object({ stack: z.string(), readings: z.array(reading) });
 
+/** Of the last check, when the models were loaded; of now where it has none. */
 export function readingsOf(hosts: readonly HostReport[], made: Date): Reading[] {
-  return hosts.flatMap(({ host, gpus = [] }) =>
-    gpus
-      .filter(({ used, free }) => used >= 0 && used + free > 0)
-      .map(({ name, used, free }, at) => ({
-        at: made.toISOString(),
-        of: gpus.length > 1 ? `${host}, ${name} (${at})` : `${host}, ${name}`,
-        used,
-        total: used + free,
-      })),
-  );
+  return hosts.flatMap(({ host, gpus = [], check: last }) => {
+    const checked = last?.check.ok ? last.check.videoMemory : undefined;
+    const at = (checked && last?.at) || made;
+    const now = gpus.map(({ used, free }) => ({ used, total: used + free }));
+    return (checked ?? now)
+      .map((figures, index) => ({
+        at: at.toISOString(),
+        of: [host, gpus[index]?.name ?? "GPU", ...(index > 0 ? [String(index)] : [])].join(", "),
+        ...figures,
+      }))
+      .filter(({ used, total }) => used >= 0 && total > 0);
+  });
+}
+
+/** One reading of each GPU for each time, the oldest first. */
+export function merged(earlier: readonly Reading[], now: readonly Reading[]): readonly Reading[] {
+  const byTime = new Map([...earlier, ...now].map((one) => [`${one.at} ${one.of}`, one]));
+  return [...byTime.values()].sort((left, right) => left.at.localeCompare(right.at));
 }
 
 /**
@@ -64,7 +73,8 @@ export function videoMemorySection({ readings, stack }: ReportData): Html | unde
 function chart(readings: readonly Reading[]): Html {
   const { of, used, total } = readings.at(-1)!;
   const most = Math.max(...readings.map((one) => one.used));
-  const text = `${gibibytes(used)} of ${gibibytes(total)} now; at most ${gibibytes(most)} in ${readings.length} ${readings.length === 1 ? "report" : "reports"}`;
+  const runs = readings.length === 1 ? "run" : "runs";
+  const text = `${gibibytes(used)} of ${gibibytes(total)} in the last run, at most ${gibibytes(most)} in ${readings.length} ${runs}`;
   return html`<figure>
     <figcaption><strong>${of}</strong>: ${text}.</figcaption>
     <svg viewBox="0 0 ${limit * 10} 60" preserveAspectRatio="none" role="img" aria-label="${text}">

@@ -310,11 +310,13 @@ describe("the check of the models Immich is told to use", () => {
     }
   });
 
-  it("has the CPU's time beside the accelerator's", async () => {
-    const { code, models } = await checkModels(await volumeWith([clip]), [clip], {
+  it("has the CPU's time beside the accelerator's, and the GPU's memory with the models loaded", async () => {
+    const { code, models, result } = await checkModels(await volumeWith([clip]), [clip], {
       variables: fakeFault("none"),
+      mounts: ["-v", `${join(__dirname, "checkFakes/nvidia-smi")}:/usr/bin/nvidia-smi:ro`],
     });
     expect(code).toBe(0);
+    expect(result).toMatchObject({ videoMemory: [{ used: 1320, total: 2000 }] });
     expect(models).toHaveLength(1);
     expect(models![0]!.parts.map(({ part }) => part)).toEqual(["visual", "textual"]);
     for (const { provider, cpuMilliseconds } of models![0]!.parts) {
