@@ -22,7 +22,7 @@ export = async function immichMachineLearning() {
   const declared = await loadSettings((hosts) => detectGpus(hosts, ask));
   const found = await preflight(declared, ask);
   const settings = keepAliases(declared, found.aliases);
-  const engines = dockerProviders(settings);
+  const engines = dockerProviders(settings, found.unreachableHosts);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);

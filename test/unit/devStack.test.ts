@@ -16,6 +16,7 @@ vi.mock("../../preflight", () => ({
       currentClipModel: "ViT-B-32__openai",
       aliases: {},
       optionalMounts: { attic: [] },
+      aliases: {},
       unreachableHosts: new Set(),
     }),
 }));
