@@ -258,9 +258,11 @@ export async function presetArgs(
     store: configurationStore(settings, found.database),
     immichVersion: immich.version,
     embeddings: settings.embeddings,
+    onDestroy: settings.onDestroy,
     reindex: reindexing(settings),
     currentClipModel: found.currentClipModel,
     currentSettings: found.currentSettings,
+    serverDefaults: found.serverDefaults,
     firstRelease: found.mayBeFirstRelease ? await stateOfFirstRelease(presetName) : undefined,
     allowUnknownModels: settings.allowUnknownModels,
     serverContainer: immich.serverContainer
@@ -276,7 +278,7 @@ function configurationStore(
 ): ModelPresetArgs["store"] {
   const { immich, secrets } = settings;
   if (immich.api)
-    return { kind: "api", url: immich.api.url, apiKey: pulumi.secret(secrets.immichApiKey!) };
+    return { kind: "api", ...immich.api, apiKey: pulumi.secret(secrets.immichApiKey!) };
   if (!database) {
     // Possible with preflight: warn or off only.
     throw new pulumi.RunError(
@@ -310,7 +312,7 @@ function reindexing(settings: Settings): ModelPresetArgs["reindex"] {
   const { immich, secrets, reindex, redetectFacesLosingNames } = settings;
   if (!reindex || !immich.api) return undefined;
   const apiKey = pulumi.secret(secrets.immichApiKey!);
-  return { url: immich.api.url, apiKey, facesLosingNames: redetectFacesLosingNames };
+  return { ...immich.api, apiKey, facesLosingNames: redetectFacesLosingNames };
 }
 
 /** The connection that makes the schema and its functions in Immich's database; none for the API. */
