@@ -14,7 +14,6 @@ vi.mock("../../preflight", () => ({
     Promise.resolve({
       database: { host: "172.18.0.3", port: 5432 },
       currentClipModel: "ViT-B-32__openai",
-      aliases: {},
       optionalMounts: { attic: [] },
       aliases: {},
       unreachableHosts: new Set(),
