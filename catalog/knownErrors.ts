@@ -847,6 +847,14 @@ const rows = {
     cause: "the package index delivers other files than PyPI, or a download was cut off",
     cure: "run it again; when it comes back, choose another «build.packageIndex»",
   },
+  "pip-plain-http": {
+    section: "build",
+    seen: ["build"],
+    pattern: "is not a trusted or secure host",
+    shown: "«The repository located at … is not a trusted or secure host and is being ignored»",
+    cause: "pip takes no packages over plain http from another host",
+    cure: "give «build.packageIndex» an https:// address",
+  },
   "pip-missing": {
     section: "build",
     seen: ["build"],
