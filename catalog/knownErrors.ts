@@ -936,9 +936,12 @@ export const knownErrors = Object.entries(rows) as readonly (readonly [
 /** A row, found in a text. */
 export type FoundError = KnownError & { readonly name: KnownErrorName };
 
+/** Characters that are compared: the end of a text is enough. */
+const maxTextLength = 20_000;
+
 /** The first row that is known at that place and found in the text. */
 export function findKnownError(text: string, place: Place): FoundError | undefined {
-  const compared = ` ${text} `
+  const compared = ` ${text.slice(-maxTextLength)} `
     .replace(/\u001b\[[0-9;]*m/g, "")
     .replace(/[^!-~]+/g, " ")
     .toLowerCase();

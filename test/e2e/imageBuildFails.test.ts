@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile, copyFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,6 +7,7 @@ import * as docker from "@pulumi/docker";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { LegacyImage } from "../../components";
+import { describeProgress } from "../../components/buildLog";
 import { fakes } from "../support/docker";
 import { type EngineStack, missingEngine, openEngineStack } from "../support/engineStack";
 
@@ -90,8 +92,15 @@ RUN ${before} sh /tmp/install.sh cuda /tmp/lock.txt /opt/cuda
     expect(message).toContain("What to do: the package index does not have the package");
   });
 
-  it("says that the disk is full", async () => {
-    const message = await failure("cat /etc/passwd >/dev/full &&");
+  it("says that the disk is full, and before that what it does", async () => {
+    const file = `.build-${stack.name}-attic-image.log`;
+    const seen: string[] = [];
+    const timer = setInterval(() => {
+      if (existsSync(file)) seen.push(describeProgress(readFileSync(file, "utf8"), 5));
+    }, 200);
+    const message = await failure("echo collecting && sleep 3 && cat /etc/passwd >/dev/full &&");
+    clearInterval(timer);
+    expect(seen).toContain("0 min 5 s: CUDA libraries (collecting)");
     expect(message).toContain("No space left on device");
     expect(message).toContain("docker builder prune");
   });
