@@ -662,7 +662,7 @@ const rows = {
     section: "container",
     seen: ["log"],
     pattern:
-      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|fatal python error",
+      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|exit code: (134|135|139)|fatal python error",
     shown: "«Worker was sent code 139!», exit code 139, «Segmentation fault»",
     cause: "the server crashed: this image cannot run on this GPU or its driver",
     cure: "let the host's «gpu» choose the image, check the driver (nvidia-smi); «accelerator: cpu» shows whether the GPU is the reason",
@@ -847,6 +847,14 @@ const rows = {
     cause: "the package index delivers other files than PyPI, or a download was cut off",
     cure: "run it again; when it comes back, choose another «build.packageIndex»",
   },
+  "pip-plain-http": {
+    section: "build",
+    seen: ["build"],
+    pattern: "is not a trusted or secure host",
+    shown: "«The repository located at … is not a trusted or secure host and is being ignored»",
+    cause: "pip takes no packages over plain http from another host",
+    cure: "give «build.packageIndex» an https:// address",
+  },
   "pip-missing": {
     section: "build",
     seen: ["build"],
@@ -928,9 +936,12 @@ export const knownErrors = Object.entries(rows) as readonly (readonly [
 /** A row, found in a text. */
 export type FoundError = KnownError & { readonly name: KnownErrorName };
 
+/** Characters that are compared: the end of a text is enough. */
+const maxTextLength = 20_000;
+
 /** The first row that is known at that place and found in the text. */
 export function findKnownError(text: string, place: Place): FoundError | undefined {
-  const compared = ` ${text} `
+  const compared = ` ${text.slice(-maxTextLength)} `
     .replace(/\u001b\[[0-9;]*m/g, "")
     .replace(/[^!-~]+/g, " ")
     .toLowerCase();

@@ -331,6 +331,10 @@ export const knownErrorsChinese: Readonly<
     cause: "软件源提供的文件与 PyPI 不同，或下载中断",
     cure: "重试；再次出现就换一个 «build.packageIndex»",
   },
+  "pip-plain-http": {
+    cause: "pip 不接受来自其他主机的明文 http 软件源",
+    cure: "把 «build.packageIndex» 改为 https:// 地址",
+  },
   "pip-missing": {
     cause: "软件源没有这个包，或地址不是 simple 索引",
     cure: "改正 «build.packageIndex»（通常以 /simple 结尾）或去掉它；镜像站必须完整",

@@ -99,7 +99,7 @@ export function machineLearningImage(
     source.kind === "legacy"
       ? new LegacyImage(
           `${name}-image`,
-          { ...buildArgs(settings), gpuFamily: source.gpuFamily, dockerHost },
+          { ...buildArgs(settings), gpuFamily: source.gpuFamily },
           opts,
         )
       : new docker.RemoteImage(

@@ -477,6 +477,10 @@ export const samples: readonly Sample[] = [
   ]),
   ...of("build", [
     [
+      "pip-plain-http",
+      "WARNING: The repository located at 172.17.0.1 is not a trusted or secure host and is being ignored. If this repository is available via HTTPS we recommend you use HTTPS instead, otherwise you may silence this warning and allow it anyway with '--trusted-host 172.17.0.1'.\nERROR: Could not find a version that satisfies the requirement onnx==1.16.0 (from versions: none)",
+    ],
+    [
       "pip-missing",
       "ERROR: Could not find a version that satisfies the requirement nvidia-cublas-cu11==11.11.3.6 (from versions: none)\nERROR: No matching distribution found for nvidia-cublas-cu11==11.11.3.6",
       "ERROR: HTTP error 404 while getting https://mirror.example.org/simple/onnx.whl",
