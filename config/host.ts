@@ -5,6 +5,7 @@ import type { Problem, Resolved } from "../util/problem";
 import { hasCredentials } from "../util/sanitize";
 import { gpuCount, resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveImage } from "./image";
+import { presetEnvironment } from "./presetEnvironment";
 import type { HostEntry, ImmichEntry } from "./schema";
 import type { CheckedStack, DetectedGpus, HostSettings } from "./settings";
 import { placementProblems, resolveSwarm } from "./swarm";
@@ -63,16 +64,21 @@ function resolveEnvironment(
   key: string,
   accelerator: AcceleratorName,
   environmentFile: Readonly<Record<string, string>>,
-  { parts: { version } }: CheckedStack,
+  { parts }: CheckedStack,
 ): Resolved<{
   readonly settings: HostEntry["environment"];
   readonly variables: Readonly<Record<string, string>>;
 }> {
-  const { environment } = host;
+  const { version } = parts;
   if (!version) {
-    const value = { settings: environment, variables: environmentFile };
+    const value = { settings: host.environment, variables: environmentFile };
     return { value, problems: [], notes: [] };
   }
+  const given = { ...environmentFile, ...host.environment };
+  const environment = {
+    ...presetEnvironment(parts, given, version, accelerator),
+    ...host.environment,
+  };
   const rendered = renderEnvironment(environment, version, accelerator);
   const variables = { ...environmentFile, ...rendered.variables };
   const assigned = accelerators[accelerator].gpuRequest
