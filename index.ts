@@ -18,7 +18,7 @@ import { memoize, run } from "./util/run";
 export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
-  const settings = await loadSettings((declared) => detectGpus(declared, ask));
+  const settings = await loadSettings((declared) => detectGpus(declared, ask), ask);
   const found = await preflight(settings, ask);
   const engines = dockerProviders(settings);
 
@@ -40,6 +40,7 @@ export = async function immichMachineLearning() {
     });
 
   return {
+    immichVersion: settings.immich.version,
     machineLearning: hosts.map(hostOutputs),
     ...(preset && { systemConfig: preset.settings, restart: preset.restart }),
     ...(preset?.reindexed && { reindexed: preset.reindexed }),

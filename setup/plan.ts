@@ -150,7 +150,7 @@ export function makePlan(situation: Situation, answers: Answers): Plan {
         version: "auto",
         ...engine,
         network: immich.network,
-        serverContainer: models.preset === undefined ? undefined : immich.server.name,
+        serverContainer: immich.server.name,
         database: models.preset === undefined ? undefined : planDatabase(immich),
       }),
       build: Object.keys(build).length > 0 ? build : undefined,

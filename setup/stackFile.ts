@@ -4,7 +4,7 @@ import { parse } from "yaml";
 const comments: Readonly<Record<string, string>> = {
   version: "the server's; the machine learning follows it",
   network: "joined under the name immich-machine-learning",
-  serverContainer: "restarted when its configuration changed",
+  serverContainer: "tells the version; restarted when its configuration changed",
   preset: "models, and what their memory allows; docs/presets.md",
   models: "the model in use, which keeps the index of all photos",
   takeOver: "stopped and kept; down brings it back",
