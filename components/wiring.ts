@@ -134,10 +134,11 @@ export function cacheArgs(
   settings: Settings,
   image: pulumi.Input<string>,
 ): ModelCacheArgs {
-  const { cacheModels: folder, dockerHost, tls } = host;
+  const { cache, cacheModels: folder, dockerHost, tls } = host;
   return {
-    volumeName: host.cacheVolume,
-    retain: host.keepCache,
+    ...(cache.kind === "folder"
+      ? { path: cache.path }
+      : { volumeName: cache.volume, retain: cache.keep }),
     models: folder === undefined ? undefined : { folder, image, dockerHost, tls },
     labels: labelsOf(settings),
   };
@@ -160,7 +161,9 @@ export function machineLearning(
   const args = {
     ...host,
     image: parts.image,
-    cacheVolume: parts.cache.volumeName,
+    ...(parts.cache.path === undefined
+      ? { cacheVolume: parts.cache.volumeName }
+      : { cacheFolder: parts.cache.path }),
     immichVersion: settings.immich.version,
     models: settings.models,
     labels: labelsOf(settings),

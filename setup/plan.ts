@@ -164,12 +164,12 @@ export function makePlan(situation: Situation, answers: Answers): Plan {
           accelerator: gpu || accelerator === "cpu" ? undefined : accelerator,
           takeOver: old?.name,
           cache: old && cacheOf(old),
-          ...planPublish(situation, old),
+          ...planPublish(situation),
           environment: Object.keys(taken.environment).length > 0 ? taken.environment : undefined,
         }),
       ],
     }),
-    notes: [...models.notes, ...taken.notes],
+    notes: [...models.notes, ...taken.notes, ...closedPort(old)],
   };
 }
 
@@ -267,12 +267,18 @@ function cacheOf({ mounts, environment }: NonNullable<FoundImmich["machineLearni
   return mount.volume === undefined ? { path: mount.path } : { volume: mount.volume };
 }
 
-function planPublish({ immich }: Situation, old: FoundImmich["machineLearning"]) {
-  const port = old?.environment["IMMICH_PORT"] ?? old?.environment["MACHINE_LEARNING_PORT"];
-  const published = old?.published[port ?? "3003"];
-  if (published) return { publish: published };
-  // A server on the host's own network reaches the service at a port.
+/** A server on the host's own network reaches the service at a port; any other by its name. */
+function planPublish({ immich }: Situation) {
   return immich.network === undefined ? { publish: { address: "127.0.0.1", port: 3003 } } : {};
+}
+
+/** A port that others use; Immich itself needs none. */
+function closedPort(old: FoundImmich["machineLearning"]): string[] {
+  const [open] = Object.values(old?.published ?? {});
+  if (!open) return [];
+  return [
+    `Port ${open.port} of the old container is not opened again, since whoever reaches it may use the card; publish opens one (docs/settings.md).`,
+  ];
 }
 
 /** What the program or the image sets itself. */

@@ -92,7 +92,7 @@ describe("what a stack file means", () => {
       gpu: { computeCapability: "5.0", videoMemory: 2048 },
       image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       dockerHost: "unix:///var/run/docker.sock",
-      cacheVolume: "immich-ml-attic-cache",
+      cache: { kind: "volume", volume: "immich-ml-attic-cache", keep: true },
       networkAlias: "immich-machine-learning",
       url: "http://immich-machine-learning:3003",
       restart: "always",
