@@ -79,13 +79,16 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
 }
 
 function claimsOf(host: HostSettings, key: string) {
-  const { name, dockerHost, containerName, cacheVolume, network, networkAlias, publish } = host;
+  const { name, dockerHost, containerName, takeOver, cacheVolume, network } = host;
+  const { networkAlias, publish } = host;
   const registryPort = host.swarm?.ownRegistry?.port;
   const claim = (isMade: unknown, what: string, field: string, value: unknown) =>
     isMade ? [{ what: `${dockerHost} ${what}`, key: `${key}.${field}`, value }] : [];
   return [
     { what: `name ${name}`, key: `${key}.name`, value: name },
     ...claim(true, `container ${containerName}`, "containerName", containerName),
+    // It may leave its name to the host's own container.
+    ...claim(takeOver !== containerName && takeOver, `container ${takeOver}`, "takeOver", takeOver),
     ...claim(true, `volume ${cacheVolume}`, "cacheVolume", cacheVolume),
     ...claim(network, `network ${network} ${networkAlias}`, "networkAlias", networkAlias),
     ...claim(publish, `port ${publish?.address}:${publish?.port}`, "publish", publish),

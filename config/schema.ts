@@ -108,6 +108,7 @@ export const hostSchema = z
     image: imageReference.optional(),
     gpus: gpus.optional(),
     containerName: dockerName.optional(),
+    takeOver: dockerName.optional(),
     cacheVolume: dockerName.optional(),
     keepCache: yesOrNo.default(true),
     cacheModels: text("the path of a folder with a file SHA256SUMS").optional(),

@@ -35,6 +35,7 @@ export interface HostSettings extends Pick<
   | "keepCache"
   | "cacheModels"
   | "restart"
+  | "takeOver"
   | "publish"
   | "limits"
   | "hardening"
