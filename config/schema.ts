@@ -119,6 +119,7 @@ export const hostSchema = z
     image: imageReference.optional(),
     gpus: gpus.optional(),
     containerName: dockerName.optional(),
+    takeOver: dockerName.optional(),
     cache,
     cacheModels: text("the path of a folder with a file SHA256SUMS").optional(),
     restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),

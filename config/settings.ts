@@ -34,6 +34,7 @@ export interface HostSettings extends Pick<
   | "tls"
   | "cacheModels"
   | "restart"
+  | "takeOver"
   | "publish"
   | "limits"
   | "hardening"
