@@ -82,6 +82,12 @@ export const presets: Readonly<Record<string, Preset>> = {
   },
 };
 
+/** The presets to choose from by a GPU's memory, smallest first: the last one that fits serves best. */
+export const presetsBySize = {
+  english: ["legacy-2gb", "legacy-4gb", "balanced", "large"],
+  multilingual: ["legacy-4gb-multilingual", "balanced", "large"],
+} as const;
+
 /**
  * Memory in MiB that a GPU needs besides the models: driver context and the libraries' work space.
  * Reasoned (several hundred MB on Maxwell), not measured.

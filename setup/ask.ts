@@ -26,10 +26,10 @@ export function defaultAnswers(situation: Situation): Answers {
 }
 
 function choiceFor(situation: Situation, isMultilingual: boolean) {
-  const { gpus, models, immich } = situation;
+  const { gpus, models, immich, version } = situation;
   const memory = acceleratorOf(situation) === "cuda" ? chosenGpu(gpus)?.videoMemory : undefined;
   if (!memory || !models || immich.hasConfigFile) return undefined;
-  return choosePreset(memory, models.clip, { isMultilingual, changesClip: true });
+  return choosePreset(memory, models.clip, version, { isMultilingual, changesClip: true });
 }
 
 /** The mirror that the runner itself came from serves the images of `up`, too. */

@@ -5,7 +5,7 @@ import { findGpu } from "../catalog/gpus";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { presets } from "../catalog/presets";
 import { renderEnvironment } from "../catalog/renderEnvironment";
-import { requirementsOf } from "../immich/modelSelection";
+import { memoryWith, presetFor } from "../immich/modelSelection";
 import type { NvidiaGpu } from "../preflight/nvidia";
 import type { FoundImmich } from "./findImmich";
 
@@ -74,12 +74,6 @@ export function acceleratorOf({ immich, gpus }: Situation): AcceleratorName {
   return fitting.find((name) => name !== "cuda") ?? "cpu";
 }
 
-/** Smallest first: the last one that fits serves best. */
-const presetsFor = {
-  english: ["legacy-2gb", "legacy-4gb", "balanced", "large"],
-  multilingual: ["legacy-4gb-multilingual", "balanced", "large"],
-} as const;
-
 /** The preset for a card, and the CLIP model that Immich would use with it. */
 export interface PresetChoice {
   readonly preset: string;
@@ -95,19 +89,20 @@ export interface PresetChoice {
 /**
  * @param memory MiB of the card
  * @param current the CLIP model in use
+ * @param version the server's release
  */
 export function choosePreset(
   memory: number,
   current: string,
+  version: string,
   { isMultilingual, changesClip }: Pick<Answers, "isMultilingual" | "changesClip">,
 ): PresetChoice | undefined {
-  const fitting = (names: readonly string[]) =>
-    names.filter((name) => needs(name, presets[name]!.clip) <= memory);
-  const multilingual = isMultilingual ? fitting(presetsFor.multilingual) : [];
-  const preset = multilingual.at(-1) ?? fitting(presetsFor.english).at(-1);
+  const release = parseImmichVersion(version)!;
+  const multilingual = isMultilingual ? presetFor(memory, "multilingual", release) : undefined;
+  const preset = multilingual ?? presetFor(memory, "english", release);
   if (preset === undefined) return undefined;
   const own = presets[preset]!.clip || current;
-  const currentFits = needs(preset, current) <= memory;
+  const currentFits = memoryWith(preset, current) <= memory;
   const isSame = canonicalClipName(current) === own;
   const keepsClip = isSame || (currentFits && !changesClip);
   return {
@@ -115,7 +110,7 @@ export function choosePreset(
     clip: keepsClip ? current : own,
     keepsClip,
     currentFits,
-    isEnglishOnly: isMultilingual && multilingual.length === 0,
+    isEnglishOnly: isMultilingual && multilingual === undefined,
   };
 }
 
@@ -123,15 +118,6 @@ export function choosePreset(
 export function wantsOtherClip(choice: PresetChoice, current: string, isMultilingual: boolean) {
   const isEnglish = findClipModel(current)?.multilingual === false;
   return !choice.currentFits || (isMultilingual && isEnglish && !choice.isEnglishOnly);
-}
-
-function needs(preset: string, clip: string | false): number {
-  const { facialRecognition, ocr } = presets[preset]!;
-  const part = (modelName: string | false) => (modelName === false ? modelName : { modelName });
-  return (
-    requirementsOf({ clip: part(clip), facialRecognition: part(facialRecognition), ocr: part(ocr) })
-      .videoMemory ?? Infinity
-  );
 }
 
 export function makePlan(situation: Situation, answers: Answers): Plan {
@@ -181,7 +167,7 @@ function defined<Value extends object>(value: Value): Value {
 }
 
 function planModels(
-  { immich, models }: Situation,
+  { immich, models, version }: Situation,
   answers: Answers,
   gpu: NvidiaGpu | undefined,
 ): { preset?: string; clip?: string; notes: string[] } {
@@ -201,7 +187,7 @@ function planModels(
       "Immich's database does not answer, so the models stay as they are; whether they fit the card is not known.",
     );
   }
-  const choice = gpu.videoMemory && choosePreset(gpu.videoMemory, models.clip, answers);
+  const choice = gpu.videoMemory && choosePreset(gpu.videoMemory, models.clip, version, answers);
   if (!choice) {
     return unmanaged(
       `No preset fits ${gpu.name}, so the models stay as they are (docs/presets.md).`,

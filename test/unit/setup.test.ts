@@ -316,9 +316,9 @@ describe("the stack file", () => {
     expect(plan.notes.join()).toMatch(
       /No multilingual model of Immich fits 2048 MiB.*accelerator: cpu/,
     );
-    expect(choosePreset(4096, "ViT-B-32__openai", answers({ isMultilingual: true }))?.preset).toBe(
-      "legacy-4gb-multilingual",
-    );
+    expect(
+      choosePreset(4096, "ViT-B-32__openai", "v2.7.5", answers({ isMultilingual: true }))?.preset,
+    ).toBe("legacy-4gb-multilingual");
   });
 
   it("leaves the models alone where a preset has no effect or cannot be written", () => {
