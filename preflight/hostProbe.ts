@@ -78,7 +78,7 @@ async function probeMachine(
 /** A shell on the machine of an engine: by ssh for `ssh://`, none for `tcp://`. */
 export function shellOn(endpoint: string): readonly [string, ...string[]] | undefined {
   const runner = process.env["IMMICH_ML_RUNNER"];
-  if (endpoint.startsWith("unix://")) return runner ? shellOutOf(runner) : ["sh", "-s"];
+  if (endpoint.startsWith("unix://")) return runner ? shellOutOf(runner, endpoint) : ["sh", "-s"];
   if (!endpoint.startsWith("ssh://")) return undefined;
   const { username, hostname, port } = new URL(endpoint);
   const target = username ? `${decodeURIComponent(username)}@${hostname}` : hostname;
@@ -92,10 +92,21 @@ export function shellOn(endpoint: string): readonly [string, ...string[]] | unde
  * In the runner of ./immich-ml the machine is the one outside: a container that is thrown away sees its
  * files, devices and driver.
  */
-function shellOutOf(runner: string): readonly [string, ...string[]] {
+function shellOutOf(runner: string, endpoint: string): readonly [string, ...string[]] {
   const container = ["--rm", "--interactive", "--privileged", "--pid", "host", "--userns", "host"];
   const machine = ["--network", "none", "--volume", "/:/machine:ro", "--entrypoint", "chroot"];
-  return ["docker", "run", ...container, ...machine, runner, "/machine", "sh", "-s"];
+  return [
+    "docker",
+    "--host",
+    endpoint,
+    "run",
+    ...container,
+    ...machine,
+    runner,
+    "/machine",
+    "sh",
+    "-s",
+  ];
 }
 
 /** Every path of a host that an accelerator names. */

@@ -16,14 +16,16 @@ export PULUMI_STACK="${PULUMI_STACK:-home}"
 command=$1
 shift
 case $command in
-  up | preview | down)
+  up | preview | down | status | report)
     if ! [ -f "$home/Pulumi.yaml" ]; then
       printf 'immich-ml: there is no stack in %s yet: ./immich-ml setup\n' "$home" >&2
       exit 1
     fi
-    [ "$command" != down ] || command=destroy
-    set -- pulumi "$command" "$@"
     ;;
+esac
+case $command in
+  up | preview) set -- pulumi "$command" "$@" ;;
+  down) set -- pulumi destroy "$@" ;;
   pulumi) set -- pulumi "$@" ;;
   report) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/report/report.ts "$@" ;;
   setup) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/setup/setup.ts "$@" ;;

@@ -3,7 +3,9 @@ import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "n
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { shellOn } from "../../preflight/hostProbe";
 
 const launcher = path.join(__dirname, "..", "..", "immich-ml");
 
@@ -28,6 +30,20 @@ interface Ended {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+describe("the preflight in the runner", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it("asks the machine outside for its devices and driver, not the runner", () => {
+    const engine = "unix:///run/user/1000/docker.sock";
+    expect(shellOn(engine)).toEqual(["sh", "-s"]);
+    vi.stubEnv("IMMICH_ML_RUNNER", "immich-ml-runner:abc");
+    const words = shellOn(engine)!.join(" ");
+    expect(words).toMatch(/^docker --host unix:\/\/\/run\/user\/1000\/docker\.sock run --rm /);
+    expect(words).toMatch(/--volume \/:\/machine:ro .* immich-ml-runner:abc \/machine sh -s$/);
+    expect(shellOn("ssh://me@tower")![0]).toBe("ssh");
+  });
+});
 
 describe("./immich-ml", () => {
   let folder: string;
