@@ -1,3 +1,7 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 
@@ -6,7 +10,7 @@ import { readSettings } from "../../config/read";
 import { serverDatabase } from "../../immich/serverDatabase";
 import { versionOfImage } from "../../immich/serverVersion";
 import { mirrorProblem, parseMirrors } from "../../setup/ask";
-import { overrideFor } from "../../setup/composeOverride";
+import { overrideFor, writeOverride } from "../../setup/composeOverride";
 import { parseContainers } from "../../setup/containers";
 import { findImmich, type FoundImmich } from "../../setup/findImmich";
 import { remarksOn } from "../../setup/look";
@@ -380,6 +384,40 @@ describe("compose is kept from starting its own machine learning again", () => {
       file: "/srv/immich/docker-compose.override.yml",
       composeFile: "/srv/immich/docker-compose.yml",
     });
+  });
+
+  it("fault: the compose file was deleted meanwhile, or has an override already; nothing is written over", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-compose-"));
+    const composeFile = path.join(folder, "compose.yaml");
+    const file = path.join(folder, "compose.override.yaml");
+    const override = { text: "services:\n", file, composeFile };
+    expect(await writeOverride(override, undefined)).toBe("missing");
+    await writeFile(composeFile, "services: {}\n");
+    expect(await writeOverride(override, undefined)).toBe("written");
+    expect(await readFile(file, "utf8")).toBe("services:\n");
+    expect(await writeOverride({ ...override, text: "other" }, undefined)).toBe("exists");
+    expect(await readFile(file, "utf8")).toBe("services:\n");
+    await rm(folder, { recursive: true });
+  });
+
+  it("is only shown where compose would not read it by itself", () => {
+    const files = (list: string, more = {}) =>
+      found(
+        composeImmich({
+          server: {
+            labels: {
+              "com.docker.compose.project": "immich",
+              "com.docker.compose.service": "immich-server",
+              "com.docker.compose.project.config_files": list,
+              ...more,
+            },
+          },
+        }),
+      );
+    expect(overrideFor(files("/srv/immich/photos.yml"))?.file).toBeUndefined();
+    expect(overrideFor(files("/srv/a/compose.yml,/srv/a/hwaccel.yml"))?.file).toBeUndefined();
+    expect(overrideFor(files("/data/compose/7/docker-compose.yml"))?.file).toBeUndefined();
+    expect(overrideFor(files("/srv/a/compose.yaml"))?.file).toBe("/srv/a/compose.override.yaml");
   });
 });
 
