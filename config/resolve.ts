@@ -80,13 +80,16 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
 }
 
 function claimsOf(host: HostSettings, key: string) {
-  const { name, dockerHost, containerName, cache, network, networkAlias, publish } = host;
+  const { name, dockerHost, containerName, takeOver, cache, network } = host;
+  const { networkAlias, publish } = host;
   const registryPort = host.swarm?.ownRegistry?.port;
   const claim = (isMade: unknown, what: string, field: string, value: unknown) =>
     isMade ? [{ what: `${dockerHost} ${what}`, key: `${key}.${field}`, value }] : [];
   return [
     { what: `name ${name}`, key: `${key}.name`, value: name },
     ...claim(true, `container ${containerName}`, "containerName", containerName),
+    // It may leave its name to the host's own container.
+    ...claim(takeOver !== containerName && takeOver, `container ${takeOver}`, "takeOver", takeOver),
     ...(cache.kind === "volume"
       ? claim(true, `volume ${cache.volume}`, "cache.volume", cache.volume)
       : claim(true, `folder ${cache.path}`, "cache.path", cache.path)),

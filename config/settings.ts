@@ -36,6 +36,7 @@ export interface HostSettings extends Pick<
   | "tls"
   | "cacheModels"
   | "restart"
+  | "takeOver"
   | "publish"
   | "limits"
   | "hardening"
