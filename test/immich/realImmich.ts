@@ -89,10 +89,17 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
   const stopServer = async () => {
     if (!server) return;
     const gone = new Promise((resolve) => server!.once("exit", resolve));
-    server.kill("SIGTERM");
-    const killer = setTimeout(() => server!.kill("SIGKILL"), 20_000);
+    // Its workers are processes of their own and outlive it.
+    const end = (signal: NodeJS.Signals) => process.kill(-server!.pid!, signal);
+    end("SIGTERM");
+    const killer = setTimeout(() => end("SIGKILL"), 20_000);
     await gone;
     clearTimeout(killer);
+    try {
+      end("SIGKILL");
+    } catch {
+      // All of them are gone.
+    }
     server = undefined;
   };
   const startServer = async (variables: Readonly<Record<string, string>> = {}) => {
@@ -114,7 +121,8 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
     for (const stream of [server.stdout, server.stderr])
       stream?.on("data", (chunk: Buffer) => (logged += chunk.toString()));
     await until("the server to answer", async () => {
-      if (server?.exitCode !== null) throw new Error(`Immich ended: ${logged.slice(-3000)}`);
+      if (server?.exitCode !== null || server.signalCode !== null)
+        throw new Error(`Immich ended: ${logged.slice(-3000)}`);
       // Both of its workers.
       if (
         !/Immich Microservices is running|Microservices:Bootstrap.*(running|listening)/i.test(
@@ -214,6 +222,7 @@ function launch(
   if (folder !== undefined) {
     return spawn(process.execPath, ["dist/main.js"], {
       cwd: path.join(folder, "server"),
+      detached: true,
       env: { ...process.env, NODE_ENV: "production", ...environment },
     });
   }
@@ -221,10 +230,14 @@ function launch(
     "--env",
     `${name}=${value}`,
   ]);
-  return spawn("docker", [
-    ...["run", "--rm", "--network", "host", "--volume", `${shared}:${shared}`],
-    ...["--sig-proxy=true", ...variables, image!],
-  ]);
+  return spawn(
+    "docker",
+    [
+      ...["run", "--rm", "--network", "host", "--volume", `${shared}:${shared}`],
+      ...["--sig-proxy=true", ...variables, image!],
+    ],
+    { detached: true },
+  );
 }
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
