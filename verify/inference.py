@@ -61,6 +61,8 @@ SIZES = {
 }
 # Seconds for a cached model: some providers compile it for the GPU at its first use.
 TIMEOUT = 900
+# Bytes of a model up to which it is computed on the CPU, too, for comparison.
+CPU_LIMIT = 1 << 30
 OUT_OF_MEMORY = ("out of memory", "alloc_failed", "failed to allocate", "bad allocation")
 
 # What to do, by what an error contains: see catalog/knownErrors.ts. verify/common.sh puts it in front.
@@ -544,8 +546,30 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
     return {
         "provider": provider,
         "milliseconds": milliseconds,
+        **cpu_time(onnxruntime, numpy, kind, path, provider),
         "fallbackOps": sorted({run for name in fallback_providers for run in heavy[name]}),
     }
+
+
+def cpu_time(onnxruntime, numpy, kind, path, provider):
+    """The same on the CPU, for comparison; {} for a model so large that main memory could get short."""
+    folder = os.path.dirname(path)
+    size = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    if provider == "CPUExecutionProvider" or own_session() or size > CPU_LIMIT:
+        return {}
+    try:
+        computed = compute(
+            onnxruntime,
+            path,
+            lambda session: random_feed(numpy, session, kind),
+            "CPUExecutionProvider",
+            "cpu",
+            [],
+            optimized=True,
+        )
+        return {"cpuMilliseconds": computed[1]}
+    except Exception:  # It is for comparison only and never fails a check.
+        return {}
 
 
 def compute_parts(expected, files):
@@ -774,6 +798,17 @@ def check_model(task, name, parts, reason):
     return result
 
 
+def video_memory():
+    """MiB in use and in all of each NVIDIA GPU, with the models still loaded; [] where nothing tells."""
+    query = ["nvidia-smi", "--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        text = subprocess.run(query, capture_output=True, text=True, timeout=20).stdout
+        pairs = [[int(figure) for figure in line.split(",")] for line in text.strip().splitlines()]
+        return [{"used": used, "total": total} for used, total in pairs]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+
+
 def explain(result):
     """The result as lines of text."""
     if result["ok"]:
@@ -820,7 +855,8 @@ def main():
     result = in_a_process(lambda: check(expected))
     if result["ok"]:
         models = outcome(lambda: {"models": check_models(expected, download)})
-        result = {**result, **models} if models["ok"] else models
+        memory = video_memory() if result["provider"] == "CUDAExecutionProvider" else []
+        result = {**result, **models, **({"videoMemory": memory} if memory else {})} if models["ok"] else models
     for line in explain(result):
         print(line, file=sys.stderr, flush=True)
     print(json.dumps(result), flush=True)
