@@ -1,4 +1,12 @@
-import { accessSync, constants, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  type FSWatcher,
+  readFileSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { resolve } from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
@@ -43,8 +51,6 @@ export function logBuild(
   file: string,
 ): void {
   if (pulumi.runtime.isDryRun()) return;
-  // The provider appends; nobody else needs to read what a build prints.
-  writeFileSync(file, "", { mode: 0o600 });
   const begin = Date.now();
   let isReported = false;
   const read = () => {
@@ -55,13 +61,23 @@ export function logBuild(
     }
   };
   const report = (show: (message: string) => void) => {
-    const failure = isReported ? undefined : describeFailure(read());
+    const log = isReported ? "" : read();
+    const failure = /^#\d+ ERROR: /m.test(log) ? describeFailure(log) : undefined;
     if (failure === undefined) return;
     isReported = true;
     show(`${failure}\nThe whole log is in ${file}`);
   };
-  // At once: a moment later the engine ends this process.
-  const watcher = watch(file, () => report((message) => void pulumi.log.error(message, resource)));
+  let watcher: FSWatcher;
+  try {
+    // The provider appends; nobody else needs to read what a build prints.
+    writeFileSync(file, "", { mode: 0o600 });
+    // At once: a moment later the engine ends this process.
+    watcher = watch(file, () => report((message) => void pulumi.log.error(message, resource)));
+    watcher.on("error", () => undefined);
+  } catch {
+    // A machine without room or without watches builds all the same.
+    return;
+  }
   const onExit = () => report((message) => process.stderr.write(`${message}\n`));
   process.once("exit", onExit);
   const timer = setInterval(() => {

@@ -32,9 +32,14 @@ export function containerProblem({ State, RestartCount }: InspectedContainer, lo
   return reason === "" ? what : `${what}: ${reason}`;
 }
 
-/** What nvidia-smi complains of in a container that was given a card; undefined when it answers well. */
-export function gpuProblem(output: string): string | undefined {
+/**
+ * What nvidia-smi complains of in a container that was given a card; undefined when it answers well.
+ *
+ * @param isVerified whether the card has computed in it: then a missing nvidia-smi says nothing
+ */
+export function gpuProblem(output: string, isVerified = false): string | undefined {
   const found = findKnownError(output, "nvidia-smi");
+  if (isVerified && found?.name === "no-nvidia-smi") return undefined;
   return found && `${quote(output)}: ${hintOf(found)}`;
 }
 

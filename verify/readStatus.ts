@@ -96,7 +96,9 @@ async function readContainer(
     docker("exec", "--", container, "sh", "-c", cacheQuery),
   ]);
   // The other accelerators have no nvidia-smi.
-  const problem = host.accelerator === "cuda" && gpuProblem(complaintOf(gpus));
+  const problem =
+    host.accelerator === "cuda" &&
+    gpuProblem(complaintOf(gpus), host.executionProvider !== undefined);
   return {
     ...status,
     ...(gpus.code === 0 && { gpus: parseGpus(gpus.stdout) }),

@@ -67,6 +67,14 @@ describe("nvidia-smi in a container", () => {
     );
   });
 
+  it("says nothing by its absence where the card has computed", () => {
+    const absent =
+      'OCI runtime exec failed: exec: "nvidia-smi": executable file not found in $PATH';
+    expect(gpuProblem(absent)).toContain("the container was started without a card");
+    expect(gpuProblem(absent, true)).toBeUndefined();
+    expect(gpuProblem("Failed to initialize NVML: Unknown Error", true)).toBeDefined();
+  });
+
   it("has no problem with an answer", () => {
     expect(gpuProblem("NVIDIA GeForce GTX 750 Ti, 812, 1187\n")).toBeUndefined();
   });
