@@ -60,6 +60,14 @@ export function officialCudaRuntime(version: ImmichVersion): OfficialCudaRuntime
   return officialCudaRuntimes.find(({ since }) => atLeast(version, since));
 }
 
+/**
+ * Whether the web server of Immich's own image of this version hangs on its control socket unless it
+ * is told to have none: gunicorn 25.1, which v2.6.0 brought (immich-app/immich#27173); v3.0.0 tells it.
+ */
+export function hasControlSocket(version: ImmichVersion): boolean {
+  return atLeast(version, "2.6.0") && !atLeast(version, "3.0.0");
+}
+
 const repository = "ghcr.io/immich-app/immich-machine-learning";
 
 /**

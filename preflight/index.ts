@@ -27,6 +27,8 @@ export interface PreflightResult {
   readonly mayBeFirstRelease: boolean;
   /** By host: paths of the accelerator's optional mounts that exist; undefined when not known. */
   readonly optionalMounts: Readonly<Record<string, string[] | undefined>>;
+  /** By host: the names its container or service answers to; undefined where there is none or it is not known. */
+  readonly aliases: Readonly<Record<string, readonly string[] | undefined>>;
   /** Names of the hosts that do not answer while others do. */
   readonly unreachableHosts: ReadonlySet<string>;
 }
@@ -57,6 +59,7 @@ export async function preflight(settings: Settings, anyRun: Run = run): Promise<
       immich.info.hasCurrentFunctions
     ),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
+    aliases: Object.fromEntries(hosts.map((host) => [host.name, host.aliases])),
     unreachableHosts: new Set(unreachable.map(({ name }) => name)),
   };
 }
