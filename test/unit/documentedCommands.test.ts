@@ -45,10 +45,14 @@ const others: Readonly<Record<string, readonly string[]>> = {
   ],
   npm: ["ci", "test", "run", "config set", "audit", "outdated"],
   docker: [
+    "builder prune",
     "compose up -d",
     "compose rm --stop --force",
+    "exec nvidia-smi",
+    "image prune",
     "image rm",
     "inspect",
+    "login",
     "logs",
     "network ls",
     "network connect",
@@ -62,7 +66,12 @@ const others: Readonly<Record<string, readonly string[]>> = {
   ],
   git: ["clone", "pull", "init", "add", "commit -m", "checkout", "revert"],
   iptables: ["-I DOCKER-USER -p --dport -s -j"],
-  "nvidia-ctk": ["config --set --in-place", "system create-dev-char-symlinks"],
+  "nvidia-ctk": [
+    "cdi generate --output",
+    "config --set --in-place",
+    "runtime configure --runtime",
+    "system create-dev-char-symlinks --create-all",
+  ],
 };
 const shellWords = ["cd", "echo", "export", "printf", "umask"];
 
@@ -82,7 +91,9 @@ function commandsIn(text: string): string[] {
 /** Why a command does not exist; undefined where it does. */
 function fault(command: string): string | undefined {
   const [program = "", ...words] = command.split(/\s+/);
-  const options = words.filter((word) => /^-{1,2}[a-z]/.test(word));
+  const options = words
+    .filter((word) => /^-{1,2}[a-z]/.test(word))
+    .map((word) => word.split("=")[0]!);
   const lacking = (text: string) => options.find((option) => !text.includes(option));
   if (/(^|\/)immich-ml$/.test(program)) {
     const [name = ""] = words;
