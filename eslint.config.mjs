@@ -15,7 +15,7 @@ const mayImport = {
   components: ["util", "catalog", "immich", "config", "preflight", "verify"],
   image: ["util", "catalog"],
   policy: [],
-  cli: ["util", "catalog", "immich", "config", "preflight", "verify", "bench"],
+  cli: ["util", "catalog", "immich", "config", "preflight", "verify"],
   setup: ["util", "catalog", "immich", "config", "preflight", "verify", "cli"],
   demo: ["util", "catalog", "immich", "config", "preflight", "verify", "components", "image"],
 };

@@ -39,6 +39,9 @@ export const servedByEveryRelease = "7.5";
  */
 export const officialCuda = { version: "12.2", minimumDriver: "535" } as const;
 
+/** The releases whose real server `npm run test:immich` tests this program against. */
+export const testedReleases = ["v3.1.0", "v2.7.5", "v2.5.6", "v2.4.1"] as const;
+
 /** The newest release whose lock was read; later ones may have dropped more GPUs. */
 const newestKnownImmichVersion: ImmichVersion = { major: 3, minor: 1, patch: 0 };
 

@@ -5,19 +5,18 @@ import { resolveEnvironment } from "./environment";
 import { resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveCache } from "./cache";
 import { resolveImage } from "./image";
+import { immichDefaultAlias } from "./networkAlias";
 import { withPresetEnvironment } from "./presetEnvironment";
 import type { HostEntry, ImmichEntry } from "./schema";
 import type { CheckedStack, DetectedGpus, HostSettings } from "./settings";
 import { placementProblems, resolveSwarm } from "./swarm";
 import { isEveryAddress } from "./values";
 
-/** Immich's default for `machineLearning.urls` names this host. */
-const immichDefaultAlias = "immich-machine-learning";
-
 /**
  * What the entry of a host means.
  *
- * @param index its place in the list; the first host has the address where Immich looks by default
+ * @param index its place in the list; the first host has the address where Immich looks by default, unless
+ *   another one has it already ({@link keepAliases})
  * @param detected the GPUs of the hosts whose `gpu` is `auto`
  */
 export function resolveHost(

@@ -48,6 +48,7 @@ export function resolve(
     build,
     models: models.value,
     embeddings: parts.embeddings ?? "clear",
+    onDestroy: parts.onDestroy ?? "keepModel",
     allowUnknownModels: parts.allowUnknownModels ?? false,
     reindex: parts.reindex ?? false,
     redetectFacesLosingNames: parts.redetectFacesLosingNames ?? false,

@@ -198,7 +198,12 @@ export const immichSchema = z
     tls: tlsFolder.optional(),
     serverContainer: dockerName.optional(),
     database: databaseSchema.optional(),
-    api: z.strictObject({ url: urlWithoutUser }).optional(),
+    api: z
+      .strictObject({
+        url: urlWithoutUser,
+        caCertificate: text("the path of a PEM file").optional(),
+      })
+      .optional(),
   })
   .meta({ allowed: "an object with at least the server's version" });
 
@@ -229,6 +234,7 @@ export const stackSchema = z.strictObject({
   models: modelsSchema.default({}),
   allowUnknownModels: yesOrNo.default(false),
   embeddings: oneOf("clear", "keep").default("clear"),
+  onDestroy: oneOf("keepModel", "restoreModel").default("keepModel"),
   reindex: yesOrNo.default(false),
   redetectFacesLosingNames: yesOrNo.default(false),
   preflight: oneOf("enforce", "warn", "off").default("enforce"),

@@ -584,6 +584,7 @@ describe("preflight", () => {
       database: undefined,
       mayBeFirstRelease: true,
       optionalMounts: {},
+      aliases: {},
       unreachableHosts: new Set(),
     });
   });

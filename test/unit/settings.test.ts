@@ -104,6 +104,15 @@ describe("what a stack file means", () => {
     expect(host!.gpu!.computeCapability).toBe("5.0");
   });
 
+  it.each([
+    [1060, "6.1", 3072],
+    [960, "5.2", 2048],
+    ["GTX 960 4GB", "5.2", 4096],
+  ])("takes %j for the card", (gpu, computeCapability, videoMemory) => {
+    const [host] = settingsOf({ ...good, preset: "none", hosts: [{ ...attic, gpu }] }).hosts;
+    expect(host!.gpu).toMatchObject({ computeCapability, videoMemory });
+  });
+
   it("gives a card the official image still serves the official image of the server's version", () => {
     const [host] = settingsOf({ ...good, hosts: [{ ...attic, gpu: "8.6" }] }).hosts;
     expect(host!.image).toEqual({
