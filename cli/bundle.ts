@@ -86,14 +86,14 @@ export function containerFacts(text: string): string {
     const name = entry.split("=")[0]!;
     return isSecretVariable(name) ? `${name}=…` : entry;
   });
-  const { Binds: _binds, ...limits } = HostConfig ?? {};
   return JSON.stringify(
     {
       Image,
       RestartCount,
       State,
       Env: variables,
-      HostConfig: limits,
+      // Binds repeats the mounts.
+      HostConfig: { ...HostConfig, Binds: undefined },
       Mounts,
       Networks: Object.keys(NetworkSettings?.Networks ?? {}),
     },

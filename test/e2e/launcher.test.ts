@@ -147,6 +147,30 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     container = `immich-ml-${/name: (\S+)/.exec(await readFile(file, "utf8"))![1]}`;
   });
 
+  it("a user who is not root owns what is written", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-user-"));
+    const user = 65_534;
+    try {
+      // A checkout that this user may read, with the same content and so the same runner.
+      const text = await readFile(path.join(repositoryFolder, "immich-ml"), "utf8");
+      const contents = /^contents='([^']+)'/m.exec(text)![1]!.split(/\s+/);
+      const script = `
+        cp -r --parents immich-ml ${contents.join(" ")} "$1" && mkdir "$1/user" && chmod 755 "$1" &&
+        chown -R ${user} "$1/user" && cd / && socket=$(stat -c %g /var/run/docker.sock) &&
+        HOME=$1/user IMMICH_ML_HOME=$1/user/stacks exec setpriv --reuid ${user} --regid ${user} \
+          --groups "${user},$socket" "$1/immich-ml" setup --yes --immich "$2"`;
+      const output = await run("sh", ["-c", script, "sh", folder, project], {
+        environment: environment(),
+        directory: repositoryFolder,
+      });
+      expect(output).toContain(`${version} in ${names.server}`);
+      for (const file of ["Pulumi.home.yaml", "Pulumi.yaml", "passphrase", ".pulumi"])
+        expect((await stat(path.join(folder, "user", "stacks", file))).uid).toBe(user);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
   it("up, status and check go without a question, a terminal or a passphrase by hand", async () => {
     const up = await launch("up", "--yes");
     expect(up.code, up.stdout + up.stderr).toBe(0);
