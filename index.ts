@@ -43,7 +43,11 @@ export = async function immichMachineLearning() {
 
   return {
     machineLearning: hosts.map(hostOutputs),
-    ...(preset && { systemConfig: preset.settings, restart: preset.restart }),
+    ...(preset && {
+      systemConfig: preset.settings,
+      restart: preset.restart,
+      onDestroy: preset.onDestroy,
+    }),
     ...(preset?.reindexed && { reindexed: preset.reindexed }),
   };
 };

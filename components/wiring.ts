@@ -176,10 +176,11 @@ export function cacheArgs(
   settings: Settings,
   image: pulumi.Input<string>,
 ): ModelCacheArgs {
-  const { cacheModels: folder, dockerHost, tls } = host;
+  const { cache, cacheModels: folder, dockerHost, tls } = host;
   return {
-    volumeName: host.cacheVolume,
-    retain: host.keepCache,
+    ...(cache.kind === "folder"
+      ? { path: cache.path }
+      : { volumeName: cache.volume, retain: cache.keep }),
     models: folder === undefined ? undefined : { folder, image, dockerHost, tls },
     labels: labelsOf(settings),
   };
@@ -202,7 +203,9 @@ export function machineLearning(
   const args = {
     ...host,
     image: parts.image,
-    cacheVolume: parts.cache.volumeName,
+    ...(parts.cache.path === undefined
+      ? { cacheVolume: parts.cache.volumeName }
+      : { cacheFolder: parts.cache.path }),
     immichVersion: settings.immich.version,
     models: settings.models,
     labels: labelsOf(settings),
@@ -283,9 +286,11 @@ export async function presetArgs(
     store: configurationStore(settings, found.database),
     immichVersion: immich.version,
     embeddings: settings.embeddings,
+    onDestroy: settings.onDestroy,
     reindex: reindexing(settings),
     currentClipModel: found.currentClipModel,
     currentSettings: found.currentSettings,
+    serverDefaults: found.serverDefaults,
     firstRelease: found.mayBeFirstRelease ? await stateOfFirstRelease(presetName) : undefined,
     allowUnknownModels: settings.allowUnknownModels,
     serverContainer: immich.serverContainer
@@ -301,7 +306,7 @@ function configurationStore(
 ): ModelPresetArgs["store"] {
   const { immich, secrets } = settings;
   if (immich.api)
-    return { kind: "api", url: immich.api.url, apiKey: pulumi.secret(secrets.immichApiKey!) };
+    return { kind: "api", ...immich.api, apiKey: pulumi.secret(secrets.immichApiKey!) };
   if (!database) {
     // Possible with preflight: warn or off only.
     throw new pulumi.RunError(
@@ -335,7 +340,7 @@ function reindexing(settings: Settings): ModelPresetArgs["reindex"] {
   const { immich, secrets, reindex, redetectFacesLosingNames } = settings;
   if (!reindex || !immich.api) return undefined;
   const apiKey = pulumi.secret(secrets.immichApiKey!);
-  return { url: immich.api.url, apiKey, facesLosingNames: redetectFacesLosingNames };
+  return { ...immich.api, apiKey, facesLosingNames: redetectFacesLosingNames };
 }
 
 /** The connection that makes the schema and its functions in Immich's database; none for the API. */

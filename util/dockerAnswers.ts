@@ -17,6 +17,7 @@ const dockerInfo = z
     DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
     DockerRootDir: z.string().catch("/var/lib/docker"),
     OperatingSystem: z.string().catch(""),
+    SecurityOptions: z.array(z.string()).catch([]),
     DefaultRuntime: z.string().catch("runc"),
     Swarm: z
       .object({ LocalNodeState: z.string().catch(""), ControlAvailable: z.boolean().catch(false) })
@@ -37,6 +38,8 @@ const dockerInfo = z
     root: info.DockerRootDir,
     /** Such as `Docker Desktop`. */
     operatingSystem: info.OperatingSystem,
+    /** Whether the users in containers are others on the host. */
+    mapsUsers: info.SecurityOptions.some((option) => /^name=(rootless|userns)/.test(option)),
     /** The runtime of containers that ask for none. */
     defaultRuntime: info.DefaultRuntime,
     /** Its role in a Docker Swarm; only a manager answers for services. */

@@ -61,6 +61,7 @@ const rack = {
   accelerator: "cpu",
   containerName: "immich-ml-rack",
   network: undefined,
+  cache: { kind: "volume", name: "models", keep: true },
   image: { kind: "given", reference: "x" },
 } as unknown as HostSettings;
 
