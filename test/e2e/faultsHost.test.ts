@@ -1,4 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -77,6 +78,30 @@ describe.skipIf(missingEngine)("a host at tcp:// that is gone", () => {
     await stack.configure(config(attic, { ...cellar, environment: { modelTtl: 10 } }));
     await stack.up();
     expect((await inspect("cellar")).Config.Env).toContain("MACHINE_LEARNING_MODEL_TTL=10");
+    expect((await stack.preview()).steps).toEqual([]);
+  });
+
+  it("fault: the terminal is closed in the middle of up; one command makes the stack ready, the next up finishes it", async () => {
+    const changed = { ...cellar, environment: { modelTtl: 10 } };
+    await stack.configure(config({ ...attic, environment: { modelTtl: 20 } }, changed));
+    const { child, ended } = stack.command(
+      ...["up", "--yes", "--skip-preview", "--config-file", stack.configFile],
+    );
+    const isReplaced = async () => {
+      const found = await inspect("attic").catch(() => undefined);
+      return found?.State.Running && found.Config.Env.includes("MACHINE_LEARNING_MODEL_TTL=20");
+    };
+    while (!(await isReplaced())) await pause(50);
+    // The check is running now.
+    await pause(3000);
+    process.kill(-child.pid!, "SIGHUP");
+    await ended;
+    await expect(stack.up()).rejects.toThrow(/currently locked/);
+    const { code, text } = await stack.script("recover");
+    expect(code, text).toBe(0);
+    expect(text).toContain("removed the lock of a run that has ended");
+    expect(text).toContain("no longer pending: ");
+    expect((await stack.up()).text).not.toContain("pending operations");
     expect((await stack.preview()).steps).toEqual([]);
   });
 
