@@ -1,4 +1,5 @@
 import { ModelCache, ModelPreset } from "./components";
+import { hostsInState } from "./components/firstRelease";
 import {
   cacheArgs,
   databaseProviders,
@@ -19,15 +20,14 @@ export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
   const settings = await loadSettings((declared) => detectGpus(declared, ask));
-  const found = await preflight(settings, ask);
+  const found = await preflight(settings, ask, hostsInState);
   const engines = dockerProviders(settings);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);
     const image = machineLearningImage(host, settings, opts);
     const cache = new ModelCache(`${host.name}-cache`, cacheArgs(host, settings, image), opts);
-    const optionalMounts = found.optionalMounts[host.name];
-    const service = machineLearning(host, settings, { image, cache, optionalMounts }, opts);
+    const service = machineLearning(host, settings, { image, cache, found }, opts);
     return { host, image, service };
   });
 

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { nearestNames } from "../util/nearestNames";
 import type { Problem, Resolved } from "../util/problem";
 import { hasCredentials, sanitize } from "../util/sanitize";
+import { composeSection } from "./composeSpellings";
 import { formatProblem } from "./errors";
 import { exposures } from "./exposures";
 import { readSettings } from "./read";
@@ -68,8 +69,8 @@ function collect(all: Readonly<Record<string, string>>): {
       const known = [...Object.keys(stackSchema.shape), ...secretKeys];
       problems.push({
         key,
-        expected: `there is no such setting; known are ${known.join(", ")}`,
-        suggestion: nearestNames(key, known)[0],
+        expected: composeSection(key) ?? `there is no such setting; known are ${known.join(", ")}`,
+        suggestion: composeSection(key) ? undefined : nearestNames(key, known)[0],
       });
       continue;
     }

@@ -1,7 +1,12 @@
 import { accelerators } from "../catalog/accelerators";
 import type { HostSettings, Settings } from "../config/load";
 import type { Run } from "../util/run";
-import { checkContainerName, checkNetwork } from "./containerChecks";
+import {
+  checkContainerName,
+  checkNetwork,
+  checkSharedNetwork,
+  sharedContainer,
+} from "./containerChecks";
 import { checkAnswer, type Diagnostic, error } from "./diagnostics";
 import { DockerClient } from "../util/docker";
 import type { ContainerInfo } from "../util/dockerAnswers";
@@ -15,6 +20,10 @@ export interface HostReport {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths of the accelerator's optional mounts that exist; undefined when that is not known. */
   readonly optionalMounts: string[] | undefined;
+  /** Undefined where the machine was not asked. */
+  readonly hasIpv6: boolean | undefined;
+  /** No machine is known by the host's name. */
+  readonly unresolved: boolean;
   /** Nothing answers, as when the machine is switched off. */
   readonly unreachable: boolean;
 }
@@ -38,6 +47,8 @@ export async function inspectHost(
     diagnostics: found.map((each) => ({ ...each, message: `${host.name}: ${each.message}` })),
     optionalMounts: optionalMountsOn(host, machine?.ok ? machine.value.paths : engine.mounts),
     unreachable: !probe.ok && probe.unreachable === true,
+    unresolved: !probe.ok && probe.unresolved === true,
+    hasIpv6: machine?.ok ? machine.value.hasIpv6 : undefined,
   };
 }
 
@@ -56,7 +67,10 @@ async function askEngine(
   // One question for all hosts of the engine.
   const neighbours = settings.hosts.filter(({ dockerHost }) => dockerHost === host.dockerHost);
   const [containers, networks] = await Promise.all([
-    docker.containers(neighbours.map(({ containerName }) => containerName)),
+    docker.containers([
+      ...neighbours.map(({ containerName }) => containerName),
+      ...neighbours.flatMap(({ network }) => sharedContainer(network) ?? []),
+    ]),
     docker.networks(),
   ]);
   const holderIn = (existing: readonly ContainerInfo[]) =>
@@ -65,7 +79,10 @@ async function askEngine(
     check: (info) => [
       ...checkHost(host, info),
       ...checkAnswer(containers, (existing) =>
-        checkContainerName(host, holderIn(existing), settings),
+        [
+          checkContainerName(host, holderIn(existing), settings),
+          checkSharedNetwork(host, existing),
+        ].filter((found) => found !== undefined),
       ),
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
     ],
