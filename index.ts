@@ -1,4 +1,5 @@
 import { ModelCache, ModelPreset } from "./components";
+import { hostsInState } from "./components/firstRelease";
 import {
   cacheArgs,
   databaseProviders,
@@ -20,7 +21,7 @@ export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
   const declared = await loadSettings((hosts) => detectGpus(hosts, ask), ask);
-  const found = await preflight(declared, ask);
+  const found = await preflight(declared, ask, hostsInState);
   const settings = keepAliases(declared, found.aliases);
   const engines = dockerProviders(settings, found.unreachableHosts);
 
@@ -28,8 +29,7 @@ export = async function immichMachineLearning() {
     const opts = hostOptions(host, engines, found.unreachableHosts);
     const image = machineLearningImage(host, settings, opts);
     const cache = new ModelCache(`${host.name}-cache`, cacheArgs(host, settings, image), opts);
-    const optionalMounts = found.optionalMounts[host.name];
-    const service = machineLearning(host, settings, { image, cache, optionalMounts }, opts);
+    const service = machineLearning(host, settings, { image, cache, found }, opts);
     return { host, image, service };
   });
 

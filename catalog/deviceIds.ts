@@ -2,13 +2,39 @@ import type { Resolved } from "../util/problem";
 import { type AcceleratorName, accelerators } from "./accelerators";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "./immichVersion";
 
+interface GpuChoice {
+  readonly count?: number | "all" | undefined;
+  readonly ids?: readonly (string | number)[] | undefined;
+  readonly cdi?: readonly string[] | undefined;
+  readonly runtime?: "nvidia" | undefined;
+}
+
+/** The variables by which NVIDIA's runtime gives a container its cards; none without that runtime. */
+export function runtimeEnvironment(gpus: GpuChoice | undefined): Record<string, string> {
+  if (!gpus?.runtime) return {};
+  const { count = 1, ids } = gpus;
+  const first = count === "all" || count === -1 ? ["all"] : [...Array(count).keys()];
+  return {
+    NVIDIA_VISIBLE_DEVICES: (ids ?? first).join(","),
+    NVIDIA_DRIVER_CAPABILITIES: "compute,utility",
+  };
+}
+
 /**
  * Why a container cannot get this choice of NVIDIA GPUs; undefined when it can.
  *
- * @param gpus one of the fields `count`, `ids` and `cdi`
+ * @param gpus one of the fields `count`, `ids` and `cdi`; none of them with `runtime`
  */
-export function gpuChoiceProblem(gpus: object, accelerator: AcceleratorName): string | undefined {
-  if (Object.values(gpus).filter((value) => value !== undefined).length !== 1) {
+export function gpuChoiceProblem(
+  gpus: GpuChoice,
+  accelerator: AcceleratorName,
+): string | undefined {
+  const { runtime, ...choices } = gpus;
+  const chosen = Object.values(choices).filter((value) => value !== undefined).length;
+  if (runtime !== undefined && gpus.cdi !== undefined) {
+    return "must not have cdi beside runtime: either Docker or NVIDIA's runtime gives the cards";
+  }
+  if (chosen > 1 || (chosen === 0 && runtime === undefined)) {
     return "must be one of count, ids, cdi";
   }
   if (accelerators[accelerator].gpuRequest) return undefined;

@@ -38,6 +38,17 @@ export async function stateOfFirstRelease(name: string): Promise<SavedState | un
   };
 }
 
+/** Names of the hosts whose container or service is in this stack's state. */
+export async function hostsInState(): Promise<ReadonlySet<string>> {
+  const stack = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
+  const types = ["docker:index/container:Container", "docker:index/service:Service"];
+  return new Set(
+    Object.entries(await resourcesOf(stack))
+      .filter(([, { type }]) => types.includes(type))
+      .map(([urn]) => urn.split("::").at(-1)!),
+  );
+}
+
 /** Registers that resource as one that Pulumi only reads: from then on it deletes nothing. */
 export function releaseFirstSettings(name: string, parent: pulumi.Resource): void {
   const inertProvider = "exports.handler = () => ({})";

@@ -4,23 +4,29 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
 import type { Problem } from "../util/problem";
-import { gpuChoiceProblem } from "../catalog/deviceIds";
+import { gpuChoiceProblem, runtimeEnvironment } from "../catalog/deviceIds";
+import { isNamespace } from "../catalog/networks";
 import { type ModelCheck, parseCheckResult, type CheckResult } from "../verify/check";
 import { acceleratorCheck } from "./acceleratorCheck";
 import {
-  acceleratorMounts,
+  acceleratorAccess,
+  containerOptions,
+  type ContainerOptions,
+  hasOptionalMounts,
+  healthcheckOf,
+  networkOptions,
+  restartOptions,
+} from "./containerOptions";
+import {
   type CacheArgs,
   checkedEnvironment,
-  healthcheck,
   labelList,
-  limitedLog,
   portOf,
   type ServerArgs,
   serverEnvironment,
-  startMinutes,
 } from "./server";
 
-/** Which NVIDIA GPUs the container is given: exactly one of the fields. */
+/** Which NVIDIA GPUs the container is given: exactly one of `count`, `ids` and `cdi`. */
 export interface GpuSelection {
   /** How many, whichever they are; -1 for all. */
   count?: number | undefined;
@@ -28,6 +34,11 @@ export interface GpuSelection {
   ids?: string[] | undefined;
   /** Names of the Container Device Interface, such as `nvidia.com/gpu=0`; needs Docker 25. */
   cdi?: string[] | undefined;
+  /**
+   * Gives them by Docker's runtime `nvidia` and `NVIDIA_VISIBLE_DEVICES`, for engines that know no
+   * `--gpus`. @default `docker run --gpus`
+   */
+  runtime?: "nvidia" | undefined;
 }
 
 /** A port that is open outside the engine. Immich's ML has no authentication. */
@@ -38,7 +49,7 @@ export interface PublishedPort {
   port?: pulumi.Input<number> | undefined;
 }
 
-export interface MachineLearningArgs extends ServerArgs, CacheArgs {
+export interface MachineLearningArgs extends ServerArgs, CacheArgs, ContainerOptions {
   /**
    * The image: its id, or a reference with a digest. A tag would replace the container on every
    * `up`, since the engine reports an id.
@@ -51,7 +62,12 @@ export interface MachineLearningArgs extends ServerArgs, CacheArgs {
   /** Name of the container on its engine. @default "immich_machine_learning" */
   containerName?: pulumi.Input<string> | undefined;
 
-  /** An existing network to join, such as `immich_default`. @default the engine's own */
+  /**
+   * An existing network to join, such as `immich_default`; `host`, or `container:<name>`, to share the
+   * network of the host or of another container, where `url` must say how Immich reaches it.
+   *
+   * @default the engine's own
+   */
   network?: pulumi.Input<string> | undefined;
 
   /** @default no port is published */
@@ -72,8 +88,13 @@ export interface MachineLearningArgs extends ServerArgs, CacheArgs {
    */
   optionalMounts?: string[] | undefined;
 
-  /** When the engine restarts the container. @default "always" */
-  restart?: pulumi.Input<"no" | "on-failure" | "always" | "unless-stopped"> | undefined;
+  /**
+   * When the engine restarts the container: `no`, `on-failure`, `on-failure:5` for five times at most,
+   * `always`, `unless-stopped`.
+   *
+   * @default "always"
+   */
+  restart?: string | undefined;
 }
 
 /**
@@ -175,23 +196,29 @@ export class MachineLearning extends pulumi.ComponentResource {
 }
 
 /** Unknown is not none: an existing container keeps the mounts it has. */
-function areMountsUnknown({ optionalMounts, accelerator }: MachineLearningArgs): boolean {
-  const { mounts } = accelerators[accelerator ?? "cpu"];
-  return optionalMounts === undefined && mounts.some(({ optional }) => optional);
+function areMountsUnknown(args: MachineLearningArgs): boolean {
+  return args.optionalMounts === undefined && hasOptionalMounts(args.accelerator, args.renderNode);
 }
 
 function checkedArguments(name: string, args: MachineLearningArgs): Record<string, string> {
-  const { accelerator = "cpu", gpus, network, publish } = args;
+  const { accelerator = "cpu", gpus, network, publish, url } = args;
+  const isShared = typeof network === "string" && isNamespace(network);
   const gpuProblem = gpus && gpuChoiceProblem(gpus, accelerator);
   return checkedEnvironment(name, args, [
     ...(gpuProblem ? [{ key: "gpus", value: gpus, expected: gpuProblem }] : []),
     ...(network === undefined && !publish ? [unreachable] : []),
+    ...(isShared && url === undefined ? [addressMissing] : []),
   ]);
 }
 
 const unreachable: Problem = {
   key: "network",
   expected: "is missing, and publish, too: Immich's server cannot reach the container",
+};
+
+const addressMissing: Problem = {
+  key: "url",
+  expected: "is missing: where Immich reaches it, since it has no name of its own on that network",
 };
 
 function containerArgs(
@@ -202,26 +229,21 @@ function containerArgs(
 ): docker.ContainerArgs {
   const accelerator = accelerators[args.accelerator ?? "cpu"];
   const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
-  const { readOnlyRoot = false, limitLog = true } = args.hardening ?? {};
+  const { readOnlyRoot = false } = args.hardening ?? {};
   return {
     name: args.containerName ?? "immich_machine_learning",
     image: args.image,
-    envs: serverEnvironment(args, variables).map(toEnvEntry),
+    envs: serverEnvironment(args, { ...variables, ...runtimeEnvironment(args.gpus) }).map(
+      toEnvEntry,
+    ),
     volumes: [
       args.cacheFolder === undefined
         ? { containerPath: "/cache", volumeName: args.cacheVolume }
         : { containerPath: "/cache", hostPath: args.cacheFolder },
     ],
     ...withoutEmptyLists({
-      mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
-      devices: accelerator.devices.map((path) => ({
-        hostPath: path,
-        containerPath: path,
-        permissions: "rwm",
-      })),
-      deviceCgroupRules: [...accelerator.deviceCgroupRules],
+      ...acceleratorAccess(args),
       deviceRequests: deviceRequests(accelerator.gpuRequest, args.gpus),
-      groupAdds: [...accelerator.groups],
       securityOpts: [
         // `systempaths` works but is not read back: on RKNN a refresh proposes a replacement.
         ...accelerator.securityOptions,
@@ -231,23 +253,24 @@ function containerArgs(
     }),
     ...(dropCapabilities && { capabilities: { drops: ["ALL"] } }),
     ...(readOnlyRoot && { readOnly: true, tmpfs: { "/tmp": "" } }),
-    ...(limitLog && { logDriver: limitedLog.driver, logOpts: limitedLog.options }),
+    ...(args.gpus?.runtime && { runtime: args.gpus.runtime }),
+    ...containerOptions(args),
     ...(args.limits?.memory !== undefined && {
       memory: args.limits.memory,
-      // Docker's own default; left out, reading it back would be a difference.
-      memorySwap: pulumi.output(args.limits.memory).apply((memory) => 2 * memory),
+      // As much again is Docker's own default; left out, reading it back would be a difference.
+      memorySwap: pulumi
+        .output(args.limits.memory)
+        .apply((memory) => memory + (args.swap ?? memory)),
     }),
     ...(args.limits?.cpus !== undefined && {
       cpus: pulumi.output(args.limits.cpus).apply(coresAsReported),
     }),
-    ...(args.network !== undefined && {
-      networksAdvanced: [{ name: args.network, aliases: [alias] }],
-    }),
+    ...networkOptions(args.network, args.networks, alias),
     ...(args.publish && {
       ports: [{ internal: port, external: args.publish.port ?? 3003, ip: args.publish.address }],
     }),
-    restart: args.restart ?? "always",
-    healthcheck: { ...healthcheck, startPeriod: `${startMinutes(variables)}m0s` },
+    ...restartOptions(args.restart ?? "always"),
+    healthcheck: healthcheckOf(args, variables),
     labels: labelList(args.labels),
   };
 }
@@ -273,7 +296,7 @@ function deviceRequests(
   standard: (typeof accelerators)[AcceleratorName]["gpuRequest"],
   gpus: GpuSelection | undefined,
 ) {
-  if (!standard) return [];
+  if (!standard || gpus?.runtime) return [];
   if (gpus?.cdi) return [{ driver: "cdi", deviceIds: gpus.cdi }];
   const capabilities = [...standard.capabilities];
   if (gpus?.ids) return [{ driver: standard.driver, deviceIds: gpus.ids, capabilities }];

@@ -195,25 +195,33 @@ export function machineLearning(
   parts: {
     readonly image: pulumi.Output<string>;
     readonly cache: ModelCache;
-    readonly optionalMounts: string[] | undefined;
+    readonly found: PreflightResult;
   },
   hostOpts: HostOptions,
 ): Service {
   const { name, swarm, containerName, publish, restart, network } = host;
+  const { optionalMounts, hostsWithoutIpv6 } = parts.found;
   const args = {
     ...host,
+    environment: {
+      // Immich's own is [::], where a kernel without IPv6 cannot listen.
+      ...(hostsWithoutIpv6?.has(name) && !isHostGiven(host) && { host: "0.0.0.0" }),
+      ...host.environment,
+    },
     image: parts.image,
     ...(parts.cache.path === undefined
       ? { cacheVolume: parts.cache.volumeName }
       : { cacheFolder: parts.cache.path }),
     immichVersion: settings.immich.version,
     models: settings.models,
-    labels: labelsOf(settings),
+    swap: host.limits.swap,
+    cpuset: host.limits.cpuset,
+    labels: { ...host.labels, ...labelsOf(settings) },
   };
   // The models are copied into the cache before the service starts.
   const opts = { ...hostOpts, dependsOn: [parts.cache] };
   if (!swarm) {
-    return new MachineLearning(name, { ...args, optionalMounts: parts.optionalMounts }, opts);
+    return new MachineLearning(name, { ...args, optionalMounts: optionalMounts[name] }, opts);
   }
   return new MachineLearningService(
     name,
@@ -221,13 +229,19 @@ export function machineLearning(
       ...args,
       ...swarm,
       serviceName: containerName,
-      restart: restart === "unless-stopped" ? "always" : restart,
+      // What else there is was refused.
+      restart: restart as "no" | "on-failure" | "always",
       publishedPort: publish?.port,
       // An unreachable engine is not asked for the id; it keeps the one it has.
       networkId: network && (opts.transforms ? network : networkId(network, hostOpts)),
     },
     opts,
   );
+}
+
+function isHostGiven({ environment, environmentFile }: HostSettings): boolean {
+  const names = ["host", "IMMICH_HOST", "MACHINE_LEARNING_HOST"];
+  return names.some((name) => name in environment || name in environmentFile);
 }
 
 function networkId(name: string, { provider }: HostOptions): pulumi.Output<string> {

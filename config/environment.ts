@@ -58,6 +58,7 @@ export function resolveEnvironment(
         ...environment,
         ...assigned?.value,
         ...webServerArguments(variables, version, image),
+        ...homeOf(host, variables),
       },
       port: servicePort(variables, version),
     },
@@ -83,7 +84,7 @@ export function resolveEnvironment(
       ...fromFile.notes,
       ...unchecked.notes,
       ...(assigned?.notes ?? []),
-      ...visibleDevicesNote(variables, accelerator),
+      ...(host.gpus?.runtime ? [] : visibleDevicesNote(variables, accelerator)),
     ],
   };
 }
@@ -124,6 +125,15 @@ function webServerArguments(
   const isAffected = isOurs || (isOfficialImage(image) && hasControlSocket(version));
   if (!isAffected || given?.includes("control-socket")) return {};
   return { GUNICORN_CMD_ARGS: [given, "--no-control-socket"].filter(Boolean).join(" ") };
+}
+
+/** A user that the image does not know has `/` for a home, where it may not write. */
+function homeOf(
+  { user, image }: HostEntry,
+  variables: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const isRoot = user === undefined || /^(0|root)(:|$)/.test(user);
+  return isRoot || image || variables["HOME"] ? {} : { HOME: "/tmp" };
 }
 
 /** A stack file stands in clear. */

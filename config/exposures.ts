@@ -9,7 +9,13 @@ export function exposures(settings: Settings): string[] {
   ];
 }
 
-function openPort({ name, publish, swarm }: HostSettings): string[] {
+function openPort({ name, publish, swarm, network, environment }: HostSettings): string[] {
+  const { host = "0.0.0.0", IMMICH_HOST: address = host } = environment;
+  if (network === "host" && isEveryAddress(String(address).replace(/[[\]]/g, ""))) {
+    return [
+      `${name}: network: host opens the server's port on every address of the host, and Immich's machine learning has no authentication: set environment.host to the one where Immich reaches it, or let a firewall admit only Immich's server`,
+    ];
+  }
   if (!publish || !(swarm || isEveryAddress(publish.address))) return [];
   const where = swarm ? "on every address of every node" : "on every address of the host";
   const instead = swarm

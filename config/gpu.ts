@@ -72,10 +72,16 @@ export function asText(gpu: string | number): string {
   return typeof gpu === "number" && Number.isInteger(gpu) && gpu < 100 ? `${gpu}.0` : String(gpu);
 }
 
-export function resolveGpuChoice({ count, ids, cdi }: NonNullable<HostEntry["gpus"]>): GpuChoice {
-  if (ids) return { ids: ids.map(String) };
+export function resolveGpuChoice({
+  count,
+  ids,
+  cdi,
+  runtime,
+}: NonNullable<HostEntry["gpus"]>): GpuChoice {
+  const by = runtime && { runtime };
+  if (ids) return { ids: ids.map(String), ...by };
   if (cdi) return { cdi };
-  return { count: count === "all" ? -1 : (count ?? 1) };
+  return { count: count === "all" ? -1 : (count ?? 1), ...by };
 }
 
 /** How many GPUs the container gets; undefined where that depends on the host. */

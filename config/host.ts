@@ -4,6 +4,7 @@ import type { Problem, Resolved } from "../util/problem";
 import { resolveEnvironment } from "./environment";
 import { resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveCache } from "./cache";
+import { containerProblems, networkProblems } from "./container";
 import { resolveImage } from "./image";
 import { immichDefaultAlias } from "./networkAlias";
 import { withPresetEnvironment } from "./presetEnvironment";
@@ -58,6 +59,7 @@ export function resolveHost(
       ...all.flatMap(({ problems }) => problems),
       ...gpuChoiceProblems(host, key, accelerator.value),
       ...placementProblems(host, key, accelerator.value),
+      ...containerProblems(host, key, accelerator.value, image.value),
     ],
     notes: all.flatMap(({ notes }) => notes).map((note) => `${host.name}: ${note}`),
   };
@@ -78,7 +80,7 @@ function resolveNetwork(
   const network = host.network ?? (isBesideImmich ? immich?.network : undefined);
   const networkAlias = host.networkAlias ?? (index === 0 ? immichDefaultAlias : host.name);
 
-  const problems: Problem[] = [];
+  const problems: Problem[] = networkProblems(host, key, network, immich);
   if (immich && network === undefined && !publish && !isOnSwarm) {
     const expected =
       "needs publish, or network (immich.network on Immich's own engine), otherwise Immich's server cannot reach it";

@@ -6,6 +6,7 @@ import { nearestNames } from "../util/nearestNames";
 import type { Problem, Resolved } from "../util/problem";
 import { run, type Run } from "../util/run";
 import { hasCredentials, sanitize } from "../util/sanitize";
+import { composeSection } from "./composeSpellings";
 import { formatProblem } from "./errors";
 import { exposures } from "./exposures";
 import { readSettings } from "./read";
@@ -110,8 +111,8 @@ function collect(all: Readonly<Record<string, string>>): Collected {
       const known = [...Object.keys(stackSchema.shape), ...secretKeys];
       problems.push({
         key,
-        expected: `there is no such setting; known are ${known.join(", ")}`,
-        suggestion: nearestNames(key, known)[0],
+        expected: composeSection(key) ?? `there is no such setting; known are ${known.join(", ")}`,
+        suggestion: composeSection(key) ? undefined : nearestNames(key, known)[0],
       });
       continue;
     }

@@ -34,6 +34,11 @@ function rename(entry: unknown, key: string, old: string, now: string): Resolved
     return { value: entry, problems: [], notes: [] };
   }
   const { [old]: value, ...rest } = entry;
+  if (old === "runtime" && value === "nvidia") {
+    const expected =
+      "is Docker's runtime: write gpus: { runtime: nvidia } to give the cards by it, or leave it out, since gpus asks Docker for them";
+    return { value: rest, problems: [{ key: `${key}.${old}`, value, expected }], notes: [] };
+  }
   const moved = put(rest, now.split("."), value);
   if (!moved) {
     const expected = `is now called ${now}, which is given too; leave ${old} out`;

@@ -1,3 +1,4 @@
+import { isNamespace } from "../catalog/networks";
 import type { Problem, Resolved } from "../util/problem";
 import { resolveHost } from "./host";
 import type { CheckedStack, DetectedGpus, HostSettings, Settings } from "./settings";
@@ -93,7 +94,12 @@ function claimsOf(host: HostSettings, key: string) {
     ...(cache.kind === "volume"
       ? claim(true, `volume ${cache.volume}`, "cache.volume", cache.volume)
       : claim(true, `folder ${cache.path}`, "cache.path", cache.path)),
-    ...claim(network, `network ${network} ${networkAlias}`, "networkAlias", networkAlias),
+    ...claim(
+      network && !isNamespace(network),
+      `network ${network} ${networkAlias}`,
+      "networkAlias",
+      networkAlias,
+    ),
     ...claim(publish, `port ${publish?.address}:${publish?.port}`, "publish", publish),
     ...claim(registryPort, `registry ${registryPort}`, "swarm.registry.port", registryPort),
   ];

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 
 import { parseImmichVersion } from "../catalog/immichVersion";
+import { containerSettings, cpuset, networkName, restartPolicy } from "./containerSchema";
 import { modelsSchema } from "./modelsSchema";
 import {
   bounded,
@@ -52,8 +53,9 @@ const gpus = z
       .min(1)
       .meta({ allowed: "a list of CDI device names such as nvidia.com/gpu=0" })
       .optional(),
+    runtime: oneOf("nvidia").optional(),
   })
-  .meta({ allowed: "one of count, ids, cdi" });
+  .meta({ allowed: "one of count, ids, cdi, such as { count: all }" });
 
 /** Where the ML server keeps its models: a volume, or a folder of the host. */
 const cache = z
@@ -122,7 +124,8 @@ export const hostSchema = z
     takeOver: dockerName.optional(),
     cache,
     cacheModels: text("the path of a folder with a file SHA256SUMS").optional(),
-    restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),
+    restart: restartPolicy.default("always"),
+    ...containerSettings,
     envFiles: z.array(envFile).meta({ allowed: "a list of paths" }).default([]),
     environment: z
       .record(z.string().max(128), environmentValue)
@@ -132,7 +135,7 @@ export const hostSchema = z
       .record(z.string().max(128), environmentValue.transform(String))
       .meta({ allowed: "an object of variables, such as { NAME: value }" })
       .default({}),
-    network: dockerName.optional(),
+    network: networkName.optional(),
     networkAlias: dockerName.optional(),
     publish: z
       .strictObject({
@@ -148,6 +151,8 @@ export const hostSchema = z
       .strictObject({
         memory: whole(256, 16_777_216, "MiB").optional(),
         cpus: cores.optional(),
+        swap: whole(0, 16_777_216, "MiB beside memory").optional(),
+        cpuset: cpuset.optional(),
       })
       .default({}),
     hardening: z
@@ -207,13 +212,23 @@ export const immichSchema = z
   })
   .meta({ allowed: "an object with at least the server's version" });
 
+/** Part of an image's reference, so it has no scheme. */
+const mirrorAddress = z
+  .string()
+  .max(255)
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9.-]*(:\d{1,5})?(\/[a-z0-9._-]+)*\/?$/)
+  .meta({ allowed: "a registry such as mirror.example:5000, without https://" });
+
 export const buildSchema = z.strictObject({
   pythonImage: imageReference.optional(),
   immichImage: imageReference.optional(),
-  imageMirror: text(
-    "a registry that mirrors the originals, such as mirror.example:5000; docker login takes a password",
-    /^[^\s@]+$/,
-  ).optional(),
+  imageMirror: z
+    .union([mirrorAddress, z.record(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/), mirrorAddress)])
+    .meta({
+      allowed:
+        "a registry that mirrors the originals, such as mirror.example:5000 (without https://; docker login takes a password), or one for each registry, such as { ghcr.io: mirror.example:5000 }",
+    })
+    .optional(),
   packageIndex: urlWithoutUser.optional(),
   aptMirror: urlWithoutUser.optional(),
   caCertificate: text("the path of a PEM file").optional(),

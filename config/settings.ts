@@ -44,6 +44,17 @@ export interface HostSettings extends Pick<
   | "uncheckedEnvironment"
   | "check"
   | "modelDownload"
+  | "user"
+  | "groups"
+  | "networks"
+  | "labels"
+  | "healthcheck"
+  | "renderNode"
+  | "log"
+  | "extraHosts"
+  | "dns"
+  | "ulimits"
+  | "shmSize"
   | "healthTimeout"
 > {
   readonly accelerator: AcceleratorName;
@@ -99,6 +110,8 @@ export interface GpuChoice {
   readonly ids?: string[];
   /** Names of the Container Device Interface. */
   readonly cdi?: string[];
+  /** Given by Docker's runtime of that name rather than asked of the engine. */
+  readonly runtime?: "nvidia";
 }
 
 /** How a host's machine learning runs as a service of a Docker Swarm. */

@@ -1,7 +1,9 @@
 import type { AcceleratorName } from "../catalog/accelerators";
-import { mirrored } from "../catalog/imageMirror";
+import { type ImageMirror, mirrored } from "../catalog/imageMirror";
 import { swarmProblems } from "../catalog/swarm";
+import { isNamespace } from "../catalog/networks";
 import type { Problem } from "../util/problem";
+import { containerOnly } from "./container";
 import { type HostEntry, swarmSchema } from "./schema";
 import type { ImageSource, SwarmSettings } from "./settings";
 import { isEveryAddress } from "./values";
@@ -14,7 +16,7 @@ const registryImage =
 export function resolveSwarm(
   host: HostEntry,
   image: ImageSource | undefined,
-  imageMirror: string | undefined,
+  imageMirror: ImageMirror | undefined,
 ): SwarmSettings | undefined {
   if (host.placement !== "swarm") return undefined;
   const { registry, ...entry } = host.swarm ?? swarmSchema.parse({});
@@ -70,8 +72,23 @@ export function placementProblems(
       `${leftOut}: each node has a volume of its own, and only one engine is reached from here`,
     ],
     [
+      "network",
+      host.network !== undefined && isNamespace(host.network) ? host.network : undefined,
+      "must be an overlay network with placement: swarm, or left out",
+    ],
+    ["limits.swap", host.limits.swap, `${leftOut}: services have no such setting`],
+    ["limits.cpuset", host.limits.cpuset, `${leftOut}: services have no such setting`],
+    ...containerOnly.map(
+      (field) =>
+        [
+          field,
+          host[field],
+          `${leftOut}, whose services this program gives no such setting`,
+        ] as const,
+    ),
+    [
       "restart",
-      restart === "unless-stopped" ? restart : undefined,
+      ["no", "on-failure", "always"].includes(restart) ? undefined : restart,
       "must be one of no, on-failure, always with placement: swarm, where nothing is stopped by hand",
     ],
     [

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
 import type { Problem } from "../util/problem";
+import { composeSpelling } from "./composeSpellings";
 import { hostSchema, immichSchema, stackSchema } from "./schema";
 import type { StackParts } from "./settings";
 
@@ -89,10 +90,13 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
 
   if (issue.code === "unrecognized_keys") {
     const known = place instanceof z.ZodObject ? Object.keys(place.shape) : [];
+    const isHost = /^hosts\[\d+\]$/.test(key);
     return issue.keys.map((name) => ({
       key: key ? `${key}.${name}` : name,
-      expected: `there is no such setting; known here: ${known.join(", ")}`,
-      suggestion: nearestNames(name, known)[0],
+      expected:
+        (isHost ? composeSpelling(name) : undefined) ??
+        `there is no such setting; known here: ${known.join(", ")}`,
+      suggestion: isHost && composeSpelling(name) ? undefined : nearestNames(name, known)[0],
     }));
   }
   const isTooLong = issue.code === "too_big" && typeof issue.input === "string";
@@ -136,6 +140,9 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | 
   if (here instanceof z.ZodObject) {
     const next = (here.shape as Record<string, z.ZodType | undefined>)[String(step)];
     return next && schemaAt(next, rest);
+  }
+  if (here instanceof z.ZodUnion) {
+    return here.options.map((option) => schemaAt(option as z.ZodType, path)).find(Boolean);
   }
   if (here instanceof z.ZodArray) return schemaAt(here.element as z.ZodType, rest);
   if (here instanceof z.ZodRecord) return schemaAt(here.valueType as z.ZodType, rest);

@@ -51,9 +51,16 @@ interface User {
 }
 
 /** Who the server runs as; undefined for a user by name, and for an image whose user is not known. */
-function userOf({ image, hardening }: HostSettings): User | undefined {
-  if (image?.kind === "given") return undefined;
-  return { id: 0, groups: [0], mayEverything: hardening.dropCapabilities === false };
+function userOf({ image, hardening, user, groups = [] }: HostSettings): User | undefined {
+  if (user === undefined && image?.kind === "given") return undefined;
+  const [name, group = "0"] = (user ?? "0").replace(/^root\b/, "0").split(":");
+  if (/\D/.test(name! + group)) return undefined;
+  const id = Number(name);
+  return {
+    id,
+    groups: [Number(group), ...groups.filter((each) => /^\d+$/.test(each)).map(Number)],
+    mayEverything: id === 0 && hardening.dropCapabilities === false,
+  };
 }
 
 function mayWrite(

@@ -1,3 +1,4 @@
+import { isNamespace } from "../catalog/networks";
 import type { HostSettings } from "../config/load";
 import { type Diagnostic, error } from "./diagnostics";
 import type { ContainerInfo } from "../util/dockerAnswers";
@@ -49,12 +50,33 @@ export function checkContainerName(
   );
 }
 
-/** Checks whether the network to join exists. */
-export function checkNetwork(
+/** The container whose network is shared; undefined for a network, and for that of the host. */
+export function sharedContainer(network: string | undefined): string | undefined {
+  return network?.startsWith("container:") ? network.slice("container:".length) : undefined;
+}
+
+/** Checks whether the container whose network is to be shared runs. */
+export function checkSharedNetwork(
   { network }: HostSettings,
+  existing: readonly ContainerInfo[],
+): Diagnostic | undefined {
+  const other = sharedContainer(network);
+  if (other === undefined || existing.some(({ name, running }) => name === other && running)) {
+    return undefined;
+  }
+  return error(
+    `network: ${network} needs a container ${other} that runs; start it first, or correct network`,
+  );
+}
+
+/** Checks whether the networks to join exist. */
+export function checkNetwork(
+  host: Pick<HostSettings, "network" | "networks">,
   networks: readonly string[],
 ): Diagnostic | undefined {
-  if (network === undefined || networks.includes(network)) return undefined;
+  const wanted = [host.network, ...(host.networks ?? [])].filter((name) => name !== undefined);
+  const network = wanted.find((name) => !isNamespace(name) && !networks.includes(name));
+  if (network === undefined) return undefined;
   const others = networks.filter((name) => !["host", "none"].includes(name)).join(", ");
   return error(
     `the network ${network} does not exist; there are ${others}. Start Immich first (docker compose up -d), or correct network (immich.network)`,

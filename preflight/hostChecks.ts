@@ -2,14 +2,25 @@ import { type Accelerator, accelerators } from "../catalog/accelerators";
 import { legacyArchitectures } from "../catalog/gpuFamilies";
 import type { HostSettings } from "../config/load";
 import { checkCacheFolder } from "./cacheChecks";
-import { type Check, checkAnswer, type Diagnostic, error, runChecks, warning } from "./diagnostics";
+import {
+  type Check,
+  checkAnswer,
+  type Diagnostic,
+  error,
+  type Found,
+  runChecks,
+  warning,
+} from "./diagnostics";
 import type { DockerInfo } from "../util/dockerAnswers";
 import type { HostInfo, MachineInfo } from "./hostProbe";
 import { isVersionAtLeast } from "./nvidia";
 import { checkGpus, usesOfficialImage } from "./nvidiaChecks";
 
-/** The oldest engine the program was tried on; device requests for GPUs need 19.03. */
-const minimumEngineVersion = "20.10";
+/**
+ * The first whose seccomp profile lets a newer C library start threads (clone3); before it Python ends
+ * with "can't start new thread" (moby/moby#42681).
+ */
+const minimumEngineVersion = "20.10.10";
 
 /** Checks whether a host can run what its entry asks for. */
 export function checkHost(host: HostSettings, { docker, machine }: HostInfo): Diagnostic[] {
@@ -34,7 +45,16 @@ interface EngineSubject {
 }
 
 const engineChecks: readonly Check<EngineSubject>[] = [
+  checkPodman,
+  ({ host, docker }) =>
+    docker.isSnap &&
+    host.cache.kind === "folder" &&
+    !host.cache.path.startsWith("/home/") &&
+    error(
+      `Docker from the snap store sees only folders under /home, not ${host.cache.path} (cache.path): move it there, or install Docker's own packages (https://docs.docker.com/engine/install)`,
+    ),
   ({ docker }) =>
+    !docker.isPodman &&
     !isVersionAtLeast(docker.version, minimumEngineVersion) &&
     error(
       `Docker ${docker.version} is too old; ${minimumEngineVersion} or newer is needed: https://docs.docker.com/engine/install`,
@@ -60,6 +80,26 @@ const engineChecks: readonly Check<EngineSubject>[] = [
     ),
 ];
 
+function checkPodman({ host, accelerator, docker }: EngineSubject): Diagnostic[] {
+  if (!docker.isPodman) return [];
+  const what = `Podman ${docker.version} answers at ${host.dockerHost}, not Docker`;
+  const problems = [
+    ...(host.image?.kind === "legacy"
+      ? ["it does not build images as Docker's BuildKit does: build on Docker and name the image"]
+      : []),
+    ...(accelerator.gpuRequest && !host.gpus?.cdi
+      ? ["it gives cards by their CDI names only: set gpus: { cdi: [nvidia.com/gpu=all] }"]
+      : []),
+    ...(host.swarm ? ["it has no swarm: set placement: container"] : []),
+  ];
+  if (problems.length > 0) return [error(`${what}: ${problems.join("; ")}`)];
+  return [
+    warning(
+      `${what}: containers with networks, volumes and CDI devices should work there, but this program was tried on Docker only`,
+    ),
+  ];
+}
+
 /** Undefined for an image of the user's own, of which nothing is known. */
 function architecturesOf(
   host: HostSettings,
@@ -82,21 +122,27 @@ const machineChecks: readonly Check<MachineSubject>[] = [
     accelerator.prerequisites.some(
       ({ path, needsRenderNode }) => needsRenderNode && path && machine.paths.includes(path),
     ) &&
-    !machine.hasRenderNode &&
+    machine.renderNodes.length === 0 &&
     error(
       "/dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
     ),
-  ({ accelerator, docker, machine }) =>
-    accelerator.gpuRequest?.driver === "nvidia" &&
-    !docker.runtimes.includes("nvidia") &&
-    !docker.cdiDevices.some((device) => device.startsWith("nvidia.com/")) &&
-    machine.toolkit.length === 0 &&
-    error(
-      "the NVIDIA Container Toolkit is missing: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html",
-    ),
-  ({ host, accelerator, machine }) =>
-    accelerator.gpuRequest?.driver === "nvidia" &&
-    checkAnswer(machine.nvidia, (gpus) => checkGpus(host, gpus)),
+  ({ host: { renderNode }, machine: { renderNodes } }) =>
+    renderNode !== undefined &&
+    renderNodes.length > 0 &&
+    !renderNodes.includes(renderNode) &&
+    error(`renderNode is ${renderNode}, but the host has ${renderNodes.join(", ")}`),
+  checkToolkit,
+  ({ host, accelerator, machine, docker }) => {
+    if (accelerator.gpuRequest?.driver !== "nvidia") return undefined;
+    const { nvidia } = machine;
+    // Boards such as NVIDIA's Jetson have a driver of their own and no nvidia-smi.
+    if (!nvidia.ok && isOwnImage(host) && docker.architecture !== "amd64") {
+      return warning(
+        `the machine is ${docker.architecture} and nvidia-smi does not answer there, so its GPU was not checked; the image (${nameOf(host)}) is yours`,
+      );
+    }
+    return checkAnswer(nvidia, (gpus) => checkGpus(host, gpus));
+  },
   ({ accelerator, docker, machine: { freeDisk } }) =>
     freeDisk !== undefined &&
     freeDisk < accelerator.imageDisk &&
@@ -104,3 +150,46 @@ const machineChecks: readonly Check<MachineSubject>[] = [
       `only ${freeDisk.toFixed(1)} GiB are free in ${docker.root}; an image for ${accelerator.name} takes up to ${accelerator.imageDisk} GiB unless it is there already`,
     ),
 ];
+
+function isOwnImage(host: HostSettings): boolean {
+  return host.image?.kind === "given" && !usesOfficialImage(host);
+}
+
+function nameOf({ image }: HostSettings): string {
+  return image?.kind === "given" ? image.reference : "";
+}
+
+const toolkitGuide =
+  "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html";
+
+/** Whether the engine itself can give NVIDIA's cards; programs on the machine alone do not. */
+function checkToolkit({ host, accelerator, docker, machine }: MachineSubject): Found {
+  if (accelerator.gpuRequest?.driver !== "nvidia" || docker.isPodman) return undefined;
+  const hasRuntime = docker.runtimes.includes("nvidia");
+  if (host.gpus?.runtime && !hasRuntime) {
+    return error(
+      `gpus.runtime is nvidia, but Docker has the runtimes ${docker.runtimes.join(", ")}: ${configure(docker)}`,
+    );
+  }
+  const hasDevices = docker.cdiDevices.some((device) => device.startsWith("nvidia.com/"));
+  const hasHook = machine.toolkit.includes("nvidia-container-runtime-hook");
+  // The snap sees none of the machine's programs, and no list of the devices came before Docker 28.2.
+  if (hasRuntime || hasDevices || host.gpus?.cdi || (hasHook && !docker.isSnap)) return undefined;
+  if (docker.isSnap) {
+    return error(
+      "Docker from the snap store does not see the machine's NVIDIA Container Toolkit: install Docker's own packages (https://docs.docker.com/engine/install), then the toolkit",
+    );
+  }
+  if (machine.toolkit.length === 0) {
+    return error(`the NVIDIA Container Toolkit is missing: ${toolkitGuide}`);
+  }
+  return error(
+    `the NVIDIA Container Toolkit is there (${machine.toolkit.join(", ")}), but Docker has neither its runtime nor its hook nor its CDI devices: ${configure(docker)}`,
+  );
+}
+
+function configure({ isRootless }: DockerInfo): string {
+  return isRootless
+    ? "nvidia-ctk runtime configure --runtime=docker --config=$HOME/.config/docker/daemon.json, then systemctl --user restart docker, and sudo nvidia-ctk config --set nvidia-container-cli.no-cgroups --in-place"
+    : "sudo nvidia-ctk runtime configure --runtime=docker, then sudo systemctl restart docker";
+}

@@ -22,8 +22,10 @@ export interface HostInfo {
 export interface MachineInfo {
   /** Those of the accelerators' paths that exist. */
   readonly paths: readonly string[];
-  /** Whether /dev/dri has a render node. */
-  readonly hasRenderNode: boolean;
+  /** The render nodes in /dev/dri. */
+  readonly renderNodes: readonly string[];
+  /** Whether the kernel knows IPv6 at all. */
+  readonly hasIpv6: boolean;
   readonly nvidia: Answer<readonly NvidiaGpu[]>;
   /** The programs of the NVIDIA Container Toolkit that exist. */
   readonly toolkit: readonly string[];
@@ -129,6 +131,7 @@ export function probeScript(dockerRoot: string, cacheFolder?: string): string {
     'PATH="$PATH:/usr/sbin:/sbin:/usr/lib/wsl/lib"',
     `for path in ${acceleratorPaths.map(quoted).join(" ")}; do [ ! -e "$path" ] || echo "path $path"; done`,
     'for node in /dev/dri/renderD*; do [ ! -e "$node" ] || echo "render $node"; done',
+    '[ ! -r /proc/net ] || [ -e /proc/net/if_inet6 ] || echo "no ipv6"',
     'for program in nvidia-container-runtime-hook nvidia-container-runtime nvidia-ctk; do ! command -v "$program" >/dev/null || echo "toolkit $program"; done',
     `df -Pk -- ${quoted(dockerRoot)} 2>/dev/null | awk 'NR == 2 { print "free", $4 }'`,
     ...(cacheFolder === undefined ? [] : [folderQuestion(quoted(cacheFolder))]),
@@ -174,7 +177,8 @@ export function parseProbe(output: string): MachineInfo {
   const [folder] = about("folder");
   return {
     paths: about("path"),
-    hasRenderNode: about("render").length > 0,
+    renderNodes: about("render"),
+    hasIpv6: !lines(output).includes("no ipv6"),
     toolkit: about("toolkit"),
     nvidia: parseNvidiaSmi(about("nvidia").join("\n"), Number(about("nvidia-exit")[0] ?? 124)),
     freeDisk: free === undefined ? undefined : Number(free) / 1024 / 1024,

@@ -1,7 +1,14 @@
 import { accelerators } from "../catalog/accelerators";
 import type { HostSettings, Settings } from "../config/load";
 import type { Run } from "../util/run";
-import { checkContainerName, checkNetwork, otherOwner, type Owner } from "./containerChecks";
+import {
+  checkContainerName,
+  checkNetwork,
+  checkSharedNetwork,
+  otherOwner,
+  type Owner,
+  sharedContainer,
+} from "./containerChecks";
 import { checkAnswer, type Diagnostic, error } from "./diagnostics";
 import { DockerClient } from "../util/docker";
 import type { ContainerInfo, ServiceInfo } from "../util/dockerAnswers";
@@ -17,6 +24,10 @@ export interface HostReport {
   readonly optionalMounts: string[] | undefined;
   /** The names that its own container or service answers to; undefined where there is none or it is not known. */
   readonly aliases: readonly string[] | undefined;
+  /** Undefined where the machine was not asked. */
+  readonly hasIpv6: boolean | undefined;
+  /** No machine is known by the host's name. */
+  readonly unresolved: boolean;
   /** Nothing answers, as when the machine is switched off. */
   readonly unreachable: boolean;
 }
@@ -41,6 +52,8 @@ export async function inspectHost(
     optionalMounts: optionalMountsOn(host, machine?.ok ? machine.value.paths : engine.mounts),
     aliases: engine.aliases,
     unreachable: !probe.ok && probe.unreachable === true,
+    unresolved: !probe.ok && probe.unresolved === true,
+    hasIpv6: machine?.ok ? machine.value.hasIpv6 : undefined,
   };
 }
 
@@ -61,7 +74,10 @@ async function askEngine(
   // One question for all hosts of the engine.
   const neighbours = settings.hosts.filter(({ dockerHost }) => dockerHost === host.dockerHost);
   const [containers, networks] = await Promise.all([
-    docker.containers(neighbours.map(({ containerName }) => containerName)),
+    docker.containers([
+      ...neighbours.map(({ containerName }) => containerName),
+      ...neighbours.flatMap(({ network }) => sharedContainer(network) ?? []),
+    ]),
     docker.networks(),
   ]);
   const holderIn = (existing: readonly ContainerInfo[]) =>
@@ -70,7 +86,10 @@ async function askEngine(
     check: (info) => [
       ...checkHost(host, info),
       ...checkAnswer(containers, (existing) =>
-        checkContainerName(host, holderIn(existing), settings),
+        [
+          checkContainerName(host, holderIn(existing), settings),
+          checkSharedNetwork(host, existing),
+        ].filter((found) => found !== undefined),
       ),
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
     ],

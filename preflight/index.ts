@@ -29,6 +29,8 @@ export interface PreflightResult {
   readonly optionalMounts: Readonly<Record<string, string[] | undefined>>;
   /** By host: the names its container or service answers to; undefined where there is none or it is not known. */
   readonly aliases: Readonly<Record<string, readonly string[] | undefined>>;
+  /** Names of the hosts whose kernel knows no IPv6. */
+  readonly hostsWithoutIpv6?: ReadonlySet<string> | undefined;
   /** Names of the hosts that do not answer while others do. */
   readonly unreachableHosts: ReadonlySet<string>;
 }
@@ -37,17 +39,29 @@ export interface PreflightResult {
  * Asks every host and Immich before anything is changed, all at the same time, and reports all that
  * is wrong at once. Changes nothing.
  *
+ * @param hostsSetUp asks for the hosts that the stack has already set up; they may be switched off
  * @throws pulumi.RunError that lists the errors, unless `preflight` is `warn` or `off`
  */
-export async function preflight(settings: Settings, anyRun: Run = run): Promise<PreflightResult> {
+export async function preflight(
+  settings: Settings,
+  anyRun: Run = run,
+  hostsSetUp?: () => Promise<ReadonlySet<string>>,
+): Promise<PreflightResult> {
   const ask = memoize(anyRun);
   const asked = settings.preflight === "off" ? [] : settings.hosts;
-  const [hosts, immich] = await Promise.all([
+  const [reports, immich] = await Promise.all([
     Promise.all(asked.map((host) => inspectHost(host, settings, ask))),
     inspectImmich(settings, ask),
   ]);
+  const isDoubtful = reports.some(({ unresolved }) => unresolved);
+  const setUp = isDoubtful ? await hostsSetUp?.() : undefined;
+  // A name that nobody knows is a mistake, unless a machine had it before.
+  const hosts = reports.map((host) =>
+    host.unresolved && setUp?.has(host.name) === false ? { ...host, unreachable: false } : host,
+  );
   report(settings, [...diagnosticsOf(hosts, immich.diagnostics), ...immich.diagnostics]);
   const unreachable = hosts.filter((host) => host.unreachable);
+  const withoutIpv6 = hosts.filter(({ hasIpv6 }) => hasIpv6 === false);
   return {
     database: immich.database,
     currentClipModel: immich.info?.clipModel,
@@ -60,6 +74,9 @@ export async function preflight(settings: Settings, anyRun: Run = run): Promise<
     ),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     aliases: Object.fromEntries(hosts.map((host) => [host.name, host.aliases])),
+    ...(withoutIpv6.length > 0 && {
+      hostsWithoutIpv6: new Set(withoutIpv6.map(({ name }) => name)),
+    }),
     unreachableHosts: new Set(unreachable.map(({ name }) => name)),
   };
 }

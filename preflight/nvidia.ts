@@ -51,6 +51,11 @@ export function parseNvidiaSmi(output: string, code: number): Answer<readonly Nv
   const isFailure = code !== 0 || text === "" || /No devices were found/i.test(text);
   const gpus = isFailure ? [] : text.split("\n").flatMap((line) => parseGpu(line) ?? []);
   if (gpus.length > 0) return { ok: true, value: gpus };
+  if (/No devices were found/i.test(text)) {
+    return unanswered(
+      "NVIDIA's driver finds no card it serves (nvidia-smi: No devices were found): the open kernel modules serve no card before Turing (install the proprietary ones: nvidia-driver, not nvidia-open), the newest drivers none before Turing either (580 is the last for Maxwell, Pascal and Volta, 470 for Kepler); otherwise check that the driver still supports the card and look for NVRM in dmesg",
+    );
+  }
   const message = sanitize(text.split("\n")[0]!, maxMessageLength) || `exit code ${code}`;
   return unanswered(
     `NVIDIA's driver does not work (nvidia-smi: ${message}): restart the machine after a driver update, and check that the driver still supports the card`,

@@ -32,7 +32,8 @@ export function selectedGpus(
 function checkSelection({ host, gpus }: Subject): Diagnostic[] {
   const { ids = [], count = 0 } = host.gpus ?? {};
   const present = gpus.map(({ index, name }) => `${index} (${name})`).join(", ");
-  const unknown = ids.filter((id) => !gpus.some((gpu) => isGpu(gpu, id)));
+  // nvidia-smi lists no parts of cards when it is asked for cards.
+  const unknown = ids.filter((id) => !isPart(id) && !gpus.some((gpu) => isGpu(gpu, id)));
   const diagnostics = unknown.map((id) =>
     error(`gpus.ids names ${id}, but the host has ${present}`),
   );
@@ -40,8 +41,20 @@ function checkSelection({ host, gpus }: Subject): Diagnostic[] {
   return [...diagnostics, error(`gpus.count asks for ${count} cards, but the host has ${present}`)];
 }
 
+/** By number, UUID or the beginning of one, or as the card of a part (MIG). */
 function isGpu(gpu: NvidiaGpu, id: string): boolean {
-  return String(gpu.index) === id || gpu.uuid === id;
+  const [card] = id.replace(/^MIG-(?=GPU-)/, "").split(/[:/]/);
+  const isBeginning = /^GPU-[0-9a-f]{4}/i.test(card!) && startsWith(gpu.uuid, card!);
+  // The UUID of a part alone does not say whose it is.
+  return String(gpu.index) === card || isBeginning || /^MIG-[0-9a-f]{8}-/i.test(id);
+}
+
+function isPart(id: string): boolean {
+  return id.startsWith("MIG-");
+}
+
+function startsWith(text: string, beginning: string): boolean {
+  return text.toLowerCase().startsWith(beginning.toLowerCase());
 }
 
 function checkEachGpu({ host, selected }: Subject): Diagnostic[] {
@@ -85,7 +98,7 @@ const gpuChecks: readonly Check<Requirements & { readonly gpu: NvidiaGpu }>[] = 
 ];
 
 /** The stack file must not name one GPU while the host has another. */
-function checkDeclaredGpu({ host, selected }: Subject): Diagnostic | undefined {
+function checkDeclaredGpu({ host, gpus, selected }: Subject): Diagnostic | undefined {
   const declared = host.gpu;
   const [first] = selected;
   if (!declared || !first || selected.some(({ computeCapability }) => !computeCapability)) {
@@ -94,6 +107,13 @@ function checkDeclaredGpu({ host, selected }: Subject): Diagnostic | undefined {
   const { name, computeCapability, videoMemory } = declared;
   const hasIt = selected.some((gpu) => gpu.computeCapability === computeCapability);
   // Undefined where the stack file gives the memory only.
+  const meant = gpus.filter((gpu) => gpu.computeCapability === computeCapability);
+  if (computeCapability !== undefined && !hasIt && meant.length > 0) {
+    const which = meant.map(({ index, name }) => `${index} (${name})`).join(" and ");
+    return error(
+      `the stack file says ${name ?? `compute capability ${computeCapability}`}, which is card ${which}, but Docker gives the container card ${first.index} (${first.name}): set gpus: { ids: [${meant[0]!.index}] }`,
+    );
+  }
   if (computeCapability !== undefined && !hasIt) {
     return error(
       `the stack file says ${name ?? `compute capability ${computeCapability}`}, but the host has ${first.name} (compute capability ${first.computeCapability}); correct gpu, or set gpu: auto`,

@@ -19,7 +19,13 @@ import {
 export type Answer<Value> =
   | { readonly ok: true; readonly value: Value }
   /** `unreachable`: nothing answers, as when that machine is switched off. */
-  | { readonly ok: false; readonly message: string; readonly unreachable?: boolean };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      readonly unreachable?: boolean;
+      /** No machine is known by that name: it is off, or the name is mistyped. */
+      readonly unresolved?: boolean;
+    };
 
 export function unanswered(message: string): Answer<never> {
   return { ok: false, message };
@@ -128,8 +134,33 @@ export function reasonOf({ code, stderr }: CommandResult): string {
 const knownFailures: readonly {
   readonly pattern: RegExp;
   readonly needsTls?: true;
+  /** Set where the machine may just be off. */
+  readonly unresolved?: true;
   readonly message: (address: EngineAddress, quote: string) => string;
 }[] = [
+  {
+    pattern:
+      /permission denied \([^)]*(publickey|password|keyboard)|too many authentication failures/i,
+    message: ({ dockerHost }, quote) =>
+      `ssh may not log in at ${dockerHost}: it needs a key that the machine knows (ssh-copy-id) and, for a key with a passphrase, an agent (eval $(ssh-agent); ssh-add); ssh without a question must work (${quote})`,
+  },
+  {
+    pattern: /client version \S+ is too old|client is too old/i,
+    message: ({ dockerHost }, quote) =>
+      `the docker command-line client of this machine is too old for Docker at ${dockerHost}: upgrade the client (https://docs.docker.com/engine/install), and unset DOCKER_API_VERSION if it is set (${quote})`,
+  },
+  {
+    pattern: /client version \S+ is too new|client is newer than server/i,
+    message: ({ dockerHost }, quote) =>
+      `Docker at ${dockerHost} is too old for this machine's docker command-line client: upgrade Docker there (${quote})`,
+  },
+  {
+    pattern:
+      /could not resolve hostname|no such host|name or service not known|name resolution|nodename nor servname/i,
+    unresolved: true,
+    message: ({ dockerHost }, quote) =>
+      `no machine is known by the name in ${dockerHost}: correct dockerHost, or give the machine's address (${quote})`,
+  },
   {
     pattern: /permission denied/i,
     message: ({ dockerHost }, quote) =>
@@ -157,7 +188,7 @@ const knownFailures: readonly {
 function explainFailure(
   result: CommandResult,
   address: EngineAddress,
-): { readonly message: string; readonly unreachable: boolean } {
+): { readonly message: string; readonly unreachable: boolean; readonly unresolved?: boolean } {
   const { dockerHost, tls } = address;
   if (result.code === 127) {
     const message =
@@ -173,6 +204,9 @@ function explainFailure(
   const known = knownFailures.find(
     ({ pattern, needsTls }) => pattern.test(quote) && !(needsTls && tls === undefined),
   );
+  if (known?.unresolved) {
+    return { message: known.message(address, quote), unreachable: true, unresolved: true };
+  }
   if (known) return { message: known.message(address, quote), unreachable: false };
   const message = `Docker at ${dockerHost} does not answer: start it, or correct dockerHost (${quote})`;
   return { message, unreachable: true };

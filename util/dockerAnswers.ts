@@ -38,6 +38,12 @@ const dockerInfo = z
     root: info.DockerRootDir,
     /** Such as `Docker Desktop`. */
     operatingSystem: info.OperatingSystem,
+    /** Whether it is Podman that answers Docker's questions. */
+    isPodman: /\/containers\/storage$/.test(info.DockerRootDir) || "crun" in info.Runtimes,
+    /** Whether it runs as an ordinary user. */
+    isRootless: info.SecurityOptions.some((option) => option.startsWith("name=rootless")),
+    /** Whether it comes from the snap store and sees only some of the machine's files. */
+    isSnap: info.DockerRootDir.startsWith("/var/snap/"),
     /** Whether the users in containers are others on the host. */
     mapsUsers: info.SecurityOptions.some((option) => /^name=(rootless|userns)/.test(option)),
     /** The runtime of containers that ask for none. */

@@ -65,12 +65,13 @@ describe("the accelerators", () => {
     },
   );
 
-  it("mount only the Mali firmware where the host has it", () => {
+  it("mount the Mali firmware and USB only where the host has them", () => {
     const optional = Object.values(accelerators)
       .flatMap((accelerator) => accelerator.mounts)
       .filter((mount) => mount.optional)
       .map((mount) => mount.hostPath);
-    expect(optional).toEqual(["/lib/firmware/mali_csffw.bin"]);
+    const usb = "/dev/bus/usb";
+    expect(optional).toEqual(["/lib/firmware/mali_csffw.bin", usb, usb]);
   });
 
   it("are known under their own name", () => {

@@ -121,7 +121,7 @@ describe("checkHost", () => {
     ["a GTX 750 Ti with a current driver", {}, "gtx750ti", "withToolkit"],
     ["a GTX 750 Ti whose driver does not know compute_cap", {}, "gtx750tiDriver450", "withToolkit"],
     ["a newer card on an older runtime", { gpu: undefined }, "gtx1060", "withToolkit"],
-    ["a toolkit that only left its hook", {}, "gtx750ti", "debian12"],
+    ["a toolkit that only left its hook", {}, "gtx750tiDriver450", "debian12"],
     [
       "a toolkit known by CDI alone",
       { gpus: { cdi: ["nvidia.com/gpu=0"] } },
@@ -316,7 +316,7 @@ describe("checkHost", () => {
 
   it("reports an engine that is too old, and one without CDI", () => {
     expect(messages({ accelerator: "cpu", image: official }, "bare", "ancient")).toEqual([
-      expect.stringMatching(/^error: Docker 18\.09\.1 is too old; 20\.10 or newer is needed/),
+      expect.stringMatching(/^error: Docker 18\.09\.1 is too old; 20\.10\.10 or newer is needed/),
     ]);
     expect(messages({ gpus: { cdi: ["nvidia.com/gpu=0"] } }, "gtx750ti", "debian12")).toEqual([
       expect.stringMatching(/^error: gpus\.cdi needs Docker 25 or newer/),

@@ -438,7 +438,7 @@ describe("errors in a stack file", () => {
     [
       "a list where an object belongs",
       host({ limits: "2g" }),
-      ["hosts[0].limits", "{ memory, cpus }"],
+      ["hosts[0].limits", "{ memory, cpus, swap, cpuset }"],
     ],
     ["a missing immich", { ...good, immich: undefined }, ["immich-ml:immich", "server's version"]],
     ["jobs that nobody can start", { ...good, reindex: true }, ["reindex", "immich.api"]],

@@ -1,0 +1,175 @@
+import { accelerators, type AcceleratorName } from "../catalog/accelerators";
+import { isNamespace, networkProblem } from "../catalog/networks";
+import type { Problem } from "../util/problem";
+import type { HostEntry, ImmichEntry } from "./schema";
+import type { ImageSource } from "./settings";
+
+/** Docker's drivers that `docker logs` reads files of; only they rotate. */
+const fileDrivers: readonly string[] = ["json-file", "local"];
+
+/** Groups that Debian gives every image; others have no name in ours and Immich's. */
+const imageGroups: readonly string[] = ["root", "video", "audio", "users", "disk", "nogroup"];
+
+type Contradiction = readonly [field: string, isWrong: unknown, expected: string];
+
+/** What of a host's container settings contradicts another. */
+export function containerProblems(
+  host: HostEntry,
+  key: string,
+  accelerator: AcceleratorName,
+  image: ImageSource | undefined,
+): Problem[] {
+  if (host.placement === "swarm") return [];
+  const { limits, hardening, log, gpus, user, cache, labels, groups = [] } = host;
+  const { healthcheck, environment, uncheckedEnvironment } = host;
+  const isOwnImage = image?.kind === "given";
+  const isOwnCheck = healthcheck === false || healthcheck?.test !== undefined;
+  const isRoot = user === undefined || /^(0|root)(:|$)/.test(user);
+  const nameless = groups.find((group) => /\D/.test(group) && !imageGroups.includes(group));
+  const reserved = Object.keys(labels).find((label) =>
+    /^(org\.immich-ml|com\.docker\.(compose|swarm|stack))\./.test(label),
+  );
+  const cards = ["NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"].find(
+    (name) => Object.hasOwn(environment, name) || Object.hasOwn(uncheckedEnvironment, name),
+  );
+  const contradictions: readonly Contradiction[] = [
+    [
+      "limits.swap",
+      limits.swap !== undefined && limits.memory === undefined,
+      "needs limits.memory",
+    ],
+    [
+      "log",
+      log && hardening.limitLog === true && !fileDrivers.includes(log.driver),
+      `does not go with hardening.limitLog: true, since Docker does not rotate what ${log?.driver} keeps`,
+    ],
+    [
+      "renderNode",
+      host.renderNode && !accelerators[accelerator].needsRenderNode,
+      `is for accelerators that compute on one (${renderNodeAccelerators.join(", ")}), not ${accelerator}`,
+    ],
+    [
+      "healthcheck",
+      isOwnCheck && image && !isOwnImage,
+      "with a test of its own, or off, is for an image of your own (image): Immich's and ours bring the right one; interval, timeout, retries and startPeriod may stand here",
+    ],
+    [
+      "groups",
+      nameless !== undefined && image && !isOwnImage,
+      `has no group ${nameless} in the image; give its number on the host (getent group ${nameless})`,
+    ],
+    [
+      "user",
+      !isRoot && cache.path === undefined && cache.volume === undefined,
+      "does not go with a new volume, which belongs to root: keep the models in a folder of that user (cache: { path: … }), or name a volume that it may write into (cache.volume)",
+    ],
+    [
+      `labels.${reserved}`,
+      reserved !== undefined,
+      "is how this program or Docker's tools know their own containers; choose another name",
+    ],
+    [
+      `environment.${cards}`,
+      gpus?.runtime && cards !== undefined,
+      "is set from gpus with runtime: nvidia; leave it out and write gpus: { runtime: nvidia, ids: […] }",
+    ],
+  ];
+  return contradictions
+    .filter(([, isWrong]) => Boolean(isWrong))
+    .map(([field, , expected]) => ({
+      key: `${key}.${field}`,
+      value: valueAt(host, field),
+      expected,
+    }));
+}
+
+const renderNodeAccelerators = Object.values(accelerators)
+  .filter(({ needsRenderNode }) => needsRenderNode)
+  .map(({ name }) => name);
+
+/** What a network of Docker's own allows. */
+export function networkProblems(
+  host: HostEntry,
+  key: string,
+  network: string | undefined,
+  immich: ImmichEntry | undefined,
+): Problem[] {
+  const given = { [`${key}.network`]: host.network, "immich.network": immich?.network };
+  const refused = Object.entries(given).flatMap(([setting, value]): Problem[] => {
+    const expected = value === undefined ? undefined : networkProblem(value);
+    return expected ? [{ key: setting, value, expected }] : [];
+  });
+  for (const [index, other] of (host.networks ?? []).entries()) {
+    const expected = networkProblem(other) ?? (isNamespace(other) ? onlyAlone : undefined);
+    if (expected) refused.push({ key: `${key}.networks[${index}]`, value: other, expected });
+  }
+  if (host.networks && network === undefined) {
+    refused.push({ key: `${key}.networks`, value: host.networks, expected: "needs network" });
+  }
+  if (network === undefined || !isNamespace(network) || host.placement === "swarm") return refused;
+  const whose = network === "host" ? "the host" : network.replace("container:", "container ");
+  const beside: readonly Contradiction[] = [
+    [
+      "networks",
+      host.networks,
+      `does not go with network: ${network}, the network of ${whose} alone`,
+    ],
+    [
+      "networkAlias",
+      host.networkAlias,
+      `does not go with network: ${network}, where it has no name`,
+    ],
+    [
+      "publish",
+      host.publish,
+      `does not go with network: ${network}: the server listens there itself, on environment.host and environment.port`,
+    ],
+    [
+      "extraHosts",
+      network !== "host" && host.extraHosts,
+      `does not go with network: ${network}, whose names are those of ${whose}`,
+    ],
+    [
+      "dns",
+      network !== "host" && host.dns,
+      `does not go with network: ${network}, whose names are those of ${whose}`,
+    ],
+    [
+      "url",
+      host.url === undefined,
+      `is missing: where Immich reaches the server in the network of ${whose}, such as http://192.168.1.20:3003`,
+    ],
+  ];
+  return [
+    ...refused,
+    ...beside
+      .filter(([, isWrong]) => Boolean(isWrong))
+      .map(([field, , expected]) => ({
+        key: `${key}.${field}`,
+        value: valueAt(host, field),
+        expected,
+      })),
+  ];
+}
+
+const onlyAlone = "must be network: alone, since a container has one network of that kind only";
+
+function valueAt(host: HostEntry, field: string): unknown {
+  return field
+    .split(".")
+    .reduce<unknown>((value, step) => (value as Record<string, unknown> | undefined)?.[step], host);
+}
+
+/** Fields of a container that a service of a swarm does not have. */
+export const containerOnly = [
+  "user",
+  "groups",
+  "networks",
+  "healthcheck",
+  "renderNode",
+  "log",
+  "extraHosts",
+  "dns",
+  "ulimits",
+  "shmSize",
+] as const;

@@ -1,0 +1,266 @@
+import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, describe, expect, it } from "vitest";
+
+import { MachineLearning, type MachineLearningArgs } from "../../components/machineLearning";
+import { formatProblem } from "../../config/errors";
+import { exposures } from "../../config/exposures";
+import { readSettings } from "../../config/read";
+
+const context = { project: "immich-ml", stack: "test", secrets: {} };
+
+function read(more: object, build: object = {}) {
+  const immich = { version: "v3.1.0", network: "immich_default" };
+  const { value, problems, notes } = readSettings(
+    { immich, build, hosts: [{ name: "attic", ...more }] },
+    context,
+  );
+  const lines = problems.map((problem) => formatProblem(problem));
+  return { settings: value, host: value?.hosts[0], lines, notes };
+}
+
+const own = { image: "my/own:1" };
+
+describe("container settings", () => {
+  it.each([
+    [{ user: 1000, cache: { path: "/c" } }, { user: "1000" }],
+    [{ user: "1000:1000", cache: { volume: "mine" } }, { user: "1000:1000" }],
+    [{ user: "0:0" }, { user: "0:0" }],
+    [{ groups: [992, "video"] }, { groups: ["992", "video"] }],
+    [{ networks: ["proxy", "tailnet"] }, { networks: ["proxy", "tailnet"] }],
+    [{ labels: { "com.example.update": false } }, { labels: { "com.example.update": "false" } }],
+    [{ ...own, healthcheck: "off" }, { healthcheck: false }],
+    [{ ...own, healthcheck: false }, { healthcheck: false }],
+    [{ healthcheck: { interval: 60 } }, { healthcheck: { interval: 60 } }],
+    [{ limits: { memory: 512, swap: 0, cpuset: "0-1,3" } }, { limits: { swap: 0 } }],
+    [{ log: { driver: "journald" } }, { log: { driver: "journald" } }],
+    [{ restart: "on-failure:5" }, { restart: "on-failure:5" }],
+    [{ extraHosts: { "immich.lan": "host-gateway" } }, {}],
+    [{ dns: ["1.1.1.1", "2606:4700::1111"] }, {}],
+    [{ ulimits: { nofile: 4096 } }, { ulimits: { nofile: { soft: 4096, hard: 4096 } } }],
+    [{ shmSize: 128 }, { shmSize: 128 }],
+    [{ accelerator: "openvino", renderNode: "/dev/dri/renderD129" }, {}],
+    [{ gpu: "5.0", gpus: { runtime: "nvidia" } }, { gpus: { count: 1, runtime: "nvidia" } }],
+    [{ network: "host", url: "http://192.168.1.20:3003" }, { network: "host" }],
+    [{ network: "container:tailscale", url: "http://ml:3003" }, { network: "container:tailscale" }],
+  ])("%j", (more, expected) => {
+    const { host, lines } = read(more);
+    expect(lines).toEqual([]);
+    expect(host).toMatchObject(expected);
+  });
+
+  it.each([
+    [{ user: "1000" }, "user", "does not go with a new volume"],
+    [{ user: "Me You" }, "user", 'such as 1000 or "1000:1000"'],
+    [{ groups: ["render"] }, "groups", "getent group render"],
+    [
+      { labels: { "com.docker.compose.project": "x" } },
+      "labels.com.docker.compose.project",
+      "know",
+    ],
+    [{ labels: ["a=b"] }, "labels", "an object of labels"],
+    [{ healthcheck: "off" }, "healthcheck", "is for an image of your own"],
+    [{ healthcheck: { test: "true" } }, "healthcheck", "is for an image of your own"],
+    [{ healthcheck: { interval: "10s" } }, "healthcheck", "times in seconds"],
+    [{ groups: [{}] }, "groups[0]", "a group by number or name"],
+    [{ limits: { swap: 512 } }, "limits.swap", "needs limits.memory"],
+    [{ limits: { cpuset: "two" } }, "limits.cpuset", "CPU cores such as 0-3,6"],
+    [{ log: { driver: "none" } }, "log.driver", "one of json-file, local, journald"],
+    [{ log: { driver: "journald" }, hardening: { limitLog: true } }, "log", "does not rotate"],
+    [{ restart: "on-failure:many" }, "restart", "on-failure:5"],
+    [{ extraHosts: { a: "b" } }, "extraHosts.a", "an address such as 192.168.1.5"],
+    [{ dns: ["one"] }, "dns[0]", "addresses of name servers"],
+    [{ ulimits: { nofile: "many" } }, "ulimits.nofile", "a whole number (-1 for no limit)"],
+    [{ shmSize: "128m" }, "shmSize", "MiB"],
+    [{ renderNode: "/dev/dri/renderD129" }, "renderNode", "openvino, openvino-wsl, rocm"],
+    [{ renderNode: "/dev/dri/card0" }, "renderNode", "a render node such as"],
+    [{ gpu: "5.0", gpus: { runtime: "nvidia", cdi: ["nvidia.com/gpu=0"] } }, "gpus", "cdi beside"],
+    [{ gpus: { runtime: "nvidia" } }, "gpus", "is for accelerator cuda only"],
+    [
+      { gpu: "5.0", gpus: { runtime: "nvidia" }, environment: { NVIDIA_VISIBLE_DEVICES: "0" } },
+      "environment.NVIDIA_VISIBLE_DEVICES",
+      "is set from gpus",
+    ],
+    [{ gpu: "5.0", gpus: "all" }, "gpus", "such as { count: all }"],
+    [{ runtime: "nvidia" }, "runtime", "write gpus: { runtime: nvidia }"],
+    [{ network: "bridge" }, "network", "where containers have no names"],
+    [{ network: "none" }, "network", "no network at all"],
+    [{ networks: ["host"] }, "networks[0]", "must be network: alone"],
+    [{ network: "host" }, "url", "is missing: where Immich reaches the server"],
+    [
+      { network: "host", url: "http://a:1", publish: { address: "127.0.0.1" } },
+      "publish",
+      "the server listens there itself",
+    ],
+    [{ network: "host", url: "http://a:1", networks: ["b"] }, "networks", "the host alone"],
+    [{ network: "host", url: "http://a:1", networkAlias: "b" }, "networkAlias", "has no name"],
+    [{ network: "container:x", url: "http://a:1", dns: ["1.1.1.1"] }, "dns", "container x"],
+    [{ placement: "swarm", shmSize: 128 }, "shmSize", "must be left out with placement: swarm"],
+    [{ placement: "swarm", restart: "on-failure:5" }, "restart", "must be one of no, on-failure"],
+    [{ placement: "swarm", network: "host" }, "network", "an overlay network"],
+  ])("%j is refused", (more, key, message) => {
+    const { lines } = read(more);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(`immich-ml:hosts[0].${key}: `);
+    expect(lines[0]).toContain(message);
+  });
+
+  it.each([
+    ["container_name", "containerName"],
+    ["env_file", "envFiles"],
+    ["mem_limit", "limits: { memory: 4096 } (MiB)"],
+    ["shm_size", "shmSize: 128 (MiB)"],
+    ["volumes", "cache: { path: /folder/of/the/host }"],
+    ["ports", "publish"],
+    ["deploy", "gpus: { count: 1 }"],
+    ["network_mode", "network: host"],
+    ["group_add", "groups: [992]"],
+    ["logging", "log: { driver: local"],
+  ])("compose's %s is answered with ours", (name, message) => {
+    const { lines } = read({ [name]: "x" });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain(`hosts[0].${name}: is docker compose's name; here it is: `);
+    expect(lines[0]).toContain(message);
+  });
+
+  it("gives a user that the image does not know a home where it may write", () => {
+    const cache = { path: "/c" };
+    expect(read({ user: 1000, cache }).host!.environment).toEqual({ HOME: "/tmp" });
+    const environment = { HOME: "/cache" };
+    expect(read({ user: 1000, cache, environment }).host!.environment).toEqual(environment);
+    expect(read({ user: "root" }).host!.environment).toEqual({});
+  });
+
+  it("warns that network: host opens the port, unless the server listens on one address", () => {
+    const url = "http://192.168.1.20:3003";
+    const warned = (environment: object) =>
+      exposures(read({ network: "host", url, environment }).settings!);
+    expect(warned({})).toEqual([expect.stringContaining("network: host opens the server's port")]);
+    expect(warned({ host: "192.168.1.20" })).toEqual([]);
+  });
+});
+
+describe("imageMirror", () => {
+  it.each([
+    ["https://mirror.example.org", false],
+    ["http://mirror.example.org", false],
+    ["me:secret@mirror.example.org", false],
+    ["mirror.example.org:5000/proxy", true],
+    [{ "ghcr.io": "mirror.example.org" }, true],
+    [{ "ghcr.io": "https://mirror.example.org" }, false],
+  ])("%j: accepted %s", (imageMirror, isAccepted) => {
+    const { lines, host } = read({}, { imageMirror });
+    expect(lines.length === 0).toBe(isAccepted);
+    if (isAccepted) {
+      expect(host!.image).toMatchObject({
+        reference: expect.stringMatching(/^mirror\.example\.org/) as string,
+      });
+    } else expect(lines[0]).toContain("without https://");
+  });
+});
+
+describe("a container with many settings", () => {
+  let inputs: Record<string, unknown> = {};
+
+  beforeAll(async () => {
+    await pulumi.runtime.setMocks({
+      newResource: ({ type, name, inputs: given }) => {
+        if (type === "docker:index/container:Container") inputs = given as typeof inputs;
+        return { id: name, state: given as object };
+      },
+      call: () => ({}),
+    });
+  });
+
+  async function create(args: Partial<MachineLearningArgs>) {
+    const service = new MachineLearning("attic", {
+      image: "sha256:abc",
+      immichVersion: "v3.1.0",
+      cacheFolder: "/c",
+      network: "immich_default",
+      check: "off",
+      ...args,
+    });
+    await new Promise((resolve) => service.containerId.apply(resolve));
+    return inputs;
+  }
+
+  it("is registered with them", async () => {
+    expect(
+      await create({
+        user: "1000:1000",
+        groups: ["992"],
+        networks: ["proxy"],
+        limits: { memory: 512 },
+        swap: 128,
+        cpuset: "0",
+        log: { driver: "local" },
+        restart: "on-failure:5",
+        extraHosts: { "immich.lan": "192.168.1.5" },
+        dns: ["1.1.1.1"],
+        ulimits: { nofile: { soft: 1, hard: 2 } },
+        shmSize: 128,
+        labels: { a: "b" },
+        healthcheck: { interval: 90, startPeriod: 3600 },
+      }),
+    ).toMatchObject({
+      user: "1000:1000",
+      groupAdds: ["992"],
+      networksAdvanced: [
+        { name: "immich_default", aliases: ["immich-machine-learning"] },
+        { name: "proxy", aliases: ["immich-machine-learning"] },
+      ],
+      memorySwap: 640,
+      cpuSet: "0",
+      logDriver: "local",
+      logOpts: { "max-size": "10m", "max-file": "3" },
+      restart: "on-failure",
+      maxRetryCount: 5,
+      hosts: [{ host: "immich.lan", ip: "192.168.1.5" }],
+      dns: ["1.1.1.1"],
+      ulimits: [{ name: "nofile", soft: 1, hard: 2 }],
+      shmSize: 128,
+      labels: [{ label: "a", value: "b" }],
+      healthcheck: { interval: "1m30s", timeout: "10s", startPeriod: "1h0m0s" },
+    });
+  });
+
+  it("shares the network of the host without a name there, and needs its address", async () => {
+    const shared = await create({ network: "host", url: "http://192.168.1.20:3003" });
+    expect(shared).toMatchObject({ networkMode: "host" });
+    expect(shared).not.toHaveProperty("networksAdvanced");
+    const args = { image: "i", immichVersion: "v3.1.0", cacheVolume: "c", network: "host" };
+    expect(() => new MachineLearning("x", args)).toThrow("x:url: is missing");
+  });
+
+  it("gives cards by NVIDIA's runtime where that is asked for", async () => {
+    const given = await create({ accelerator: "cuda", gpus: { ids: ["1"], runtime: "nvidia" } });
+    expect(given).toMatchObject({
+      runtime: "nvidia",
+      envs: ["NVIDIA_DRIVER_CAPABILITIES=compute,utility", "NVIDIA_VISIBLE_DEVICES=1"],
+    });
+    expect(given).not.toHaveProperty("deviceRequests");
+    const all = await create({ accelerator: "cuda", gpus: { count: -1, runtime: "nvidia" } });
+    expect(all["envs"]).toContain("NVIDIA_VISIBLE_DEVICES=all");
+  });
+
+  it("computes on one render node, without USB", async () => {
+    const given = await create({
+      accelerator: "openvino",
+      renderNode: "/dev/dri/renderD129",
+      optionalMounts: ["/dev/bus/usb"],
+    });
+    expect(given["devices"]).toMatchObject([{ hostPath: "/dev/dri/renderD129" }]);
+    expect(given).not.toHaveProperty("mounts");
+    expect(given).not.toHaveProperty("deviceCgroupRules");
+  });
+
+  it("has no health check, or one of its own", async () => {
+    expect(await create({ healthcheck: false })).toMatchObject({
+      healthcheck: { tests: ["NONE"] },
+    });
+    const test = "curl -f localhost:3003/ping";
+    expect(await create({ healthcheck: { test } })).toMatchObject({
+      healthcheck: { tests: ["CMD-SHELL", test], startPeriod: "2m0s" },
+    });
+  });
+});
