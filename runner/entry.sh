@@ -16,7 +16,7 @@ export PULUMI_STACK="${PULUMI_STACK:-home}"
 command=$1
 shift
 case $command in
-  up | preview | down | status | report)
+  up | preview | down | status | report | forget | recover)
     if ! [ -f "$home/Pulumi.yaml" ]; then
       printf 'immich-ml: there is no stack in %s yet: ./immich-ml setup\n' "$home" >&2
       exit 1
