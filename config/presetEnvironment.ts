@@ -7,7 +7,8 @@ import type { StackParts } from "./settings";
 
 /**
  * A host with what the stack's preset sets of its environment: that which neither the host nor an env
- * file sets under any of its names, and which this release reads.
+ * file sets under any of its names, and which this release reads. Nothing on the CPU, where memory is
+ * not short and loading a model again costs more.
  *
  * @param file the variables of the host's env files
  */
@@ -19,7 +20,7 @@ export function withPresetEnvironment(
 ): HostEntry {
   const name = preset === undefined || preset === "none" ? models?.extends : preset;
   const standard = name !== undefined && Object.hasOwn(presets, name) && presets[name]?.environment;
-  if (!standard || !version) return host;
+  if (!standard || !version || accelerator === "cpu") return host;
   const given = { ...file, ...host.uncheckedEnvironment, ...host.environment };
   const added = Object.entries(standard).filter(([setting, value]) => {
     const row = environmentSettings.find((each) => each.setting === setting);
