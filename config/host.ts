@@ -1,5 +1,5 @@
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { assignGpus, gpuChoiceProblem } from "../catalog/deviceIds";
+import { assignGpus, gpuChoiceProblem, protectSharedCache } from "../catalog/deviceIds";
 import { renderEnvironment, servicePort } from "../catalog/renderEnvironment";
 import type { Problem, Resolved } from "../util/problem";
 import { hasCredentials } from "../util/sanitize";
@@ -78,8 +78,11 @@ function resolveEnvironment(
   const assigned = accelerators[accelerator].gpuRequest
     ? assignGpus(variables, gpuCount(host.gpus), version)
     : undefined;
+  const added = renderEnvironment(assigned?.value ?? {}, version, accelerator).variables;
+  const isShared = host.placement === "swarm";
+  const shared = protectSharedCache({ ...variables, ...added }, isShared, version);
   return {
-    value: { settings: { ...environment, ...assigned?.value }, variables },
+    value: { settings: { ...environment, ...assigned?.value, ...shared.value }, variables },
     problems: [
       ...rendered.problems.map(({ name, message }) => ({
         key: `${key}.environment.${name}`,
@@ -91,7 +94,7 @@ function resolveEnvironment(
       })),
       ...credentialProblems(environment, `${key}.environment`),
     ],
-    notes: [...rendered.notes, ...(assigned?.notes ?? [])],
+    notes: [...rendered.notes, ...(assigned?.notes ?? []), ...shared.notes],
   };
 }
 
