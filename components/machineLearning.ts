@@ -17,6 +17,7 @@ import {
   type ServerArgs,
   serverEnvironment,
   startMinutes,
+  stopSeconds,
 } from "./server";
 
 /** Which NVIDIA GPUs the container is given: exactly one of the fields. */
@@ -205,6 +206,7 @@ function containerArgs(
   return {
     name: args.containerName ?? "immich_machine_learning",
     image: args.image,
+    ...(args.command && { command: args.command }),
     envs: serverEnvironment(args, variables).map(toEnvEntry),
     volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
     ...withoutEmptyLists({
@@ -242,6 +244,9 @@ function containerArgs(
       ports: [{ internal: port, external: args.publish.port ?? 3003, ip: args.publish.address }],
     }),
     restart: args.restart ?? "always",
+    stopTimeout: stopSeconds,
+    // Without it the provider kills the container that it replaces.
+    destroyGraceSeconds: stopSeconds,
     healthcheck: { ...healthcheck, startPeriod: `${startMinutes(variables)}m0s` },
     labels: labelList(args.labels),
   };

@@ -16,6 +16,7 @@ import { MachineLearning } from "./machineLearning";
 import { MachineLearningService } from "./machineLearningService";
 import type { ModelCache, ModelCacheArgs } from "./modelCache";
 import type { ModelPresetArgs } from "./modelPreset";
+import { gracefulCommand } from "./server";
 
 /*
  * From settings to the arguments of providers and components, in the order of index.ts.
@@ -162,6 +163,8 @@ export function machineLearning(
     image: parts.image,
     cacheVolume: parts.cache.volumeName,
     immichVersion: settings.immich.version,
+    // The images built here have it; one that is given may be anything.
+    command: host.image?.kind === "official" ? gracefulCommand(settings.immich.version) : undefined,
     models: settings.models,
     labels: labelsOf(settings),
   };
