@@ -155,7 +155,7 @@ infer() {
   {
     {
       code=0
-      python_in "$timeout_inference" "$IMMICH_ML_CONTAINER" <"$folder/inference.py" 2>&3 || code=$?
+      inference_program | python_in "$timeout_inference" "$IMMICH_ML_CONTAINER" 2>&3 || code=$?
       printf '\n%s\n' "$code"
     } 3>&1 >&4 | clean >&2
   } 4>&1

@@ -40,6 +40,12 @@ limited() {
 # A question to the engine.
 ask_docker() { limited 30 docker "$@" </dev/null; }
 
+# The program that computes in a container, with the picture that it sends to the server.
+inference_program() {
+  printf "PICTURE = '%s'\n" "$(base64 <"$folder/picture.jpg" | tr -d '\n')"
+  cat "$folder/inference.py"
+}
+
 # Runs the Python program on standard input in a container: `python_in SECONDS CONTAINER [ARGUMENT…]`.
 # The limit counts inside, too: a killed docker client leaves its program running.
 python_in() {

@@ -74,12 +74,12 @@ describe("the check's script", () => {
     expect(ended.code).toBe(0);
   });
 
-  it("runs the Python program beside it in the container", async () => {
+  it("runs the Python program beside it in the container, with the picture for the server", async () => {
     await check([healthy]);
-    const program = join(__dirname, "../../verify/inference.py");
-    expect(readFileSync(join(commands!.folder, "stdin"), "utf8")).toBe(
-      readFileSync(program, "utf8"),
-    );
+    const beside = (name: string) => readFileSync(join(__dirname, "../../verify", name));
+    const program = readFileSync(join(commands!.folder, "stdin"), "utf8");
+    expect(program).toContain(`PICTURE = '${beside("picture.jpg").toString("base64")}'\n`);
+    expect(program.endsWith(beside("inference.py").toString())).toBe(true);
   });
 
   it("checks a container without a health check as soon as it runs", async () => {
@@ -278,7 +278,7 @@ describe("the models to check", () => {
     expect(
       modelsToCheck({ clip: false, facialRecognition: { minScore: 0.7 }, ocr: false }, version),
     ).toEqual([]);
-    expect(modelsToCheck(undefined, version)).toEqual([]);
+    expect(modelsToCheck(undefined, version)).toEqual(["any"]);
   });
 });
 
