@@ -54,6 +54,17 @@ export default defineConfig({
           sequence: { groupOrder: 3 },
         },
       },
+      {
+        extends: true,
+        test: {
+          name: "immich",
+          include: ["test/immich/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 15 * minutes,
+          hookTimeout: 30 * minutes,
+          sequence: { groupOrder: 4 },
+        },
+      },
     ],
   },
 });
