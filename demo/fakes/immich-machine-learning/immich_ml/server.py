@@ -1,4 +1,4 @@
-"""Starts the service: `python -m immich_ml`."""
+"""Serves, in the place of gunicorn: requests under way are answered after SIGTERM."""
 
 import logging
 import socket
