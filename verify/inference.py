@@ -31,8 +31,10 @@ import glob
 import io
 import json
 import os
+import re
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -71,47 +73,8 @@ SIZES = {
 TIMEOUT = 900
 OUT_OF_MEMORY = ("out of memory", "alloc_failed", "failed to allocate", "bad allocation")
 
-# What to do, by what the provider's error contains. The first match counts.
-HINTS = (
-    (
-        ("no kernel image", "nokernelimage"),
-        "this ONNX Runtime has no machine code for the card's compute capability: let the host's"
-        " «gpu» choose the runtime, or set «runtime» to one that covers the card",
-    ),
-    (
-        ("cuda failure 35", "driver version is insufficient"),
-        "the NVIDIA driver is missing in the container or older than this CUDA needs: check"
-        " nvidia-smi on the host, then install a newer driver or choose an older runtime",
-    ),
-    (
-        ("cuda failure 100", "no cuda-capable device", "cuda failure 999", "cuda failure 3:"),
-        "the container has no usable GPU: check nvidia-smi on the host and that the NVIDIA"
-        " Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker)",
-    ),
-    (
-        ("cudnn_status_arch_mismatch", "cudnn_status_not_supported", "cudnn_status_execution_failed"),
-        "this cuDNN no longer supports the card (9.11 dropped Maxwell, Pascal and Volta): choose a"
-        " runtime with an older one",
-    ),
-    (
-        ("cublas_status_alloc_failed", "out of memory", "failed to allocate memory"),
-        "the video memory is full: stop what else uses the card, or choose a smaller preset",
-    ),
-    (
-        ("cannot open shared object file", "failed to load library"),
-        "a library of the provider is missing in the image, or the driver's libraries are missing in"
-        " the container",
-    ),
-    (
-        ("failed to create cudaexecutionprovider",),
-        "the CUDA libraries in the image or the NVIDIA driver in the container could not be loaded:"
-        " check nvidia-smi on the host and that the image is meant for CUDA",
-    ),
-    (
-        ("permission denied", "/dev/dri", "/dev/kfd"),
-        "the container may not open the device: check the device nodes' group on the host",
-    ),
-)
+# What to do, by what an error contains: see catalog/knownErrors.ts. verify/common.sh puts it in front.
+KNOWN_ERRORS = globals().get("KNOWN_ERRORS", "")
 
 
 # A minimal writer of ONNX's protobuf messages: not every image has the onnx package.
@@ -316,9 +279,45 @@ class CheckFailed(Exception):
         }
 
 
-def hint_for(details):
-    text = "\n".join(details).lower()
-    return next((hint for marks, hint in HINTS if any(mark in text for mark in marks)), None)
+def hint_for(details, place="network"):
+    """What to do, by the first row of the known errors of that place that the text matches."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(details))
+    text = " %s " % re.sub(r"[^!-~]+", " ", text).lower()
+    rows = (row.split("\t") for row in KNOWN_ERRORS.splitlines())
+    return next(
+        (hint for seen, mark, hint in rows if place in seen.split(",") and re.search(mark, text)), None
+    )
+
+
+def nvidia_smi_complaint():
+    """What nvidia-smi says in this container when it lists no GPU; nothing where there is none."""
+    try:
+        asked = subprocess.Popen(
+            ["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    except OSError:
+        return []
+    try:
+        answer = asked.communicate(timeout=20)[0]
+    except subprocess.TimeoutExpired:
+        # Not waited for: a process that hangs in the driver cannot be killed.
+        asked.kill()
+        return ["nvidia-smi has not answered for 20 s"]
+    if asked.returncode == 0 and "GPU " in answer:
+        return []
+    return [line.strip() for line in answer.splitlines() if line.strip()]
+
+
+@contextlib.contextmanager
+def nvidia_smi_has_its_say(provider):
+    """A container that lost its card fails in CUDA; nvidia-smi tells why."""
+    try:
+        yield
+    except CheckFailed as failure:
+        complaint = nvidia_smi_complaint() if provider == "CUDAExecutionProvider" else []
+        failure.details.extend(complaint)
+        failure.hint = hint_for(complaint, "nvidia-smi") or failure.hint
+        raise
 
 
 def refuse_silent_fallback(provider, active, errors, what=""):
@@ -415,14 +414,16 @@ def check_onnx_runtime(expected):
         return {"picture": picture}
 
     reference = compute(onnxruntime, model, make_feed, "CPUExecutionProvider", "cpu", [])[0]
+    with nvidia_smi_has_its_say(provider):
+        devices = [
+            check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, device)
+            for device in devices_of(provider)
+        ]
     return {
         "onnxRuntime": onnxruntime.__version__,
         "availableProviders": onnxruntime.get_available_providers(),
         "provider": provider,
-        "devices": [
-            check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, device)
-            for device in devices_of(provider)
-        ],
+        "devices": devices,
     }
 
 
@@ -547,7 +548,7 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
         raise CheckFailed(
             "%s fails on %s" % (label, provider),
             errors,
-            hint_for(errors) or "the file %s may be damaged: delete it, and it is downloaded again" % path,
+            hint_for(errors, "model"),
             out_of_memory=any(mark in "\n".join(errors).lower() for mark in OUT_OF_MEMORY),
         )
     refuse_silent_fallback(provider, active, errors, label + ": ")
@@ -900,16 +901,6 @@ def check_models(expected, download):
     ]
 
 
-GIVEN_UP = (
-    "the server tried twice to load the model, which its log explains, and tries again only once its worker is"
-    " restarted: correct the reason, then restart the container"
-)
-
-
-def has_given_up(error):
-    return isinstance(error, ServerRefused) and error.has_given_up()
-
-
 def check_model(task, name, parts, reason):
     model = task + "/" + name
     if reason:
@@ -918,10 +909,11 @@ def check_model(task, name, parts, reason):
         milliseconds, note = ask_for_model(task, name, TIMEOUT)
     except (OSError, ValueError) as error:
         failed = next((part["outOfMemory"] for part in parts if "outOfMemory" in part), None)
+        answer = explain_server(error)
         raise CheckFailed(
-            "Immich's server cannot use %s: %s" % (model, explain_server(error)),
+            "Immich's server cannot use %s: %s" % (model, answer),
             failed["details"] if failed else [],
-            failed["hint"] if failed else GIVEN_UP if has_given_up(error) else "the reason is in the container's log",
+            failed["hint"] if failed else hint_for([answer], "model") or "the reason is in the container's log",
         )
     result = {"model": model, "serverMilliseconds": milliseconds, "parts": parts}
     if note:

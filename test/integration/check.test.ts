@@ -407,7 +407,9 @@ describe("the check of the models Immich is told to use", () => {
       error: `${clip}/visual fails on CPUExecutionProvider`,
     });
     expect(stderr).toContain("Protobuf parsing failed");
-    expect(stderr).toContain(`the file /cache/${clip}/visual/model.onnx may be damaged`);
+    expect(stderr).toContain(
+      "the model's file is damaged or cut off: delete the model's folder from the cache",
+    );
   });
 
   it("fails with the server's last log lines when the server cannot use a model that computes", async () => {

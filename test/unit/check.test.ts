@@ -74,12 +74,16 @@ describe("the check's script", () => {
     expect(ended.code).toBe(0);
   });
 
-  it("runs the Python program beside it in the container, with the picture for the server", async () => {
+  it("runs the Python program beside it in the container, with known errors and a picture in front", async () => {
     await check([healthy]);
     const beside = (name: string) => readFileSync(join(__dirname, "../../verify", name));
-    const program = readFileSync(join(commands!.folder, "stdin"), "utf8");
-    expect(program).toContain(`PICTURE = '${beside("picture.jpg").toString("base64")}'\n`);
-    expect(program.endsWith(beside("inference.py").toString())).toBe(true);
+    const picture = beside("picture.jpg").toString("base64");
+    expect(readFileSync(join(commands!.folder, "stdin"), "utf8")).toBe(
+      `KNOWN_ERRORS = r'''${beside("knownErrors.tsv").toString()}'''
+` +
+        `PICTURE = '${picture}'
+${beside("inference.py").toString()}`,
+    );
   });
 
   it("checks a container without a health check as soon as it runs", async () => {
