@@ -304,7 +304,7 @@ class TestDamage:
                 seen.add("opened")
             except Exception as error:
                 seen.add(type(error).__module__.split(".")[0])
-        assert seen == {"opened", "opset_bridge", "onnxruntime"}
+        assert {"opened", "onnxruntime"} <= seen <= {"opened", "onnxruntime", "opset_bridge"}
 
 
 class TestWeights:
