@@ -2,9 +2,10 @@ import { afterAll, describe, expect, it } from "vitest";
 
 import { gpuFamilies, type GpuFamilyName } from "../../catalog/gpuFamilies";
 import { docker, ended, realImage } from "../support/immichMl";
-import { immichReleases, isQuick } from "../support/immichSource";
+import { immichSources, isQuick } from "../support/immichSource";
 
-const { versions, line } = immichReleases("machine-learning");
+const { sources, line } = immichSources;
+const versions = [...sources.keys()];
 console.log(line);
 const minor = (version: string) => version.split(".").slice(0, 2).join(".");
 /** The oldest and the newest release of each minor version that are there. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { assignGpus, protectSharedCache } from "../../catalog/deviceIds";
 import { parseImmichVersion } from "../../catalog/immichVersion";
@@ -12,9 +12,10 @@ import {
   type Server,
   startServer,
 } from "../support/immichServer";
-import { immichReleases, isQuick } from "../support/immichSource";
+import { immichSources, isQuick } from "../support/immichSource";
 
-const { versions, line } = immichReleases("machine-learning");
+const { sources, line } = immichSources;
+const versions = [...sources.keys()];
 console.log(line);
 /** The newest release of each major version, or the newest of all. */
 const newest = versions.filter(
@@ -30,8 +31,9 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
 
   beforeAll(async () => {
     ({ server: image, tests: tools } = await realImage("kepler-maxwell", release));
-  });
-  afterAll(removeMade);
+  }, 30 * 60_000);
+  // The health checks of dozens would take the machine.
+  afterEach(removeMade);
 
   /** What the program sets for a container, from its settings. */
   const variables = (settings: Record<string, string | number>) => {
@@ -158,15 +160,15 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
       const script = `import sys; p=sys.argv[1]; c=open(p,"rb").read(); open(p,"wb").write(c.replace(b"MatMul",b"MatXul"))`;
       return docker("exec", name, "python", "-c", script, `/cache/${models.clip}/${file}`);
     };
-    let network: string;
-    beforeAll(async () => {
-      network = await hubNetwork(tools, await cacheVolume(tools, 20));
-    });
-    const online = { HF_ENDPOINT: "http://hub:8000" };
-
     it("is downloaded again, also where only its conversion sees the damage", async () => {
       const volume = await cacheVolume(tools, 20);
-      const server = await startServer(image, volume, online, { network });
+      const network = await hubNetwork(tools, await cacheVolume(tools, 20));
+      const server = await startServer(
+        image,
+        volume,
+        { HF_ENDPOINT: "http://hub:8000" },
+        { network },
+      );
       await damage(server, "textual/model.onnx");
       expect(await server.ask("clip")).toMatchObject({ status: 200 });
       expect(await server.log()).toContain("the model is damaged: no operator of opset 20");

@@ -8,7 +8,7 @@ import type { GpuFamilyName } from "../../catalog/gpuFamilies";
 import { buildImage } from "../../demo/buildImage";
 import { fakeBuildArgs } from "./builtImage";
 import { fakes, startedDocker } from "./docker";
-import { immichSource } from "./immichSource";
+import { immichSources } from "./immichSource";
 
 /** What Immich's own tests need besides the image, and a package that brings real OCR models. */
 const tools = "pytest==9.1.1 pytest-asyncio==1.3.0 pytest-mock==3.15.1 httpx==0.28.1";
@@ -54,7 +54,7 @@ async function buildFrom(tag: string, dockerfile: string, copy: Record<string, s
  * @returns the names of both, kept for the next run: their layers are large
  */
 export async function realImage(gpuFamily: GpuFamilyName, version: string) {
-  const source = immichSource(version, "machine-learning");
+  const source = immichSources.sources.get(version);
   if (source === undefined) throw new Error(`no source of Immich ${version}`);
   const name = `immich-ml-test-real-${gpuFamily}`;
   const immich = `immich-ml-test-real-source:${version}`;
