@@ -51,7 +51,8 @@ TOLERANCE = 0.05
 # near 0.
 AGREEMENT = 0.98
 
-# A JPEG with three faces and two lines of words, in base64; verify/common.sh puts it in front.
+# A JPEG with three faces and two lines of words, in base64; verify/common.sh puts it in front. The faces are
+# from NASA's portrait of Eileen Collins, in the public domain; the words are drawn.
 PICTURE = globals().get("PICTURE", "")
 
 # The parts of a task's model: each is a file <cache>/<task>/<name>/<part>/model.onnx.
