@@ -662,7 +662,7 @@ const rows = {
     section: "container",
     seen: ["log"],
     pattern:
-      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|fatal python error",
+      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|exit code: (134|135|139)|fatal python error",
     shown: "«Worker was sent code 139!», exit code 139, «Segmentation fault»",
     cause: "the server crashed: this image cannot run on this GPU or its driver",
     cure: "let the host's «gpu» choose the image, check the driver (nvidia-smi); «accelerator: cpu» shows whether the GPU is the reason",

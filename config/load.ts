@@ -16,6 +16,12 @@ export type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "./settin
 const secretKeys = ["databasePassword", "immichApiKey"] as const;
 
 /**
+ * The password in Immich's published compose file. It protects nothing, and as a secret it costs the
+ * output: the engine hides every secret's text wherever it stands, in `pulumi-resource-postgresql`, too.
+ */
+const publishedPassword = "postgres";
+
+/**
  * Reads and checks the stack's configuration and works out what it means: which image each host's
  * GPU needs, which variables its container gets, which models Immich shall use. Logs what the user
  * should know of it.
@@ -61,7 +67,10 @@ function collect(all: Readonly<Record<string, string>>): {
     if (!fullKey.startsWith(namespace)) continue;
     const key = fullKey.slice(namespace.length);
     if (isSecretKey(key)) {
-      if (encryptedKeys()?.includes(fullKey) === false) problems.push(standsInClear(key));
+      const isEncrypted = encryptedKeys()?.includes(fullKey);
+      const isPublished = key === "databasePassword" && text === publishedPassword;
+      if (isEncrypted === false && !isPublished) problems.push(standsInClear(key));
+      if (isEncrypted && isPublished) notes.push(hidesOutput(key));
       continue;
     }
     if (!Object.hasOwn(stackSchema.shape, key)) {
@@ -122,6 +131,11 @@ function standsInClear(key: string): Problem {
     key,
     expected: `stands in clear in the stack file; encrypt it: pulumi config set --secret immich-ml:${key}`,
   };
+}
+
+/** Without the password itself, which would be hidden here, too. */
+function hidesOutput(key: string): string {
+  return `${key} is the one of Immich's published compose file, so it is no secret, and Pulumi hides that word in all of its output: pulumi config set immich-ml:${key}, without --secret, shows it whole; better give the database a password of its own`;
 }
 
 /** The names of the encrypted keys; undefined where no engine runs the program. */
