@@ -9,6 +9,7 @@ import { type ModelCheck, parseCheckResult, type CheckResult } from "../verify/c
 import { acceleratorCheck } from "./acceleratorCheck";
 import {
   acceleratorMounts,
+  type CacheArgs,
   checkedEnvironment,
   healthcheck,
   labelList,
@@ -38,7 +39,7 @@ export interface PublishedPort {
   port?: pulumi.Input<number> | undefined;
 }
 
-export interface MachineLearningArgs extends ServerArgs {
+export interface MachineLearningArgs extends ServerArgs, CacheArgs {
   /**
    * The image: its id, or a reference with a digest. A tag would replace the container on every
    * `up`, since the engine reports an id.
@@ -208,7 +209,11 @@ function containerArgs(
     image: args.image,
     ...(args.command && { command: args.command }),
     envs: serverEnvironment(args, variables).map(toEnvEntry),
-    volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
+    volumes: [
+      args.cacheFolder === undefined
+        ? { containerPath: "/cache", volumeName: args.cacheVolume }
+        : { containerPath: "/cache", hostPath: args.cacheFolder },
+    ],
     ...withoutEmptyLists({
       mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
       devices: accelerator.devices.map((path) => ({

@@ -48,6 +48,7 @@ export function resolve(
     build,
     models: models.value,
     embeddings: parts.embeddings ?? "clear",
+    onDestroy: parts.onDestroy ?? "keepModel",
     allowUnknownModels: parts.allowUnknownModels ?? false,
     reindex: parts.reindex ?? false,
     redetectFacesLosingNames: parts.redetectFacesLosingNames ?? false,
@@ -79,14 +80,16 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
 }
 
 function claimsOf(host: HostSettings, key: string) {
-  const { name, dockerHost, containerName, cacheVolume, network, networkAlias, publish } = host;
+  const { name, dockerHost, containerName, cache, network, networkAlias, publish } = host;
   const registryPort = host.swarm?.ownRegistry?.port;
   const claim = (isMade: unknown, what: string, field: string, value: unknown) =>
     isMade ? [{ what: `${dockerHost} ${what}`, key: `${key}.${field}`, value }] : [];
   return [
     { what: `name ${name}`, key: `${key}.name`, value: name },
     ...claim(true, `container ${containerName}`, "containerName", containerName),
-    ...claim(true, `volume ${cacheVolume}`, "cacheVolume", cacheVolume),
+    ...(cache.kind === "volume"
+      ? claim(true, `volume ${cache.volume}`, "cache.volume", cache.volume)
+      : claim(true, `folder ${cache.path}`, "cache.path", cache.path)),
     ...claim(network, `network ${network} ${networkAlias}`, "networkAlias", networkAlias),
     ...claim(publish, `port ${publish?.address}:${publish?.port}`, "publish", publish),
     ...claim(registryPort, `registry ${registryPort}`, "swarm.registry.port", registryPort),

@@ -42,7 +42,7 @@ export function placementProblems(
     const expected = "must be swarm, since swarm is given; or leave that out";
     return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
-  const { gpus, containerName, cacheModels, restart, hardening, publish, swarm } = host;
+  const { gpus, containerName, cache, cacheModels, restart, hardening, publish, swarm } = host;
   const leftOut = "must be left out with placement: swarm";
   const isEverywhere = publish && isEveryAddress(publish.address);
   // What is undefined is fine.
@@ -56,6 +56,11 @@ export function placementProblems(
       "containerName",
       containerName,
       `${leftOut}, which names the containers of a service itself; the service is called immich-ml-${host.name}`,
+    ],
+    [
+      "cache.path",
+      cache.path,
+      `${leftOut}: a task starts only on nodes that have the folder, and only one node is reached from here; cache.volume names a volume of each node`,
     ],
     [
       "cacheModels",

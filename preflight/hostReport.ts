@@ -1,10 +1,10 @@
 import { accelerators } from "../catalog/accelerators";
 import type { HostSettings, Settings } from "../config/load";
 import type { Run } from "../util/run";
-import { checkContainerName, checkNetwork } from "./containerChecks";
+import { checkContainerName, checkNetwork, otherOwner, type Owner } from "./containerChecks";
 import { checkAnswer, type Diagnostic, error } from "./diagnostics";
 import { DockerClient } from "../util/docker";
-import type { ContainerInfo } from "../util/dockerAnswers";
+import type { ContainerInfo, ServiceInfo } from "../util/dockerAnswers";
 import { checkHost } from "./hostChecks";
 import { type HostInfo, probeHost } from "./hostProbe";
 import { checkSwarm } from "./swarmChecks";
@@ -15,6 +15,8 @@ export interface HostReport {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths of the accelerator's optional mounts that exist; undefined when that is not known. */
   readonly optionalMounts: string[] | undefined;
+  /** The names that its own container or service answers to; undefined where there is none or it is not known. */
+  readonly aliases: readonly string[] | undefined;
   /** Nothing answers, as when the machine is switched off. */
   readonly unreachable: boolean;
 }
@@ -37,6 +39,7 @@ export async function inspectHost(
     name: host.name,
     diagnostics: found.map((each) => ({ ...each, message: `${host.name}: ${each.message}` })),
     optionalMounts: optionalMountsOn(host, machine?.ok ? machine.value.paths : engine.mounts),
+    aliases: engine.aliases,
     unreachable: !probe.ok && probe.unreachable === true,
   };
 }
@@ -46,6 +49,8 @@ interface EngineReport {
   readonly check: (info: HostInfo) => Diagnostic[];
   /** The paths that the host's container sees now; undefined where that is not known. */
   readonly mounts?: readonly string[] | undefined;
+  /** The names that what is ours answers to. */
+  readonly aliases: readonly string[] | undefined;
 }
 
 async function askEngine(
@@ -70,6 +75,7 @@ async function askEngine(
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
     ],
     mounts: containers.ok ? holderIn(containers.value)?.mounts : undefined,
+    aliases: containers.ok ? aliasesOf(holderIn(containers.value), settings) : undefined,
   };
 }
 
@@ -90,7 +96,16 @@ async function askSwarm(
       ...checkSwarm(host, info.docker, { nodes, network, service }, settings),
       ...(isOnlyNode ? checkHost(host, info) : []),
     ],
+    aliases: service.ok ? aliasesOf(service.value, settings) : undefined,
   };
+}
+
+/** A name that compose's container answers to says nothing about ours. */
+function aliasesOf(
+  holder: ContainerInfo | ServiceInfo | undefined,
+  owner: Owner,
+): readonly string[] | undefined {
+  return holder && !otherOwner(holder.labels, owner) ? holder.aliases : undefined;
 }
 
 /** Where the machine cannot be probed, a container that runs keeps the mounts it has. */

@@ -40,6 +40,8 @@ export interface PassedCheck {
   readonly notExecuted?: boolean;
   /** The models Immich uses; absent where they are unknown. */
   readonly models?: readonly ModelCheck[];
+  /** MiB of each NVIDIA GPU, with these models loaded; absent where the driver does not tell. */
+  readonly videoMemory?: readonly { readonly used: number; readonly total: number }[];
 }
 
 /** What computed a model, and whether Immich's server can use it. */
@@ -61,6 +63,8 @@ export interface ModelCheck {
     readonly milliseconds: number;
     /** The cosine between its numbers and the CPU's; absent where the CPU did not compute it, too. */
     readonly agreement?: number;
+    /** The same on the CPU, for comparison; absent for models over 1 GiB. */
+    readonly cpuMilliseconds?: number;
     /** Costly operators that another provider had to run. */
     readonly fallbackOps: readonly string[];
   }[];

@@ -72,6 +72,8 @@ SIZES = {
 }
 # Seconds for a cached model: some providers compile it for the GPU at its first use.
 TIMEOUT = 900
+# Bytes of a model up to which it is computed on the CPU, too, for comparison.
+CPU_LIMIT = 1 << 30
 OUT_OF_MEMORY = ("out of memory", "alloc_failed", "failed to allocate", "bad allocation")
 
 # What to do, by what an error contains: see catalog/knownErrors.ts. verify/common.sh puts it in front.
@@ -569,7 +571,9 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
         "fallbackOps": sorted({run for name in fallback_providers for run in heavy[name]}),
     }
     if provider != "CPUExecutionProvider":
-        agreement = agreement_with_cpu(onnxruntime, numpy, kind, path, outputs)
+        agreement, cpu_milliseconds = compare_with_cpu(onnxruntime, numpy, kind, path, outputs)
+        if cpu_milliseconds is not None:
+            result["cpuMilliseconds"] = cpu_milliseconds
         if agreement is not None:
             result["agreement"] = agreement
         if agreement is not None and agreement < AGREEMENT:
@@ -582,13 +586,13 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
     return result
 
 
-def agreement_with_cpu(onnxruntime, numpy, kind, path, outputs):
-    """The cosine between a model's outputs and the CPU's; None where the CPU cannot compute it, too."""
+def compare_with_cpu(onnxruntime, numpy, kind, path, outputs):
+    """The cosine between a model's outputs and the CPU's, and the CPU's milliseconds; None where unknown."""
     # A model is in memory twice while it is opened, and the server holds one already.
-    if 2.5 * size_of(path) > free_memory():
-        return None
+    if size_of(path) > CPU_LIMIT or 2.5 * size_of(path) > free_memory():
+        return None, None
     try:
-        expected = compute(
+        expected, milliseconds = compute(
             onnxruntime,
             path,
             lambda session: random_feed(numpy, session, kind),
@@ -596,17 +600,18 @@ def agreement_with_cpu(onnxruntime, numpy, kind, path, outputs):
             "cpu",
             [],
             optimized=True,
-        )[0]
+        )[:2]
     except Exception:  # ONNX Runtime's errors have no common class over its releases.
-        return None
+        return None, None
     one, other = (
         numpy.concatenate([output.astype("float64").ravel() for output in some if output.dtype.kind == "f"])
         for some in (outputs, expected)
     )
     if one.shape != other.shape or not numpy.isfinite(other).all():
-        return None
+        return None, milliseconds
     length = numpy.linalg.norm(one) * numpy.linalg.norm(other)
-    return float(one @ other / length) if length else float(not one.any() and not other.any())
+    cosine = one @ other / length if length else not one.any() and not other.any()
+    return float(cosine), milliseconds
 
 
 def free_memory():
@@ -925,6 +930,17 @@ def check_model(task, name, parts, reason):
     return result
 
 
+def video_memory():
+    """MiB in use and in all of each NVIDIA GPU, with the models still loaded; [] where nothing tells."""
+    query = ["nvidia-smi", "--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        text = subprocess.run(query, capture_output=True, text=True, timeout=20).stdout
+        pairs = [[int(figure) for figure in line.split(",")] for line in text.strip().splitlines()]
+        return [{"used": used, "total": total} for used, total in pairs]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+
+
 def explain(result):
     """The result as lines of text."""
     if result["ok"]:
@@ -974,7 +990,8 @@ def main():
     result = in_a_process(lambda: check(expected))
     if result["ok"]:
         models = outcome(lambda: {"models": check_models(expected, download)})
-        result = {**result, **models} if models["ok"] else models
+        memory = video_memory() if result["provider"] == "CUDAExecutionProvider" else []
+        result = {**result, **models, **({"videoMemory": memory} if memory else {})} if models["ok"] else models
     for line in explain(result):
         print(line, file=sys.stderr, flush=True)
     print(json.dumps(result), flush=True)

@@ -94,6 +94,8 @@ const attic = {
   image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
   gpus: undefined,
   containerName: "immich_machine_learning",
+  cache: { kind: "volume", volume: "model-cache", keep: true },
+  hardening: {},
   network: "immich_default",
 } as unknown as HostSettings;
 
@@ -582,6 +584,7 @@ describe("preflight", () => {
       database: undefined,
       mayBeFirstRelease: true,
       optionalMounts: {},
+      aliases: {},
       unreachableHosts: new Set(),
     });
   });
