@@ -46,6 +46,9 @@ export function gpuChoiceProblem(
  * `MACHINE_LEARNING_DEVICE_IDS` in turn, and without that variable GPU 0 for all. A container counts
  * its GPUs from 0, whatever their numbers on the host.
  *
+ * The workers of several GPUs must never end: a new one gets its GPU by the number of workers that
+ * live, and after an idle time-out ends all at once, every one gets the last (seen with v2.7.5 and v3.1.0).
+ *
  * @param variables the container's, by their own names
  * @param gpus how many it gets; undefined where that is not known (all of a host's)
  * @returns the settings to add, by the names of environment.ts
@@ -85,6 +88,15 @@ export function assignGpus(
       `is ${workers}, but ${used} GPUs need ${used} workers: each worker uses one GPU`,
     );
   }
+  const ttl = variables["MACHINE_LEARNING_MODEL_TTL"];
+  const neverEnds =
+    Number(ttl) === 0 || Number(variables["MACHINE_LEARNING_MODEL_TTL_POLL_S"]) === 0;
+  if (used > 1 && ttl !== undefined && !neverEnds) {
+    return refused(
+      "environment.modelTtl",
+      `is ${ttl}, but must be 0 with several GPUs: after an idle time-out Immich's workers would all use the last one; a host entry for each GPU may have a time-out`,
+    );
+  }
   if (gpus === undefined && given === undefined) {
     const note =
       "only the first GPU is used, since their number is not known; set environment.deviceIds (0,1 for two GPUs) and as many workers";
@@ -94,11 +106,41 @@ export function assignGpus(
     value: {
       ...(used > 1 && given === undefined && { deviceIds: [...Array(used).keys()].join(",") }),
       ...(used > 1 && workers === undefined && { workers: used }),
+      ...(used > 1 && !neverEnds && { modelTtl: 0 }),
     },
     problems: [],
-    notes:
-      gpus !== undefined && used < gpus
+    notes: [
+      ...(gpus !== undefined && used < gpus
         ? [`environment.deviceIds uses ${used} of the container's ${gpus} GPUs`]
-        : [],
+        : []),
+      ...(used > 1 && !neverEnds ? [staysLoaded] : []),
+    ],
   };
+}
+
+const staysLoaded =
+  "environment.modelTtl is 0, so the models stay in video memory: after an idle time-out Immich's workers would all use one GPU";
+
+/**
+ * Keeps servers that share a cache from rewriting its face recogniser at once. Immich changes the
+ * file in place for batches of any size; while one writes, another reads half of it, takes it for
+ * damaged and deletes the model (v2.7.5 and v3.1.0). One face at a time needs no change.
+ *
+ * @param variables the container's, by their own names
+ * @param isShared whether other containers use the cache, such as the tasks of a swarm
+ * @returns the settings to add, by the names of environment.ts
+ */
+export function protectSharedCache(
+  variables: Readonly<Record<string, string>>,
+  isShared: boolean,
+  version: ImmichVersion,
+): Resolved<Readonly<Record<string, number>>> {
+  const given = variables["MACHINE_LEARNING_MAX_BATCH_SIZE__FACIAL_RECOGNITION"];
+  const isAlone = !isShared && !(Number(variables["MACHINE_LEARNING_WORKERS"]) > 1);
+  if (isAlone || !atLeast(version, "1.119.0")) return { value: {}, problems: [], notes: [] };
+  if (given === undefined) {
+    return { value: { maxBatchSizeFacialRecognition: 1 }, problems: [], notes: [] };
+  }
+  const note = `environment.maxBatchSizeFacialRecognition is ${given}: with several workers on one cache the first faces may fail, and the model is downloaded again; 1 prevents it`;
+  return { value: {}, problems: [], notes: Number(given) > 1 ? [note] : [] };
 }

@@ -123,7 +123,8 @@ function optional(name: string, value: string | undefined): Record<string, strin
 }
 
 // Everything the Dockerfile copies or mounts, except the locks: a build reads two of them.
-const contextFile = /^(Dockerfile|\.dockerignore|(checks|opset_bridge|setup)\/.*\.(py|pth|sh))$/;
+const contextFile =
+  /^(Dockerfile|\.dockerignore|serve\.py|(checks|opset_bridge|setup)\/.*\.(py|pth|sh))$/;
 
 function hashBuild(
   contextPath: string,

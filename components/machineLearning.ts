@@ -24,6 +24,7 @@ import {
   portOf,
   type ServerArgs,
   serverEnvironment,
+  stopSeconds,
 } from "./server";
 
 /** Which NVIDIA GPUs the container is given: exactly one of `count`, `ids` and `cdi`. */
@@ -233,6 +234,7 @@ function containerArgs(
   return {
     name: args.containerName ?? "immich_machine_learning",
     image: args.image,
+    ...(args.command && { command: args.command }),
     envs: serverEnvironment(args, { ...variables, ...runtimeEnvironment(args.gpus) }).map(
       toEnvEntry,
     ),
@@ -270,6 +272,9 @@ function containerArgs(
       ports: [{ internal: port, external: args.publish.port ?? 3003, ip: args.publish.address }],
     }),
     ...restartOptions(args.restart ?? "always"),
+    stopTimeout: stopSeconds,
+    // Without it the provider kills the container that it replaces.
+    destroyGraceSeconds: stopSeconds,
     healthcheck: healthcheckOf(args, variables),
     labels: labelList(args.labels),
   };

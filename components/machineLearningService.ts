@@ -19,6 +19,7 @@ import {
   type ServerArgs,
   serverEnvironment,
   startMinutes,
+  stopSeconds,
 } from "./server";
 
 export interface MachineLearningServiceArgs extends ServerArgs {
@@ -260,6 +261,7 @@ function containerSpec(args: MachineLearningServiceArgs, variables: Record<strin
   const { dropCapabilities = true, readOnlyRoot = false } = args.hardening ?? {};
   return {
     image: args.image,
+    ...(args.command && { args: args.command }),
     env: Object.fromEntries(serverEnvironment(args, variables)),
     labels: labelList(args.labels),
     mounts: [
@@ -271,8 +273,7 @@ function containerSpec(args: MachineLearningServiceArgs, variables: Record<strin
     ...(dropCapabilities && { capDrops: ["ALL"] }),
     ...(readOnlyRoot && { readOnly: true }),
     healthcheck: { ...healthcheck, startPeriod: `${startMinutes(variables)}m` },
-    // Time to answer the requests under way.
-    stopGracePeriod: "30s",
+    stopGracePeriod: `${stopSeconds}s`,
   };
 }
 

@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
 import * as pulumi from "@pulumi/pulumi";
 
 import { type AcceleratorName, accelerators } from "../catalog/accelerators";
@@ -11,7 +14,7 @@ import {
   renderEnvironment,
   servicePort,
 } from "../catalog/renderEnvironment";
-import { parseImmichVersion } from "../catalog/immichVersion";
+import { atLeast, parseImmichVersion } from "../catalog/immichVersion";
 import { formatProblem } from "../config/errors";
 import type { ModelSelection } from "../immich/modelSelection";
 import type { CheckMode } from "../verify/check";
@@ -64,6 +67,14 @@ export interface ServerArgs extends DockerClientArgs {
   /** What the models are computed on: a name of `catalog/accelerators.ts`. @default "cpu" */
   accelerator?: AcceleratorName | undefined;
 
+  /**
+   * The container's command. {@link gracefulCommand} is that of Immich's own images whose requests under
+   * way are answered when it is stopped.
+   *
+   * @default the image's own
+   */
+  command?: string[] | undefined;
+
   /** Name of the volume mounted at `/cache`, in place of `cacheFolder`. */
   cacheVolume?: pulumi.Input<string> | undefined;
 
@@ -105,7 +116,7 @@ export interface ServerArgs extends DockerClientArgs {
   /** Whether a failed check of the accelerator fails the deployment. @default "enforce" */
   check?: CheckMode | undefined;
 
-  /** The models Immich is configured to use, which the check runs, too. @default none */
+  /** The models Immich is configured to use, which the check runs, too. @default one that is in the cache */
   models?: ModelSelection | undefined;
 
   /**
@@ -184,6 +195,19 @@ export function portOf(args: ServerArgs, variables: Record<string, string>): pul
       servicePort({ ...fromFile, ...variables }, parseImmichVersion(args.immichVersion)!),
     );
 }
+
+/**
+ * Starts the server of Immich's own image as the images built here do; undefined for a release that starts
+ * in another way.
+ */
+export function gracefulCommand(immichVersion: string): string[] | undefined {
+  const version = parseImmichVersion(immichVersion);
+  if (!version || !atLeast(version, "1.131.0")) return undefined;
+  return ["python", "-c", readFileSync(join(__dirname, "../image/serve.py"), "utf8")];
+}
+
+/** Seconds to answer the requests under way; image/serve.py stops 5 s before. */
+export const stopSeconds = 30;
 
 /** The image's own health check with intervals of ours. */
 export const healthcheck = {

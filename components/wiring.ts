@@ -19,6 +19,7 @@ import { MachineLearningService } from "./machineLearningService";
 import type { ModelCache, ModelCacheArgs } from "./modelCache";
 import type { ModelPresetArgs } from "./modelPreset";
 import { runScript } from "./programFile";
+import { gracefulCommand } from "./server";
 
 /*
  * From settings to the arguments of providers and components, in the order of index.ts.
@@ -213,6 +214,8 @@ export function machineLearning(
       ? { cacheVolume: parts.cache.volumeName }
       : { cacheFolder: parts.cache.path }),
     immichVersion: settings.immich.version,
+    // The images built here have it; one that is given may be anything.
+    command: host.image?.kind === "official" ? gracefulCommand(settings.immich.version) : undefined,
     models: settings.models,
     swap: host.limits.swap,
     cpuset: host.limits.cpuset,

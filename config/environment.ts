@@ -1,5 +1,5 @@
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { assignGpus } from "../catalog/deviceIds";
+import { assignGpus, protectSharedCache } from "../catalog/deviceIds";
 import { hasControlSocket } from "../catalog/immichReleases";
 import type { ImmichVersion } from "../catalog/immichVersion";
 import {
@@ -52,11 +52,15 @@ export function resolveEnvironment(
   const assigned = accelerators[accelerator].gpuRequest
     ? assignGpus(variables, gpuCount(host.gpus), version)
     : undefined;
+  const added = renderEnvironment(assigned?.value ?? {}, version, accelerator).variables;
+  const isShared = host.placement === "swarm";
+  const shared = protectSharedCache({ ...variables, ...added }, isShared, version);
   return {
     value: {
       settings: {
         ...environment,
         ...assigned?.value,
+        ...shared.value,
         ...webServerArguments(variables, version, image),
         ...homeOf(host, variables),
       },
@@ -84,6 +88,7 @@ export function resolveEnvironment(
       ...fromFile.notes,
       ...unchecked.notes,
       ...(assigned?.notes ?? []),
+      ...shared.notes,
       ...(host.gpus?.runtime ? [] : visibleDevicesNote(variables, accelerator)),
     ],
   };

@@ -61,6 +61,8 @@ export interface ModelCheck {
     readonly provider: string;
     /** Milliseconds of the second run. */
     readonly milliseconds: number;
+    /** The cosine between its numbers and the CPU's; absent where the CPU did not compute it, too. */
+    readonly agreement?: number;
     /** The same on the CPU, for comparison; absent for models over 1 GiB. */
     readonly cpuMilliseconds?: number;
     /** Costly operators that another provider had to run. */
@@ -102,14 +104,15 @@ export function checkVariables(accelerator: AcceleratorName): Record<string, str
 }
 
 /**
- * The models of a selection, for the variable `IMMICH_ML_MODELS`: task and name as in Immich's cache.
- * None for releases before v1.106.0, whose server takes another form of request.
+ * The models of a selection, for the variable `IMMICH_ML_MODELS`: task and name as in Immich's cache;
+ * without a selection `any`, for one that is in the cache. None for releases before v1.106.0, whose server takes another form of request.
  */
 export function modelsToCheck(
   selection: ModelSelection | undefined,
   version: ImmichVersion,
 ): readonly string[] {
-  if (!selection || !atLeast(version, "1.106.0")) return [];
+  if (!atLeast(version, "1.106.0")) return [];
+  if (!selection) return ["any"];
   const { clip, facialRecognition, ocr } = selection;
   return [
     ["clip", clip && clip.modelName],

@@ -33,11 +33,12 @@ known_error() {
   ' "${folder:?}/knownErrors.tsv" || true
 }
 
-# The program that computes in a container, with the known errors that it takes its hints from.
+# The program that computes in a container, with the known errors that it takes its hints from and the
+# picture that it sends to the server.
 inference_program() {
   printf "KNOWN_ERRORS = r'''"
   cat "$folder/knownErrors.tsv"
-  printf "'''\n"
+  printf "'''\nPICTURE = '%s'\n" "$(base64 <"$folder/picture.jpg" | tr -d '\n')"
   cat "$folder/inference.py"
 }
 

@@ -7,21 +7,24 @@ Runs on any image that has Python, numpy and ONNX Runtime 1.14.1 or newer. Reads
   IMMICH_ML_SESSION            module of Immich's own session, for an accelerator that ONNX Runtime does
                                not serve: its models have formats of their own and nothing can be profiled
   IMMICH_ML_SESSION_HINT       what to do when that session is not available
-  IMMICH_ML_MODELS             models as task/name, separated by commas; "cached" for those in the cache
+  IMMICH_ML_MODELS             models as task/name, separated by commas; "cached" for those in the cache,
+                               "any" for the smallest of them
   IMMICH_ML_DOWNLOAD           seconds the server may take to download missing models; absent: none
   MACHINE_LEARNING_DEVICE_IDS  the GPUs the workers use, separated by commas; absent: 0
 The last line of standard output is the result as JSON. Exits 0 when the expected provider computed the
 network, its numbers agree with the CPU's and it computed every cached model; otherwise 1.
 
-The image's own ONNX Runtime opens a model's file first, which shows what computes it; in a process that
-ends before anything else, because a small GPU has no room for two copies. Then the running server
-uses the model as Immich would, which shows that Immich's own code can.
+The image's own ONNX Runtime opens a model's file first, which shows what computes it and whether its
+numbers are the CPU's; in a process that ends before anything else, because a small GPU has no room for
+two copies. Then the running server uses the model as Immich would, which shows that Immich's own code can:
+it gets a picture with faces and words, so that its recognisers have something to compute.
 
 The network holds the operators that are known to fail on old cards: Resize, Conv, Reshape, MatMul,
 LayerNormalization, Softmax. It is written at opset 17 and IR version 8, which ONNX Runtime 1.14.1
 and everything newer reads.
 """
 
+import base64
 import contextlib
 import ctypes
 import glob
@@ -29,6 +32,7 @@ import io
 import json
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -36,13 +40,20 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import zlib
 
 OPERATORS = ("Resize", "Conv", "Reshape", "MatMul", "LayerNormalization", "Softmax")
 # These two are nearly all the work of Immich's models: where they ran is where the models run.
 HEAVY_OPERATORS = ("Conv", "MatMul")
 # Outputs have unit variance. Half or TF32 precision stays well below, a wrong kernel well above.
 TOLERANCE = 0.05
+
+# Least cosine between a model's numbers and the CPU's. Half precision gives 0.999 and more, a wrong kernel
+# near 0.
+AGREEMENT = 0.98
+
+# A JPEG with three faces and two lines of words, in base64; verify/common.sh puts it in front. The faces are
+# from NASA's portrait of Eileen Collins, in the public domain; the words are drawn.
+PICTURE = globals().get("PICTURE", "")
 
 # The parts of a task's model: each is a file <cache>/<task>/<name>/<part>/model.onnx.
 PARTS = {
@@ -459,14 +470,25 @@ def expected_providers():
 def models_to_check():
     """Pairs of task and name."""
     asked = os.environ.get("IMMICH_ML_MODELS", "")
-    if asked != "cached":
+    if asked not in ("cached", "any"):
         return [tuple(model.split("/", 1)) for model in asked.split(",") if model]
     models = []
     for task in PARTS:
         folder = os.path.join(cache_folder(), task)
         names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
         models.extend((task, name) for name in names if any(files_of(task, name).values()))
+    if asked == "any":
+        whole = [model for model in models if None not in files_of(*model).values()]
+        return sorted(whole, key=lambda model: sum(map(size_of, files_of(*model).values())))[:1]
     return models
+
+
+def size_of(path):
+    """Bytes of a model's file and what lies beside it: its weights may be a file of their own."""
+    folder = os.path.dirname(path)
+    return sum(
+        entry.stat().st_size for entry in os.scandir(folder) if entry.is_file(follow_symlinks=True)
+    )
 
 
 def files_of(task, name):
@@ -543,22 +565,34 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
         )
     if not all(numpy.isfinite(output).all() for output in outputs if output.dtype.kind == "f"):
         raise CheckFailed("%s gives numbers that are not finite on %s" % (label, provider), errors)
-    return {
+    result = {
         "provider": provider,
         "milliseconds": milliseconds,
-        **cpu_time(onnxruntime, numpy, kind, path, provider),
         "fallbackOps": sorted({run for name in fallback_providers for run in heavy[name]}),
     }
+    if provider != "CPUExecutionProvider":
+        agreement, cpu_milliseconds = compare_with_cpu(onnxruntime, numpy, kind, path, outputs)
+        if cpu_milliseconds is not None:
+            result["cpuMilliseconds"] = cpu_milliseconds
+        if agreement is not None:
+            result["agreement"] = agreement
+        if agreement is not None and agreement < AGREEMENT:
+            raise CheckFailed(
+                "%s computes wrong numbers on %s: their cosine with the CPU's is %.3g"
+                % (label, provider, agreement),
+                errors,
+                "the card or its driver is faulty, or this runtime is not meant for the card",
+            )
+    return result
 
 
-def cpu_time(onnxruntime, numpy, kind, path, provider):
-    """The same on the CPU, for comparison; {} for a model so large that main memory could get short."""
-    folder = os.path.dirname(path)
-    size = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
-    if provider == "CPUExecutionProvider" or own_session() or size > CPU_LIMIT:
-        return {}
+def compare_with_cpu(onnxruntime, numpy, kind, path, outputs):
+    """The cosine between a model's outputs and the CPU's, and the CPU's milliseconds; None where unknown."""
+    # A model is in memory twice while it is opened, and the server holds one already.
+    if size_of(path) > CPU_LIMIT or 2.5 * size_of(path) > free_memory():
+        return None, None
     try:
-        computed = compute(
+        expected, milliseconds = compute(
             onnxruntime,
             path,
             lambda session: random_feed(numpy, session, kind),
@@ -566,10 +600,39 @@ def cpu_time(onnxruntime, numpy, kind, path, provider):
             "cpu",
             [],
             optimized=True,
-        )
-        return {"cpuMilliseconds": computed[1]}
-    except Exception:  # It is for comparison only and never fails a check.
-        return {}
+        )[:2]
+    except Exception:  # ONNX Runtime's errors have no common class over its releases.
+        return None, None
+    one, other = (
+        numpy.concatenate([output.astype("float64").ravel() for output in some if output.dtype.kind == "f"])
+        for some in (outputs, expected)
+    )
+    if one.shape != other.shape or not numpy.isfinite(other).all():
+        return None, milliseconds
+    length = numpy.linalg.norm(one) * numpy.linalg.norm(other)
+    cosine = one @ other / length if length else not one.any() and not other.any()
+    return float(cosine), milliseconds
+
+
+def free_memory():
+    """Bytes of main memory that this container may still take."""
+    def number_in(path):
+        try:
+            with open(path) as file:
+                return int(file.read())
+        except (OSError, ValueError):
+            return None
+
+    with open("/proc/meminfo") as file:
+        free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        limit, used = number_in(limit), number_in(used)
+        if limit is not None and used is not None:
+            free = min(free, limit - used)
+    return free
 
 
 def compute_parts(expected, files):
@@ -633,29 +696,9 @@ def outcome(work):
         }
 
 
-def picture_file():
-    """A small colourful PNG file."""
-
-    def chunk(name, content):
-        body = name + content
-        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-    side = 256
-    rows = b"".join(
-        b"\0" + bytes(value % 256 for x in range(side) for value in (x, y, x * y)) for y in range(side)
-    )
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
-
-
 def requests_for(task, name):
     """Immich's requests for a task: the entries, and the picture or text."""
-    picture = ("image", picture_file())
+    picture = ("image", base64.b64decode(PICTURE))
     entry = {"modelName": name, "options": {}}
     if task == "clip":
         return [
@@ -677,12 +720,24 @@ def server_address():
     return "http://%s:%s" % ("127.0.0.1" if host in ("[::]", "::", "0.0.0.0") else host, port)
 
 
+class ServerRefused(OSError):
+    """The server's answer is an HTTP error."""
+
+    def __init__(self, error):
+        self.text = error.read(300).decode(errors="replace").strip()
+        super().__init__("the server answered %d%s" % (error.code, ": " + self.text if self.text else ""))
+
+    def has_given_up(self):
+        """After two failed attempts Immich loads a model only in a new worker."""
+        return "Failed to load model" in self.text
+
+
 def ask_server(entries, attachment, seconds):
-    """Posts to /predict. Raises OSError, which includes HTTP errors, without a good answer."""
+    """Posts to /predict. Raises OSError without a good answer, ServerRefused for an HTTP error."""
     boundary = "immich-ml-check"
     body = b""
     for field, content in (("entries", json.dumps(entries).encode()), attachment):
-        file = '; filename="check.png"' if field == "image" else ""
+        file = '; filename="check.jpg"' if field == "image" else ""
         head = '--%s\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n' % (boundary, field, file)
         body += head.encode() + content + b"\r\n"
     request = urllib.request.Request(
@@ -692,26 +747,101 @@ def ask_server(entries, attachment, seconds):
     )
     # The container's proxy is for other hosts.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=max(1, seconds)) as answer:
-        return json.load(answer)
+    try:
+        with opener.open(request, timeout=max(1, seconds)) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise ServerRefused(error) from None
 
 
 def ask_for_model(task, name, seconds):
-    """Milliseconds of a model's requests, once the server has loaded the model."""
+    """Milliseconds of a model's requests once the server has loaded it, and what they did not show."""
     requests = requests_for(task, name)
     deadline = time.monotonic() + seconds
     for entries, attachment in requests:
-        ask_server(entries, attachment, deadline - time.monotonic())
+        try:
+            ask_server(entries, attachment, deadline - time.monotonic())
+        except ServerRefused as refused:
+            if not refused.has_given_up() or not restart_workers():
+                raise
+            print("the server had given up on %s/%s: its workers were restarted" % (task, name), file=sys.stderr)
+            ask_server(entries, attachment, deadline - time.monotonic())
+    notes = []
     started = time.perf_counter()
     for entries, attachment in requests:
-        ask_server(entries, attachment, TIMEOUT)
-    return round((time.perf_counter() - started) * 1000, 1)
+        notes.append(what_is_missing(task, ask_server(entries, attachment, TIMEOUT)))
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    return milliseconds, next((note for note in notes if note), None)
+
+
+def what_is_missing(task, answer):
+    """What an answer does not show of a model; None when it shows all. Raises ValueError for a bad one."""
+    found = answer.get(task)
+    if task == "ocr":
+        is_empty = not (found or {}).get("text")
+    elif task == "facial-recognition":
+        is_empty = not found
+        for face in found or []:
+            require_numbers(face.get("embedding"))
+    else:
+        require_numbers(found)
+        return None
+    what = {"ocr": "words", "facial-recognition": "faces"}[task]
+    return "the server found no %s in the check's picture, so its recogniser may not have computed" % what if is_empty else None
+
+
+def require_numbers(embedding):
+    numbers = json.loads(embedding) if isinstance(embedding, str) else embedding
+    # JSON has no infinite numbers; Immich sends null for them.
+    if not numbers or not all(isinstance(one, (int, float)) and abs(one) < 1e30 for one in numbers):
+        raise ValueError("its embedding is not a list of finite numbers")
+    if not any(numbers):
+        raise ValueError("its embedding is all zeros")
+
+
+def gunicorn_processes():
+    """The server's gunicorn: the master's process id and its workers'; None where there is none."""
+    parents = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as file:
+                is_server = b"gunicorn" in file.read() and int(pid) != os.getpid()
+            with open("/proc/%s/stat" % pid) as file:
+                state, parent = file.read().rpartition(") ")[2].split()[:2]
+        except OSError:
+            continue
+        if is_server and state != "Z":
+            parents[int(pid)] = int(parent)
+    # Immich's own process, which started gunicorn, names it nowhere.
+    master = next((pid for pid, parent in parents.items() if parent not in parents), None)
+    return master and (master, {pid for pid, parent in parents.items() if parent == master})
+
+
+def restart_workers(seconds=90):
+    """Whether the server has new workers, which try to load each model again."""
+    found = gunicorn_processes()
+    if not found:
+        return False
+    master, old = found
+    try:
+        # Starts new workers before it ends the old ones, which answer what they have begun.
+        os.kill(master, signal.SIGHUP)
+    except OSError:
+        return False
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        now = gunicorn_processes()
+        if now and now[1] and not now[1] & old:
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def explain_server(error):
-    if isinstance(error, urllib.error.HTTPError):
-        text = error.read(300).decode(errors="replace").strip()
-        return "the server answered %d%s" % (error.code, ": " + text if text else "")
+    if isinstance(error, ServerRefused):
+        return str(error)
+    if isinstance(error, ValueError):
+        return "its answer is no good: %s" % error
     return "the server did not answer: %s" % (getattr(error, "reason", None) or error)
 
 
@@ -782,7 +912,7 @@ def check_model(task, name, parts, reason):
     if reason:
         return {"model": model, "parts": [], "notVerified": reason}
     try:
-        milliseconds = ask_for_model(task, name, TIMEOUT)
+        milliseconds, note = ask_for_model(task, name, TIMEOUT)
     except (OSError, ValueError) as error:
         failed = next((part["outOfMemory"] for part in parts if "outOfMemory" in part), None)
         answer = explain_server(error)
@@ -792,6 +922,8 @@ def check_model(task, name, parts, reason):
             failed["hint"] if failed else hint_for([answer], "model") or "the reason is in the container's log",
         )
     result = {"model": model, "serverMilliseconds": milliseconds, "parts": parts}
+    if note:
+        result["note"] = note
     if any("outOfMemory" in part for part in parts):
         result["parts"] = [part for part in parts if "outOfMemory" not in part]
         result["note"] = "the server uses it; there was no room on the card to see a second copy compute"
@@ -826,13 +958,16 @@ def explain(result):
             )
             if device["fallbackOps"]:
                 yield "  on the CPU instead: " + ", ".join(device["fallbackOps"])
+        if os.environ.get("IMMICH_ML_MODELS") == "any" and not result.get("models"):
+            yield "Immich's server was not asked: no whole model is in its cache yet"
         for model in result.get("models", []):
             if "notVerified" in model:
                 yield "not verified: %s %s" % (model["model"], model["notVerified"])
                 continue
             for part in model["parts"]:
-                yield "%s computed %s/%s in %s ms" % (
+                yield "%s computed %s/%s in %s ms%s" % (
                     part["provider"], model["model"], part["part"], part["milliseconds"],
+                    ", as the CPU does (cosine %.4f)" % part["agreement"] if "agreement" in part else "",
                 )
                 if part["fallbackOps"]:
                     yield "  on the CPU instead: " + ", ".join(part["fallbackOps"])

@@ -10,7 +10,7 @@ are loaded until ONNX Runtime is imported.
 
 from __future__ import annotations
 
-from opset_bridge.errors import OpsetBridgeError
+from opset_bridge.errors import DamagedModelError, OpsetBridgeError
 from opset_bridge.hook import install, is_installed
 
-__all__ = ["OpsetBridgeError", "install", "is_installed"]
+__all__ = ["DamagedModelError", "OpsetBridgeError", "install", "is_installed"]

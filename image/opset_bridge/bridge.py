@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from opset_bridge.checksum import is_sealed, sealed, sum_of
 from opset_bridge.convert import Converted, convert
 from opset_bridge.errors import OpsetBridgeError
 from opset_bridge.folder import require_weights_in_folder
@@ -29,10 +30,22 @@ from opset_bridge.wire import MalformedMessage, TooManyFields
 MADE_FROM = "opset_bridge.made_from"
 SOURCES = "opset_bridge.sources"
 DATA_FILE = "opset_bridge.data_file"
+# When the data file was written, and the sum of its content.
+DATA_TIME = "opset_bridge.data_time"
+DATA_SUM = "opset_bridge.data_sum"
 # Raise this when old conversions must not be used any more.
 CONVERSION = "1"
 
 MEBIBYTE = 1024 * 1024
+
+
+def repair(path: str) -> bool:
+    """Converts the model again where the converted one is not what was written.
+
+    :returns: whether it was not
+    """
+    header, limits = _checked_header(path), _installed_limits()
+    return bool(header and limits and _Conversion(path, header, limits).repair())
 
 
 def ensure_compatible(path: str) -> str:
@@ -98,13 +111,37 @@ class _Conversion:
             raise OpsetBridgeError(self._cannot_keep(error)) from error
         return self.target
 
-    def _is_current(self) -> bool:
-        """Whether the converted model is complete and made from the files as they are now."""
+    def repair(self) -> bool:
+        try:
+            with self._lock():
+                if self._is_current(read_weights=True):
+                    return False
+                _log(f"{self.target}: damaged, converting {self.path} again")
+                self._make()
+        except OSError as error:
+            raise OpsetBridgeError(self._cannot_keep(error)) from error
+        return True
+
+    def _is_current(self, read_weights: bool = False) -> bool:
+        """Whether the converted model is what was written, from the files as they are now.
+
+        :param read_weights: even if their file was not touched since; takes a second a gigabyte
+        """
         try:
             metadata = read_header(self.target).metadata
-            name, _, size = metadata.get(DATA_FILE, "").rpartition(" ")
-            if name and os.stat(self._beside(name)).st_size != int(size):
+            # A conversion of an earlier version has no sums.
+            if not is_sealed(self.target, metadata, otherwise=not read_weights):
                 return False
+            name, _, size = metadata.get(DATA_FILE, "").rpartition(" ")
+            if name:
+                status = os.stat(self._beside(name))
+                if status.st_size != int(size):
+                    return False
+                written = metadata.get(DATA_TIME, str(status.st_mtime_ns))
+                is_untouched = written == str(status.st_mtime_ns)
+                if read_weights or not is_untouched:
+                    if sum_of(self._beside(name)) != metadata.get(DATA_SUM):
+                        return False
             sources = metadata.get(SOURCES, "").splitlines()
             return metadata.get(MADE_FROM) == self._made_from(sources)
         except (OSError, ValueError):
@@ -144,15 +181,16 @@ class _Conversion:
             MADE_FROM: self._made_from(converted.sources),
             SOURCES: "\n".join(converted.sources),
         }
-        if converted.weights:
-            metadata[DATA_FILE] = f"{os.path.basename(data)} {converted.data_size}"
-        for key, value in metadata.items():
-            converted.model.metadata_props.add(key=key, value=value)
-        model = converted.model.SerializeToString()
         try:
             if converted.weights:
                 with _replacing(data) as file:
                     _copy_weights(converted, file)
+                metadata[DATA_FILE] = f"{os.path.basename(data)} {converted.data_size}"
+                metadata[DATA_TIME] = str(os.stat(data).st_mtime_ns)
+                metadata[DATA_SUM] = sum_of(data)
+            for key, value in metadata.items():
+                converted.model.metadata_props.add(key=key, value=value)
+            model = sealed(converted.model.SerializeToString())
             with _replacing(self.target) as file:
                 _write_all(file, model)
         except BaseException:

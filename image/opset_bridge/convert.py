@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opset_bridge.errors import OpsetBridgeError
+from opset_bridge.errors import DamagedModelError, OpsetBridgeError
 from opset_bridge.header import mapped, without_large_weights
 from opset_bridge.limits import Limits
+from opset_bridge.wire import MalformedMessage
 
 if TYPE_CHECKING:
     import onnx
@@ -23,8 +24,6 @@ ALIGNMENT = 4096
 # adapter. The runtime refuses a node that uses one of the newer types.
 UNCHANGED_OPERATORS = frozenset({"ConstantOfShape", "GlobalMaxPool"})
 HIDDEN_DOMAIN = "opset_bridge.hidden"
-
-DOWNLOAD_AGAIN = "delete the model from the cache, Immich downloads it again"
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,18 @@ def convert(path: str, limits: Limits, data_name: str) -> Converted:
 
     :param data_name: name of the file for the weights, in the model's folder
     :raises OpsetBridgeError: when an operator has no older form; names model, operator and opset
+    :raises DamagedModelError: when the file cannot be what its maker wrote
     """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return _convert(path, limits, data_name)
+    except (DecodeError, MalformedMessage, UnicodeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise DamagedModelError(f"{path}: the model is damaged: {reason}") from error
+
+
+def _convert(path: str, limits: Limits, data_name: str) -> Converted:
     import onnx
 
     with mapped(path) as content:
@@ -97,12 +107,27 @@ def _require_known_operators(path: str, model: onnx.ModelProto, limits: Limits) 
     for node in _nodes(model.graph):
         if node.domain not in ("", "ai.onnx"):
             continue
-        try:
-            onnx.defs.get_schema(node.op_type, limits.opset, "")
-        except onnx.defs.SchemaError:
-            raise OpsetBridgeError(
-                _unconvertible(path, node.op_type, _default_opset(model), limits.opset)
-            ) from None
+        opset = _default_opset(model)
+        if not _has_operator(node.op_type, opset):
+            raise DamagedModelError(
+                f"{path}: the model is damaged: no operator of opset {opset} is called {node.op_type}"
+            )
+        if not _has_operator(node.op_type, limits.opset):
+            raise OpsetBridgeError(_unconvertible(path, node.op_type, opset, limits.opset))
+
+
+def _has_operator(name: str, opset: int) -> bool:
+    import onnx
+
+    try:
+        onnx.defs.get_schema(name, opset, "")
+    except onnx.defs.SchemaError:
+        # One that is newer than the onnx installed is not known to be missing.
+        return opset > onnx.defs.onnx_opset_version()
+    except TypeError:
+        # Bytes that are no text.
+        return False
+    return True
 
 
 def _nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
@@ -148,6 +173,8 @@ def _convert_opset(path: str, model: onnx.ModelProto, target: int) -> onnx.Model
         operator = re.search(r"\bfor (\w+)\s*$|[Oo]p(?:erator)?[ _:]*type[: ]*(\w+)", str(error))
         name = next((group for group in operator.groups() if group), None) if operator else None
         reason = " ".join(str(error).split())
+        if damage := _damage(model):
+            raise DamagedModelError(f"{path}: the model is damaged: {damage}") from error
         raise OpsetBridgeError(
             f"{_unconvertible(path, name or 'one of its operators', opset, target)} ({reason})"
         ) from error
@@ -157,6 +184,18 @@ def _convert_opset(path: str, model: onnx.ModelProto, target: int) -> onnx.Model
     )
     converted.graph.initializer.extend(external)
     return converted
+
+
+def _damage(model: onnx.ModelProto) -> str | None:
+    """What is wrong with the model as it was before its conversion."""
+    import onnx
+
+    _move_unchanged_operators(model, HIDDEN_DOMAIN, "")
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:
+        return " ".join(str(error).split())
+    return None
 
 
 def _move_unchanged_operators(model: onnx.ModelProto, source: str, target: str) -> None:
@@ -192,14 +231,12 @@ def _place_weights(path: str, model: onnx.ModelProto, data_name: str) -> Convert
             offset = int(entries.get("offset", 0))
             length = int(entries.get("length", size - offset))
         except (FileNotFoundError, ValueError) as error:
-            raise OpsetBridgeError(
-                f"{path}: the weights of {tensor.name} cannot be found in {location} ({error}):"
-                f" {DOWNLOAD_AGAIN}"
+            raise DamagedModelError(
+                f"{path}: the weights of {tensor.name} cannot be found in {location} ({error})"
             ) from error
         if offset < 0 or length < 0 or offset + length > size:
-            raise OpsetBridgeError(
-                f"{path}: the weights of {tensor.name} reach behind the end of {location}:"
-                f" {DOWNLOAD_AGAIN}"
+            raise DamagedModelError(
+                f"{path}: the weights of {tensor.name} reach behind the end of {location}"
             )
         if location != os.path.basename(path):
             sources.add(location)

@@ -1,4 +1,4 @@
-"""The one error of this package."""
+"""The errors of this package."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ class OpsetBridgeError(RuntimeError):
     reason, remedy.
 
     Not an OSError on purpose: Immich answers an OSError by deleting the model and downloading it
-    again (immich_ml/models/base.py, v2.2.0 to v3.1.0), which helps against none of the reasons.
+    again (immich_ml/main.py, v2.2.0 to v3.1.0), which helps against none of the reasons.
     """
 
     def __init__(self, message: str) -> None:
         # It quotes the model, whose texts must not rewrite a terminal.
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
+
+
+class DamagedModelError(OpsetBridgeError):
+    """The model's own file is damaged, so downloading it again helps."""

@@ -8,11 +8,12 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from opset_bridge.errors import OpsetBridgeError
+from opset_bridge.errors import DamagedModelError, OpsetBridgeError
 
 # The module that defines InferenceSession. Everything imports the class from here, so a change made
 # here reaches subclasses and `from onnxruntime import InferenceSession` too.
@@ -76,20 +77,46 @@ def _bridge_sessions(module: ModuleType) -> None:
         if not isinstance(path_or_bytes, (str, os.PathLike)):
             original(self, path_or_bytes, *args, **keywords)
             return
-        from opset_bridge.bridge import ensure_compatible
+        from opset_bridge.bridge import ensure_compatible, repair
 
         model = os.fspath(path_or_bytes)
-        path = ensure_compatible(model)
+        with _damage_as_the_runtime_reports_it():
+            path = ensure_compatible(model)
         if path == model:
             original(self, path_or_bytes, *args, **keywords)
             return
         try:
             original(self, path, *args, **keywords)
+            return
         except Exception as error:
-            raise OpsetBridgeError(
-                f"{model}: the model converted for this ONNX Runtime cannot be opened: "
-                + " ".join(str(error).split())
-            ) from error
+            refusal = error
+        with _damage_as_the_runtime_reports_it():
+            if not repair(model):
+                raise _cannot_be_opened(model, refusal) from refusal
+        try:
+            original(self, path, *args, **keywords)
+        except Exception as error:
+            raise _cannot_be_opened(model, error) from error
 
     setattr(open_session, _MARK, True)
     session_class.__init__ = open_session
+
+
+@contextmanager
+def _damage_as_the_runtime_reports_it() -> Iterator[None]:
+    """Raises ONNX Runtime's error for a damaged file, upon which Immich downloads the model again."""
+    try:
+        yield
+    except DamagedModelError as error:
+        from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
+
+        # Immich does not log it.
+        print(f"opset bridge: {error}", file=sys.stderr, flush=True)
+        raise InvalidProtobuf(str(error)) from error
+
+
+def _cannot_be_opened(model: str, error: Exception) -> OpsetBridgeError:
+    reason = " ".join(str(error).split())
+    return OpsetBridgeError(
+        f"{model}: the model converted for this ONNX Runtime cannot be opened: {reason}"
+    )

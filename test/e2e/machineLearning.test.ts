@@ -289,6 +289,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
       const base = `FROM ${python310}
 RUN mkdir -p /usr/src /fake && echo 'pass' >/usr/src/healthcheck.py
 WORKDIR /usr/src
+STOPSIGNAL SIGKILL
 CMD ["sh", "-c", "[ -z \\"$HF_HOME\\" ] || { echo 'RuntimeError: boom'; exit 3; }; exec sleep infinity"]
 `;
       bare = await engine.build(base);

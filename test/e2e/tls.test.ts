@@ -31,6 +31,7 @@ describe.skipIf(missingEngine)("a host behind TLS", () => {
       `FROM ${python310}
 RUN mkdir -p /usr/src && echo pass >/usr/src/healthcheck.py
 WORKDIR /usr/src
+STOPSIGNAL SIGKILL
 CMD ["sleep", "infinity"]
 `,
     );

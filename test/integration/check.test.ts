@@ -86,6 +86,9 @@ async function check(
     IMMICH_ML_TIMEOUT: "180",
     ...asked,
   });
+  // At once: the health checks of dozens would take the machine.
+  await docker("rm", "--force", name);
+  containers.splice(containers.indexOf(name), 1);
   return { ...ended, result: parseCheckResult(ended.stdout) };
 }
 
@@ -330,6 +333,41 @@ describe("the check of the models Immich is told to use", () => {
     }
   });
 
+  it("asks the server for the smallest model of the cache where Immich's models are not known", async () => {
+    const volume = await volumeWith([clip, faces, text], `rm -r ${text}/recognition`);
+    const { code, models } = await checkModels(volume, ["any"]);
+    expect(code).toBe(0);
+    expect(models).toMatchObject([
+      { model: faces, serverMilliseconds: expect.any(Number) as number },
+    ]);
+    const empty = await checkModels(await volumeWith([]), ["any"]);
+    expect(empty.code).toBe(0);
+    expect(empty.stderr).toContain("was not asked: no whole model is in its cache yet");
+  });
+
+  it("says when the server found no face or word to give to its recogniser", async () => {
+    const asked = [faces, text];
+    const { code, stderr } = await checkModels(await volumeWith(asked), asked, {
+      variables: { FAKE_ANSWER: "nothing" },
+    });
+    expect(code).toBe(0);
+    expect(stderr).toContain("found no faces in the check's picture");
+    expect(stderr).toContain("found no words in the check's picture");
+  });
+
+  it.each([
+    ["infinite", "is not a list of finite numbers"],
+    ["zeros", "is all zeros"],
+  ])("fails when the server's embeddings are %s", async (fault, message) => {
+    const { code, result } = await checkModels(await volumeWith([faces]), [faces], {
+      variables: { FAKE_ANSWER: fault },
+    });
+    expect(code).toBe(1);
+    expect(result).toMatchObject({
+      error: `Immich's server cannot use ${faces}: its answer is no good: its embedding ${message}`,
+    });
+  });
+
   it("has the CPU's time beside the accelerator's, and the GPU's memory with the models loaded", async () => {
     const { code, models, result } = await checkModels(await volumeWith([clip]), [clip], {
       variables: fakeFault("none"),
@@ -425,6 +463,7 @@ describe("the check of the models Immich is told to use", () => {
     ["silently computed elsewhere", "silent", /clip.*silently instead/],
     ["mostly computed elsewhere", "partly", /^clip.*visual ran on CPUExecutionProvider/],
     ["not finite", "infinite", /^clip.*numbers that are not finite/],
+    ["wrong", "wrong", /^clip.*computes wrong numbers on CUDAExecutionProvider: their cosine/],
   ])("fails when a model is %s", async (_what, fault, error) => {
     const { code, result } = await checkModels(await volumeWith([clip]), [clip], {
       variables: fakeFault(`${fault}:model`),

@@ -61,6 +61,14 @@ async function predict(entries: string, parts: Record<string, string | Blob>) {
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 
+async function inContainer(...command: string[]): Promise<string> {
+  const container = docker.getContainer(name);
+  const exec = await container.exec({ Cmd: command, AttachStdout: true, Tty: true });
+  let output = "";
+  for await (const chunk of await exec.start({ Tty: true })) output += String(chunk);
+  return output.trim();
+}
+
 const textual = (modelName: string) => JSON.stringify({ clip: { textual: { modelName } } });
 
 test("it answers / and /ping like Immich's service", async () => {
@@ -91,27 +99,16 @@ test("a text's embedding is a JSON list of norm one that depends on the text", a
 
 test("its model files are as new as Immich's, too new for ONNX Runtime 1.14", async () => {
   await predict(textual("ViT-B-32__openai"), { text: "cat" });
-  const exec = await docker.getContainer(name).exec({
-    Cmd: [
-      "python3",
-      "-c",
-      `import onnx
+  const read = `import onnx
 m = onnx.load("/cache/clip/ViT-B-32__openai/textual/model.onnx")
-print(m.ir_version, m.opset_import[0].version)`,
-    ],
-    AttachStdout: true,
-    Tty: true,
-  });
-  let output = "";
-  for await (const chunk of await exec.start({ Tty: true })) output += String(chunk);
-
-  expect(output.trim()).toBe("9 19");
+print(m.ir_version, m.opset_import[0].version)`;
+  expect(await inContainer("python3", "-c", read)).toBe("9 19");
 });
 
 test.each([
   ["an unknown model", textual("ViT-B-33__openai"), 500, "ViT-B-33__openai"],
   ["entries that are not JSON", "{", 422, "Invalid request format."],
-  ["an unknown task", JSON.stringify({ ocr: { detection: { modelName: "x" } } }), 501, "ocr"],
+  ["an unknown task", JSON.stringify({ pets: { detection: { modelName: "x" } } }), 501, "pets"],
 ])("%s gets an error that names it", async (_, entries, status, message) => {
   const answer = await predict(entries, { text: "cat" });
 
@@ -124,4 +121,42 @@ test("a request without picture and text gets an error", async () => {
     status: 400,
     body: { detail: "Either image or text must be provided" },
   });
+});
+
+/** A picture of one colour, as PNG. */
+const picture = new Blob([
+  Buffer.from(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+    "base64",
+  ),
+]);
+const parts = (modelName: string) => ({ detection: { modelName }, recognition: { modelName } });
+
+test("it finds a face and a word in every picture, and rewrites its recogniser as Immich does", async () => {
+  const entries = { "facial-recognition": parts("buffalo_s"), ocr: parts("PP-OCRv5_mobile") };
+  const { status, body } = await predict(JSON.stringify(entries), { image: picture });
+  expect(status).toBe(200);
+  const [face] = body["facial-recognition"] as { embedding: string }[];
+  expect(JSON.parse(face!.embedding)).toHaveLength(512);
+  expect(body["ocr"]).toMatchObject({ text: ["word"] });
+  const read = `import onnx
+m = onnx.load("/cache/facial-recognition/buffalo_s/recognition/model.onnx")
+print(m.graph.input[0].type.tensor_type.shape.dim[0].dim_param)`;
+  expect(await inContainer("python3", "-c", read)).toBe("batch");
+});
+
+test("it gives a model up after two failed attempts", async () => {
+  // A file in the folder's place, which is not deleted with what is in a folder.
+  await inContainer("sh", "-c", "mkdir -p /cache/ocr && touch /cache/ocr/broken");
+  const entries = JSON.stringify({ ocr: parts("broken") });
+  for (let attempt = 0; attempt < 2; attempt++) await predict(entries, { image: picture });
+  const { status, body } = await predict(entries, { image: picture });
+  expect(status).toBe(500);
+  expect(body).toEqual({ detail: "Failed to load model 'broken'" });
+});
+
+test("it ends at once when it is stopped, unless serve.py started it", async () => {
+  await docker.getContainer(name).stop({ t: 20 });
+  const { State } = await docker.getContainer(name).inspect();
+  expect(State.ExitCode).not.toBe(0);
 });

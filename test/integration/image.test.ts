@@ -140,7 +140,7 @@ describe.each([usual!, ...nightlyOnly(others)])(
     it("has the entrypoint, health check and environment of Immich's image", async () => {
       const { Config } = await docker.getImage(tag).inspect();
       expect(Config.Entrypoint).toEqual(["tini", "--"]);
-      expect(Config.Cmd).toEqual(["python", "-m", "immich_ml"]);
+      expect(Config.Cmd).toEqual(["python", "/opt/serve.py"]);
       expect(Config.WorkingDir).toBe("/usr/src");
       expect(Config.User).toBe("");
       expect((Config as { Healthcheck?: { Test: string[] } }).Healthcheck?.Test).toEqual([

@@ -131,7 +131,9 @@ export async function startPrivateEngine(
     await answers(docker, child, () => log);
     const { python310 } = await fakes();
     await load(python310);
-    const sleeper = await build(`FROM ${python310}\nCMD ["sleep", "infinity"]\n`);
+    const sleeper = await build(
+      `FROM ${python310}\nSTOPSIGNAL SIGKILL\nCMD ["sleep", "infinity"]\n`,
+    );
     return {
       ...{ endpoint, folder, sleeper, docker, build, load },
       ...{ inside, spawnInside, restartMachine, stop },

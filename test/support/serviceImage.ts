@@ -1,3 +1,7 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
+import { repositoryFolder } from "../../demo/folders";
 import type { PrivateEngine } from "./privateEngine";
 import { fakes } from "./docker";
 
@@ -9,16 +13,20 @@ import { fakes } from "./docker";
  */
 export async function buildServiceImage(engine: PrivateEngine, variation = ""): Promise<string> {
   const { python311, immichMachineLearning } = await fakes();
-  const id = await engine.build(`FROM ${immichMachineLearning} AS immich
+  const id = await engine.build(
+    `FROM ${immichMachineLearning} AS immich
 FROM ${python311}
 RUN pip install --quiet onnxruntime==1.20.1 numpy==1.26.4 onnx==1.17.0 fastapi==0.115.6 \\
     uvicorn==0.34.0 pillow==11.0.0 python-multipart==0.0.20
 COPY --from=immich /usr/src /usr/src
+COPY serve.py /opt/serve.py
 WORKDIR /usr/src
-ENV PYTHONUNBUFFERED=1
-CMD ["python3", "-m", "immich_ml"]
+ENV PYTHONUNBUFFERED=1 PYTHONPATH=/usr/src
+CMD ["python3", "/opt/serve.py"]
 ${variation}
-`);
+`,
+    { "serve.py": readFileSync(path.join(repositoryFolder, "image/serve.py"), "utf8") },
+  );
   return engine.docker("image", "inspect", "--format", "{{index .RepoTags 0}}", id);
 }
 

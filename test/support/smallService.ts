@@ -44,6 +44,7 @@ export async function buildSmallService(): Promise<TestImage> {
 RUN pip install --quiet --no-cache-dir onnxruntime==1.14.1 numpy==1.26.4
 WORKDIR /usr/src
 COPY server.py healthcheck.py ./
+STOPSIGNAL SIGKILL
 CMD ["python3", "server.py"]
 `,
   });

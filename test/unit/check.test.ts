@@ -74,11 +74,15 @@ describe("the check's script", () => {
     expect(ended.code).toBe(0);
   });
 
-  it("runs the Python program beside it in the container, with the known errors in front", async () => {
+  it("runs the Python program beside it in the container, with known errors and a picture in front", async () => {
     await check([healthy]);
-    const beside = (name: string) => readFileSync(join(__dirname, "../../verify", name), "utf8");
+    const beside = (name: string) => readFileSync(join(__dirname, "../../verify", name));
+    const picture = beside("picture.jpg").toString("base64");
     expect(readFileSync(join(commands!.folder, "stdin"), "utf8")).toBe(
-      `KNOWN_ERRORS = r'''${beside("knownErrors.tsv")}'''\n${beside("inference.py")}`,
+      `KNOWN_ERRORS = r'''${beside("knownErrors.tsv").toString()}'''
+` +
+        `PICTURE = '${picture}'
+${beside("inference.py").toString()}`,
     );
   });
 
@@ -289,7 +293,7 @@ describe("the models to check", () => {
     expect(
       modelsToCheck({ clip: false, facialRecognition: { minScore: 0.7 }, ocr: false }, version),
     ).toEqual([]);
-    expect(modelsToCheck(undefined, version)).toEqual([]);
+    expect(modelsToCheck(undefined, version)).toEqual(["any"]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { assignGpus } from "../../catalog/deviceIds";
+import { assignGpus, protectSharedCache } from "../../catalog/deviceIds";
 import { parseImmichVersion } from "../../catalog/immichVersion";
 import { readSettings } from "../../config/read";
 
@@ -9,6 +9,7 @@ const assign = (variables: Record<string, string>, gpus?: number) =>
   assignGpus(variables, gpus, version);
 const ids = (text: string) => ({ MACHINE_LEARNING_DEVICE_IDS: text });
 const workers = (text: string) => ({ MACHINE_LEARNING_WORKERS: text });
+const ttl = (text: string) => ({ MACHINE_LEARNING_MODEL_TTL: text });
 
 describe("the GPUs of one container", () => {
   it("one GPU needs no setting", () => {
@@ -17,14 +18,24 @@ describe("the GPUs of one container", () => {
   });
 
   it("each of several GPUs gets a worker", () => {
-    expect(assign({}, 2).value).toEqual({ deviceIds: "0,1", workers: 2 });
-    expect(assign({}, 3).value).toEqual({ deviceIds: "0,1,2", workers: 3 });
+    expect(assign({}, 2).value).toEqual({ deviceIds: "0,1", workers: 2, modelTtl: 0 });
+    expect(assign({}, 3).value).toEqual({ deviceIds: "0,1,2", workers: 3, modelTtl: 0 });
   });
 
   it("what is set stays, and only what is missing is added", () => {
-    expect(assign(workers("4"), 2).value).toEqual({ deviceIds: "0,1" });
-    expect(assign(ids("1,0"), 2).value).toEqual({ workers: 2 });
-    expect(assign({ ...ids("0,1"), ...workers("2") }, 2).value).toEqual({});
+    expect(assign({ ...workers("4"), ...ttl("0") }, 2).value).toEqual({ deviceIds: "0,1" });
+    expect(assign({ ...ids("1,0"), ...ttl("0") }, 2).value).toEqual({ workers: 2 });
+    expect(assign({ ...ids("0,1"), ...workers("2") }, 2).value).toEqual({ modelTtl: 0 });
+    expect(assign({ ...ids("0,1"), ...workers("2"), ...ttl("0") }, 2).value).toEqual({});
+  });
+
+  it("the workers of several GPUs never end, with a note; those of one may", () => {
+    expect(assign({}, 2).notes).toEqual([expect.stringContaining("environment.modelTtl is 0")]);
+    const neverLooks = { ...ttl("300"), MACHINE_LEARNING_MODEL_TTL_POLL_S: "0" };
+    expect(assign(neverLooks, 2)).toMatchObject({ problems: [], notes: [] });
+    expect(assign(neverLooks, 2).value).not.toHaveProperty("modelTtl");
+    expect(assign(ttl("300"), 1)).toEqual({ value: {}, problems: [], notes: [] });
+    expect(assign({ ...ids("0,0"), ...ttl("300") }, 1).problems).toEqual([]);
   });
 
   it("a note names how many GPUs are left out on purpose", () => {
@@ -40,10 +51,9 @@ describe("the GPUs of one container", () => {
       value: {},
       notes: [expect.stringContaining("only the first GPU is used")],
     });
-    expect(assign(ids("0,1"), undefined)).toEqual({
-      value: { workers: 2 },
+    expect(assign(ids("0,1"), undefined)).toMatchObject({
+      value: { workers: 2, modelTtl: 0 },
       problems: [],
-      notes: [],
     });
   });
 
@@ -76,6 +86,13 @@ describe("the GPUs of one container", () => {
       "environment.workers",
       /^is 1, but 2 GPUs need 2 workers/,
     ],
+    [
+      "a time-out, after which every worker would use one GPU",
+      ttl("300"),
+      2,
+      "environment.modelTtl",
+      /^is 300, but must be 0 with several GPUs/,
+    ],
   ])("%s is refused", (_what, variables, gpus, setting, message) => {
     const { value, problems } = assign(variables, gpus);
     expect(value).toEqual({});
@@ -106,13 +123,15 @@ describe("the GPUs of a stack file's host", () => {
     return settings!.hosts[0]!.environment;
   };
 
+  const twoGpus = { workers: 2, modelTtl: 0, maxBatchSizeFacialRecognition: 1 };
+
   it.each([
     [{ count: 2 }],
     [{ ids: [2, 5] }],
     [{ ids: ["GPU-8e5e22a2", "GPU-1f00aa10"] }],
     [{ cdi: ["nvidia.com/gpu=2", "nvidia.com/gpu=5"] }],
   ])("%j are numbered 0 and 1 in the container, with two workers", (gpus) => {
-    expect(environment({ gpus })).toEqual({ deviceIds: "0,1", workers: 2 });
+    expect(environment({ gpus })).toEqual({ ...twoGpus, deviceIds: "0,1" });
   });
 
   it.each([[undefined], [{ count: 1 }], [{ ids: [3] }], [{ count: "all" }]])(
@@ -125,12 +144,39 @@ describe("the GPUs of a stack file's host", () => {
   it("of all GPUs by their CDI name, those that are named get workers", () => {
     expect(
       environment({ gpus: { cdi: ["nvidia.com/gpu=all"] }, environment: { deviceIds: "0,1" } }),
-    ).toEqual({ deviceIds: "0,1", workers: 2 });
+    ).toEqual({ ...twoGpus, deviceIds: "0,1" });
   });
 
   it("a contradiction is an error of the stack file, with its key", () => {
     expect(
       read({ gpus: { ids: [1] }, environment: { deviceIds: "1" } }).problems.map(({ key }) => key),
     ).toEqual(["hosts[0].environment.deviceIds"]);
+  });
+});
+
+describe("several servers on one cache", () => {
+  const protect = (variables: Record<string, string>, isShared = false, release = version) =>
+    protectSharedCache(variables, isShared, release);
+  const batch = (text: string) => ({ MACHINE_LEARNING_MAX_BATCH_SIZE__FACIAL_RECOGNITION: text });
+
+  it("get one face at a time, so that none rewrites the recogniser under another", () => {
+    const one = { value: { maxBatchSizeFacialRecognition: 1 }, problems: [], notes: [] };
+    expect(protect(workers("2"))).toEqual(one);
+    expect(protect({}, true)).toEqual(one);
+    expect(protect({ ...workers("2"), ...batch("1") })).toEqual({ ...one, value: {} });
+  });
+
+  it("one server is left alone, and a release that has no such limit", () => {
+    expect(protect({}).value).toEqual({});
+    expect(protect(workers("1")).value).toEqual({});
+    expect(protect(workers("2"), false, parseImmichVersion("v1.118.0")!).value).toEqual({});
+  });
+
+  it("a larger batch in the stack file stays, with a note", () => {
+    expect(protect({ ...workers("2"), ...batch("8") })).toEqual({
+      value: {},
+      problems: [],
+      notes: [expect.stringContaining("1 prevents it")],
+    });
   });
 });

@@ -5,6 +5,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 import type { MachineLearningArgs } from "../../components/machineLearning";
 import { MachineLearning } from "../../components/machineLearning";
+import { gracefulCommand } from "../../components/server";
 import { checkScript } from "../../verify/check";
 
 interface Registered {
@@ -103,6 +104,8 @@ describe("MachineLearning", () => {
         logOpts: { "max-size": "10m", "max-file": "3" },
         networksAdvanced: [{ name: "immich_default", aliases: ["immich-machine-learning"] }],
         restart: "always",
+        stopTimeout: 30,
+        destroyGraceSeconds: 30,
         healthcheck: {
           tests: ["CMD", "python3", "healthcheck.py"],
           interval: "10s",
@@ -113,6 +116,14 @@ describe("MachineLearning", () => {
         labels: [],
       },
     });
+  });
+
+  it("starts Immich's own image so that a stop answers the requests under way", async () => {
+    const command = gracefulCommand("v2.7.5");
+    expect(command).toEqual(["python", "-c", expect.stringContaining("os.execvp") as string]);
+    expect((await create({ command })).container.inputs["command"]).toEqual(command);
+    // Earlier releases start gunicorn in another way.
+    expect(gracefulCommand("v1.130.3")).toBeUndefined();
   });
 
   it("keeps the models in a folder of the host where one is given, in that or a volume", async () => {
@@ -168,6 +179,9 @@ describe("MachineLearning", () => {
         IMMICH_ML_EXPECTED: "CUDAExecutionProvider",
         IMMICH_ML_MODE: "enforce",
         IMMICH_ML_TIMEOUT: "90",
+        // Immich's models are not known.
+        IMMICH_ML_MODELS: "any",
+        IMMICH_ML_DOWNLOAD: "120",
         DOCKER_HOST: "ssh://me@box",
       },
       triggers: ["attic-id"],

@@ -24,7 +24,12 @@ export async function openEnvironment(): Promise<World> {
   const name = testName("first-release");
   const context = await mkdtemp(path.join(tmpdir(), "immich-ml-test-first-release-"));
   await writeFile(path.join(context, "healthcheck.py"), "");
-  const lines = [`FROM ${python310}`, "COPY healthcheck.py .", 'CMD ["sleep", "86400"]'];
+  const lines = [
+    `FROM ${python310}`,
+    "COPY healthcheck.py .",
+    "STOPSIGNAL SIGKILL",
+    'CMD ["sleep", "86400"]',
+  ];
   await writeFile(path.join(context, "Dockerfile"), lines.join("\n"));
   await promisify(execFile)("docker", ["build", "--quiet", "--tag", `${name}:1`, context]);
   await rm(context, { recursive: true });

@@ -9,7 +9,7 @@ from fastapi import FastAPI, File, Form, HTTPException, UploadFile
 from fastapi.responses import PlainTextResponse
 from PIL import UnidentifiedImageError
 
-from . import models, settings
+from . import models, parts, settings
 
 
 @asynccontextmanager
@@ -52,10 +52,8 @@ def predict(
     tasks = requested(entries)
     if image is None and text is None:
         raise HTTPException(400, "Either image or text must be provided")
-    if unknown := set(tasks) - {"clip"}:
-        raise HTTPException(
-            501, f"this fake knows the task 'clip' only, not {', '.join(sorted(unknown))}"
-        )
+    if unknown := set(tasks) - {"clip", "facial-recognition", "ocr"}:
+        raise HTTPException(501, f"this fake does not know the task {', '.join(sorted(unknown))}")
     answer: dict[str, Any] = {}
     try:
         picture = models.open_image(image.file.read()) if image is not None else None
@@ -68,9 +66,13 @@ def predict(
             else:
                 raise HTTPException(400, f"clip.{kind} does not go with what was sent")
             answer["clip"] = json.dumps(embedding)
+        if "facial-recognition" in tasks and picture is not None:
+            answer["facial-recognition"] = parts.find_faces(tasks["facial-recognition"], picture)
+        if "ocr" in tasks and picture is not None:
+            answer["ocr"] = parts.read_text(tasks["ocr"], picture)
     except UnidentifiedImageError:
         raise HTTPException(400, "The image cannot be read")
-    except models.UnknownModel as error:
+    except (models.UnknownModel, models.GivenUp) as error:
         raise HTTPException(500, str(error))
     if picture is not None:
         answer["imageHeight"] = picture.height

@@ -4,13 +4,16 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf, NoSuchFile
 from PIL import Image
 
 from . import settings
@@ -40,6 +43,10 @@ dimensions: dict[str, int] = json.loads(
 
 
 class UnknownModel(Exception):
+    pass
+
+
+class GivenUp(Exception):
     pass
 
 
@@ -137,13 +144,17 @@ def _providers() -> tuple[list[str], list[dict[str, str]]]:
     return providers, options
 
 
-def _load(name: str, kind: str) -> ort.InferenceSession:
+def _file(name: str, kind: str) -> Path:
     path = settings.cache_folder / "clip" / name / kind / "model.onnx"
     if not path.is_file():
         if name not in dimensions:
             raise UnknownModel(f"Unknown CLIP model '{name}'")
         log.info("making %s, since the cache has none", path)
         _make(name, kind, dimensions[name], path)
+    return path
+
+
+def open_session(path: Path) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.inter_op_num_threads = settings.inter_op_threads or 1
     options.intra_op_num_threads = settings.intra_op_threads or 2
@@ -158,16 +169,30 @@ def _load(name: str, kind: str) -> ort.InferenceSession:
     return session
 
 
-_sessions: dict[tuple[str, str], ort.InferenceSession] = {}
+_sessions: dict[object, ort.InferenceSession] = {}
+_attempts: dict[object, int] = {}
 _one_at_a_time = threading.Lock()
+
+
+def loaded(key: object, folder: Path, load: Callable[[], ort.InferenceSession]):
+    """Immich's loading: a damaged model is deleted and made again once; after two attempts it gives up."""
+    with _one_at_a_time:
+        while key not in _sessions:
+            _attempts[key] = _attempts.get(key, 0) + 1
+            if _attempts[key] > 2:
+                raise GivenUp(f"Failed to load model '{folder.name}'")
+            try:
+                _sessions[key] = load()
+            except (OSError, InvalidProtobuf, NoSuchFile):
+                log.warning("Failed to load model '%s'. Clearing cache.", folder.name)
+                shutil.rmtree(folder, ignore_errors=True)
+        return _sessions[key]
 
 
 def _session(name: str, kind: str) -> ort.InferenceSession:
     name = name.split("/")[-1]
-    with _one_at_a_time:
-        if (name, kind) not in _sessions:
-            _sessions[name, kind] = _load(name, kind)
-        return _sessions[name, kind]
+    folder = settings.cache_folder / "clip" / name
+    return loaded((name, kind), folder, lambda: open_session(_file(name, kind)))
 
 
 def _run(name: str, kind: str, given: np.ndarray) -> list[float]:

@@ -17,3 +17,4 @@ request_threads = whole_number("MACHINE_LEARNING_REQUEST_THREADS", os.cpu_count(
 inter_op_threads = whole_number("MACHINE_LEARNING_MODEL_INTER_OP_THREADS", 0)
 intra_op_threads = whole_number("MACHINE_LEARNING_MODEL_INTRA_OP_THREADS", 0)
 device_id = os.environ.get("MACHINE_LEARNING_DEVICE_ID", "0")
+face_batch = whole_number("MACHINE_LEARNING_MAX_BATCH_SIZE__FACIAL_RECOGNITION", 0)

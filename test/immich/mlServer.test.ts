@@ -1,0 +1,220 @@
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+
+import { assignGpus, protectSharedCache } from "../../catalog/deviceIds";
+import { parseImmichVersion } from "../../catalog/immichVersion";
+import { renderEnvironment } from "../../catalog/renderEnvironment";
+import { docker, realImage } from "../support/immichMl";
+import {
+  cacheVolume,
+  hubNetwork,
+  models,
+  removeMade,
+  type Server,
+  startServer,
+} from "../support/immichServer";
+import { immichSources, isQuick } from "../support/immichSource";
+
+const { sources, line } = immichSources;
+const versions = [...sources.keys()];
+console.log(line);
+/** The newest release of each major version, or the newest of all. */
+const newest = versions.filter(
+  (version, index) => version.split(".")[0] !== versions[index + 1]?.split(".")[0],
+);
+
+const wait = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s", (release) => {
+  const version = parseImmichVersion(release)!;
+  let image: string;
+  let tools: string;
+
+  beforeAll(async () => {
+    ({ server: image, tests: tools } = await realImage("kepler-maxwell", release));
+  }, 30 * 60_000);
+  // The health checks of dozens would take the machine.
+  afterEach(removeMade);
+
+  /** What the program sets for a container, from its settings. */
+  const variables = (settings: Record<string, string | number>) => {
+    const rendered = renderEnvironment(settings, version, "cuda").variables;
+    const shared = protectSharedCache(rendered, false, version).value;
+    return { ...rendered, ...renderEnvironment(shared, version, "cuda").variables };
+  };
+
+  it.each(isQuick ? [20] : [17, 18, 19, 20, 21])(
+    "computes CLIP, three faces and two lines of text with models of opset %i, and the check sees it",
+    async (opset) => {
+      const server = await startServer(image, await cacheVolume(tools, opset));
+      const { code, models: checked, stderr } = await server.check(Object.values(models));
+      expect(code, stderr).toBe(0);
+      expect(checked).toHaveLength(3);
+      for (const model of checked) expect(model).not.toHaveProperty("note");
+      const { text } = await server.ask("faces");
+      expect((JSON.parse(text) as Record<string, unknown[]>)["facial-recognition"]).toHaveLength(3);
+      const words = (await server.ask("text")).text;
+      expect(words).toMatch(/IMMICH ?2468/);
+      expect(words).toMatch(/LIGHT ?1357/);
+    },
+  );
+
+  it("downloads what is preloaded, as another user on a read-only root", async () => {
+    const network = await hubNetwork(tools, await cacheVolume(tools, 20));
+    const environment = {
+      HF_ENDPOINT: "http://hub:8000",
+      ...variables({ preloadClipTextual: "ViT-B-32__openai" }),
+    };
+    const options = ["--read-only", "--tmpfs", "/tmp", "--user", "1000:1000"];
+    const server = await startServer(image, await cacheVolume(tools), environment, {
+      network,
+      options,
+    });
+    const files = await docker("exec", server.name, "find", "/cache", "-name", "*.onnx");
+    expect(files).toContain("clip/ViT-B-32__openai/textual/model.opset18.onnx");
+    const { code, stderr } = await server.check([models.clip]);
+    expect(code, stderr).toBe(0);
+  });
+
+  it("answers the requests under way when it is stopped", async () => {
+    const server = await startServer(
+      image,
+      await cacheVolume(tools, 20),
+      variables({ workers: 2 }),
+    );
+    expect(await stopUnderLoad(server)).toEqual({ answered: [200, 200], exitCode: "0" });
+  });
+
+  it("cuts them when Immich's own command is the container's: the reason for serve.py", async () => {
+    const command = ["python", "-m", "immich_ml"];
+    const volume = await cacheVolume(tools, 20);
+    const server = await startServer(image, volume, variables({ workers: 2 }), { command });
+    const { answered, exitCode } = await stopUnderLoad(server);
+    expect(answered).toContain("cut");
+    expect(exitCode).toBe("143");
+  });
+
+  async function stopUnderLoad(server: Server) {
+    await Promise.all([server.ask("text"), server.ask("text")]);
+    const asked = [1, 2].map(() =>
+      server.ask("text").then(
+        ({ status }) => status,
+        () => "cut",
+      ),
+    );
+    await wait(0.5);
+    await docker("stop", "--time", "30", server.name);
+    const answered = await Promise.all(asked);
+    const exitCode = await docker("inspect", "--format", "{{.State.ExitCode}}", server.name);
+    return { answered, exitCode };
+  }
+
+  it("leaves the face recogniser alone with several workers, and rewrites it with one", async () => {
+    const recogniser = `/cache/${models.faces}/recognition/model.onnx`;
+    const sum = ({ name }: Server) => docker("exec", name, "sha256sum", recogniser);
+    const several = await startServer(
+      image,
+      await cacheVolume(tools, 18),
+      variables({ workers: 3 }),
+    );
+    const before = await sum(several);
+    const asked = await Promise.all(Array.from({ length: 12 }, () => several.ask("faces")));
+    expect(asked.map(({ status }) => status)).toEqual(Array(12).fill(200));
+    expect(await sum(several)).toBe(before);
+
+    const one = await startServer(image, await cacheVolume(tools, 18), variables({ workers: 1 }));
+    expect((await one.ask("faces")).status).toBe(200);
+    expect(await sum(one)).not.toBe(before);
+  });
+
+  describe("with two GPUs in one container", () => {
+    const devicesOf = async (server: Server, since?: string) => {
+      await Promise.all(Array.from({ length: 24 }, () => server.ask("clip")));
+      const whole = await server.log();
+      const log = since === undefined ? whole : whole.split(since).at(-1)!;
+      return [
+        ...new Set(Array.from(log.matchAll(/ on device (\d)/g), ([, device]) => device)),
+      ].sort();
+    };
+    const twoGpus = { deviceIds: "0,1", workers: 2 };
+
+    it("both compute, however long it was idle", async () => {
+      const assigned = assignGpus({}, 2, version).value;
+      expect(assigned).toMatchObject(twoGpus);
+      const environment = variables({ ...assigned, modelTtlPoll: 1 });
+      const server = await startServer(image, await cacheVolume(tools, 18), environment);
+      expect(await devicesOf(server)).toEqual(["0", "1"]);
+      await wait(6);
+      expect(await server.log()).not.toContain("Shutting down due to inactivity");
+    });
+
+    it("only the last computes after an idle time-out: the reason for modelTtl 0", async () => {
+      const environment = variables({ ...twoGpus, modelTtl: 2, modelTtlPoll: 1 });
+      const server = await startServer(image, await cacheVolume(tools, 18), environment);
+      expect(await devicesOf(server)).toEqual(["0", "1"]);
+      const ended = "Shutting down due to inactivity";
+      // Not where both end in the same moment.
+      const seen: string[] = [];
+      for (let round = 0; round < 4 && !seen.includes("1"); round++) {
+        await wait(8);
+        seen.push((await devicesOf(server, ended)).join());
+      }
+      expect(seen).toContain("1");
+    });
+  });
+
+  describe("a damaged model", () => {
+    const damage = ({ name }: Server, file: string) => {
+      const script = `import sys; p=sys.argv[1]; c=open(p,"rb").read(); open(p,"wb").write(c.replace(b"MatMul",b"MatXul"))`;
+      return docker("exec", name, "python", "-c", script, `/cache/${models.clip}/${file}`);
+    };
+    it("is downloaded again, also where only its conversion sees the damage", async () => {
+      const volume = await cacheVolume(tools, 20);
+      const network = await hubNetwork(tools, await cacheVolume(tools, 20));
+      const server = await startServer(
+        image,
+        volume,
+        { HF_ENDPOINT: "http://hub:8000" },
+        { network },
+      );
+      await damage(server, "textual/model.onnx");
+      expect(await server.ask("clip")).toMatchObject({ status: 200 });
+      expect(await server.log()).toContain("the model is damaged: no operator of opset 20");
+    });
+
+    it("is converted again where only the converted copy is damaged", async () => {
+      const volume = await cacheVolume(tools, 20);
+      const first = await startServer(image, volume, { HF_HUB_OFFLINE: "1" });
+      expect(await first.ask("clip")).toMatchObject({ status: 200 });
+      await damage(first, "textual/model.opset18.onnx");
+      await docker("restart", first.name);
+      const second = await startServer(image, volume, { HF_HUB_OFFLINE: "1" });
+      expect(await second.ask("clip")).toMatchObject({ status: 200 });
+    });
+
+    it("that the server gave up on is loaded once the check has restarted its workers", async () => {
+      const volume = await cacheVolume(tools, 20);
+      const whole = await cacheVolume(tools, 20);
+      const settings = variables({ deviceIds: "0,1", workers: 2, modelTtl: 0 });
+      const options = ["-v", `${whole}:/whole:ro`];
+      const environment = { ...settings, HF_HUB_OFFLINE: "1" };
+      const server = await startServer(image, volume, environment, { options });
+      const folder = `/cache/${models.clip}`;
+      await docker("exec", server.name, "rm", `${folder}/textual/model.onnx`);
+      for (let round = 0; round < 12; round++) await server.ask("clip");
+      expect((await server.ask("clip")).text).toContain("Failed to load model");
+
+      const missing = await server.check([models.clip]);
+      expect(missing.models).toMatchObject([{ notVerified: expect.any(String) as string }]);
+      await docker("exec", server.name, "cp", "-r", `/whole/${models.clip}/.`, folder);
+      expect((await server.ask("clip")).text).toContain("Failed to load model");
+      const { code, stderr } = await server.check([models.clip]);
+      expect(stderr).toContain("the server had given up on clip/ViT-B-32__openai");
+      expect(code, stderr).toBe(0);
+      const after = (await server.log()).split("Handling signal: hup").at(-1)!;
+      for (let round = 0; round < 12; round++) expect((await server.ask("clip")).status).toBe(200);
+      expect(after).toMatch(/on device 0|on device 1/);
+    });
+  });
+});
+
+if (versions.length === 0) it.skip(line, () => undefined);
