@@ -1,4 +1,5 @@
 import { ModelCache, ModelPreset } from "./components";
+import { repairsOf } from "./components/repair";
 import {
   cacheArgs,
   databaseProviders,
@@ -20,14 +21,20 @@ export = async function immichMachineLearning() {
   const ask = memoize(run);
   const settings = await loadSettings((declared) => detectGpus(declared, ask));
   const found = await preflight(settings, ask);
+  const repairs = await repairsOf(settings, found);
   const engines = dockerProviders(settings);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);
+    const repair = repairs[host.name];
     const image = machineLearningImage(host, settings, opts);
-    const cache = new ModelCache(`${host.name}-cache`, cacheArgs(host, settings, image), opts);
+    const cache = new ModelCache(
+      `${host.name}-cache`,
+      cacheArgs(host, settings, image, repair),
+      opts,
+    );
     const optionalMounts = found.optionalMounts[host.name];
-    const service = machineLearning(host, settings, { image, cache, optionalMounts }, opts);
+    const service = machineLearning(host, settings, { image, cache, optionalMounts, repair }, opts);
     return { host, image, service };
   });
 

@@ -7,6 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { runScript } from "./programFile";
+import { madeAgain } from "./repair";
 import { type DockerClientArgs, labelList } from "./server";
 
 /** Models of this machine that are copied into the volume, and copied again when they change. */
@@ -41,6 +42,13 @@ export interface ModelCacheArgs {
 
   /** Models to copy into the volume, for a host without internet. @default none */
   models?: SeededModels | undefined;
+
+  /**
+   * Another number makes a volume that was deleted by hand again, with its models.
+   *
+   * @default the number in the state
+   */
+  madeAgain?: number | undefined;
 
   /** Labels of the volume, by name. An adopted volume keeps its own. @default none */
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
@@ -83,16 +91,23 @@ export class ModelCache extends pulumi.ComponentResource {
       {
         name: args.volumeName ?? "model-cache",
         driver: "local",
-        labels: labelList(args.labels),
+        labels: labelList(
+          pulumi.output(args.labels ?? {}).apply((labels) => ({
+            ...labels,
+            ...(args.madeAgain !== undefined && { [madeAgain]: String(args.madeAgain) }),
+          })),
+        ),
       },
       {
         parent: this,
         // Changing a label replaces the volume: an adopted one would lose its models.
-        ignoreChanges: ["labels"],
+        ignoreChanges: args.madeAgain === undefined ? ["labels"] : [],
+        // It has the name of the one that is gone.
+        ...(args.madeAgain !== undefined && { deleteBeforeReplace: true }),
         retainOnDelete: this.retained,
       },
     );
-    this.copy = args.models && copyModels(`${name}-models`, args.models, this.volume, this);
+    this.copy = copyModels(`${name}-models`, args, this.volume, this);
 
     this.volumeName = this.volume.name;
     this.registerOutputs({ volumeName: this.volumeName, retained: this.retained });
@@ -101,10 +116,11 @@ export class ModelCache extends pulumi.ComponentResource {
 
 function copyModels(
   name: string,
-  models: SeededModels,
+  { models, madeAgain: again }: ModelCacheArgs,
   volume: docker.Volume,
   parent: ModelCache,
-): local.Command {
+): local.Command | undefined {
+  if (!models) return undefined;
   const sums = readFileSync(join(models.folder, "SHA256SUMS"), "utf8");
   return new local.Command(
     name,
@@ -114,12 +130,13 @@ function copyModels(
         FOLDER: models.folder,
         VOLUME: volume.name,
         IMAGE: models.image,
+        ...(again !== undefined && { MADE_AGAIN: String(again) }),
         ...dockerClientEnvironment(models),
       },
       // Other models, or another volume to put them into.
       triggers: [sums, volume.id],
       addPreviousOutputInEnv: false,
     },
-    { parent },
+    { parent, ignoreChanges: again === undefined ? ["environment.MADE_AGAIN"] : [] },
   );
 }

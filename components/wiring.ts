@@ -16,6 +16,7 @@ import { MachineLearning } from "./machineLearning";
 import { MachineLearningService } from "./machineLearningService";
 import type { ModelCache, ModelCacheArgs } from "./modelCache";
 import type { ModelPresetArgs } from "./modelPreset";
+import type { Repair } from "./repair";
 
 /*
  * From settings to the arguments of providers and components, in the order of index.ts.
@@ -133,11 +134,13 @@ export function cacheArgs(
   host: HostSettings,
   settings: Settings,
   image: pulumi.Input<string>,
+  repair?: Repair,
 ): ModelCacheArgs {
   const { cacheModels: folder, dockerHost, tls } = host;
   return {
     volumeName: host.cacheVolume,
     retain: host.keepCache,
+    madeAgain: repair?.volume,
     models: folder === undefined ? undefined : { folder, image, dockerHost, tls },
     labels: labelsOf(settings),
   };
@@ -153,6 +156,7 @@ export function machineLearning(
     readonly image: pulumi.Output<string>;
     readonly cache: ModelCache;
     readonly optionalMounts: string[] | undefined;
+    readonly repair?: Repair | undefined;
   },
   hostOpts: HostOptions,
 ): Service {
@@ -168,7 +172,11 @@ export function machineLearning(
   // The models are copied into the cache before the service starts.
   const opts = { ...hostOpts, dependsOn: [parts.cache] };
   if (!swarm) {
-    return new MachineLearning(name, { ...args, optionalMounts: parts.optionalMounts }, opts);
+    return new MachineLearning(
+      name,
+      { ...args, optionalMounts: parts.optionalMounts, repair: parts.repair },
+      opts,
+    );
   }
   return new MachineLearningService(
     name,

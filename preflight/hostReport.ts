@@ -1,9 +1,16 @@
 import { accelerators } from "../catalog/accelerators";
 import type { HostSettings, Settings } from "../config/load";
 import type { Run } from "../util/run";
-import { checkContainerName, checkNetwork } from "./containerChecks";
-import { checkAnswer, type Diagnostic, error } from "./diagnostics";
-import { DockerClient } from "../util/docker";
+import {
+  checkAlias,
+  checkContainerName,
+  checkNetwork,
+  checkTakeOver,
+  keptName,
+} from "./containerChecks";
+import { driftOf, type HostDrift, isOwn } from "./containerDrift";
+import { checkAnswer, type Diagnostic, error, warning } from "./diagnostics";
+import { type Answer, DockerClient } from "../util/docker";
 import type { ContainerInfo } from "../util/dockerAnswers";
 import { checkHost } from "./hostChecks";
 import { type HostInfo, probeHost } from "./hostProbe";
@@ -15,6 +22,8 @@ export interface HostReport {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths of the accelerator's optional mounts that exist; undefined when that is not known. */
   readonly optionalMounts: string[] | undefined;
+  /** What its engine lacks; undefined when that is not known. */
+  readonly drift: HostDrift | undefined;
   /** Nothing answers, as when the machine is switched off. */
   readonly unreachable: boolean;
 }
@@ -37,6 +46,7 @@ export async function inspectHost(
     name: host.name,
     diagnostics: found.map((each) => ({ ...each, message: `${host.name}: ${each.message}` })),
     optionalMounts: optionalMountsOn(host, machine?.ok ? machine.value.paths : engine.mounts),
+    drift: probe.ok ? engine.drift : undefined,
     unreachable: !probe.ok && probe.unreachable === true,
   };
 }
@@ -46,6 +56,7 @@ interface EngineReport {
   readonly check: (info: HostInfo) => Diagnostic[];
   /** The paths that the host's container sees now; undefined where that is not known. */
   readonly mounts?: readonly string[] | undefined;
+  readonly drift?: HostDrift | undefined;
 }
 
 async function askEngine(
@@ -55,22 +66,62 @@ async function askEngine(
 ): Promise<EngineReport> {
   // One question for all hosts of the engine.
   const neighbours = settings.hosts.filter(({ dockerHost }) => dockerHost === host.dockerHost);
-  const [containers, networks] = await Promise.all([
-    docker.containers(neighbours.map(({ containerName }) => containerName)),
+  const [containers, networks, volumes] = await Promise.all([
+    containersAbout(neighbours, settings, docker),
     docker.networks(),
+    docker.volumes(neighbours.map(({ cacheVolume }) => cacheVolume)),
   ]);
-  const holderIn = (existing: readonly ContainerInfo[]) =>
-    existing.find(({ name }) => name === host.containerName);
+  const all = containers.ok ? containers.value : [];
+  const own = all.filter((container) => isOwn(host, container, settings));
+  const holder = all.find(({ name }) => name === host.containerName);
+  const drift =
+    containers.ok && volumes.ok ? driftOf(host, all, volumes.value, settings) : undefined;
   return {
     check: (info) => [
       ...checkHost(host, info),
-      ...checkAnswer(containers, (existing) =>
-        checkContainerName(host, holderIn(existing), settings),
-      ),
+      ...checkAnswer(containers, (found) => [
+        ...[checkContainerName(host, holder, settings) ?? []].flat(),
+        ...checkTakeOver(host, found, own.length > 0),
+        ...checkAlias(
+          host,
+          found.filter((other) => !own.includes(other)),
+        ),
+      ]),
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
+      ...checkAnswer(volumes),
+      ...(drift?.fault === undefined
+        ? []
+        : [warning(`${host.containerName}: ${drift.fault}; up starts and checks it again`)]),
     ],
-    mounts: containers.ok ? holderIn(containers.value)?.mounts : undefined,
+    mounts: (own.find(({ name }) => name === host.containerName) ?? holder)?.mounts,
+    drift,
   };
+}
+
+/** The containers of the engine that the checks of its hosts look at. */
+async function containersAbout(
+  hosts: readonly HostSettings[],
+  { project, stack }: Settings,
+  docker: DockerClient,
+): Promise<Answer<readonly ContainerInfo[]>> {
+  const listed = await docker.allContainers();
+  if (!listed.ok) return listed;
+  const names = new Set(
+    hosts.flatMap(({ containerName, takeOver }) => [
+      containerName,
+      ...(takeOver === undefined ? [] : [takeOver, keptName(takeOver)]),
+    ]),
+  );
+  const networks = new Set(hosts.map(({ network }) => network));
+  const ids = listed.value
+    .filter(
+      (each) =>
+        each.host.startsWith(`${project}/${stack}/`) ||
+        each.names.some((name) => names.has(name)) ||
+        each.networks.some((network) => networks.has(network)),
+    )
+    .map(({ id }) => id);
+  return ids.length > 0 ? docker.containers(ids) : { ok: true, value: [] };
 }
 
 async function askSwarm(

@@ -5,6 +5,7 @@ import { memoize, run, type Run } from "../util/run";
 import { sanitize } from "../util/sanitize";
 import type { DatabaseLocation } from "../immich/databaseAddress";
 import { type Diagnostic, warning } from "./diagnostics";
+import type { HostDrift } from "./containerDrift";
 import { detectGpu } from "./gpuDetection";
 import { type HostReport, inspectHost } from "./hostReport";
 import { inspectImmich } from "./immichReport";
@@ -24,6 +25,8 @@ export interface PreflightResult {
   readonly mayBeFirstRelease: boolean;
   /** By host: paths of the accelerator's optional mounts that exist; undefined when not known. */
   readonly optionalMounts: Readonly<Record<string, string[] | undefined>>;
+  /** By host: what its engine lacks of what a stack declares; undefined when it was not asked. */
+  readonly drift: Readonly<Record<string, HostDrift | undefined>>;
   /** Names of the hosts that do not answer while others do. */
   readonly unreachableHosts: ReadonlySet<string>;
 }
@@ -53,6 +56,7 @@ export async function preflight(settings: Settings, anyRun: Run = run): Promise<
       immich.info.hasCurrentFunctions
     ),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
+    drift: Object.fromEntries(hosts.map((host) => [host.name, host.drift])),
     unreachableHosts: new Set(unreachable.map(({ name }) => name)),
   };
 }
@@ -103,7 +107,9 @@ function report(settings: Settings, diagnostics: readonly Diagnostic[]): void {
     severity === "error" && settings.preflight !== "warn";
   const errors = diagnostics.filter(isError);
   for (const diagnostic of diagnostics) {
-    if (!isError(diagnostic)) void pulumi.log.warn(sanitize(diagnostic.message, maxMessageLength));
+    if (isError(diagnostic)) continue;
+    const log = diagnostic.severity === "note" ? pulumi.log.info : pulumi.log.warn;
+    void log(sanitize(diagnostic.message, maxMessageLength));
   }
   refuse(
     "the hosts are not ready; nothing was changed (preflight: warn goes on all the same)",
