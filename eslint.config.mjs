@@ -15,7 +15,7 @@ const mayImport = {
   components: ["util", "catalog", "immich", "config", "preflight", "verify"],
   image: ["util", "catalog"],
   policy: [],
-  cli: ["util", "catalog", "immich", "config", "preflight", "verify", "bench"],
+  cli: ["util", "catalog", "immich", "config", "preflight", "verify"],
   demo: ["util", "catalog", "immich", "config", "preflight", "verify", "components", "image"],
 };
 

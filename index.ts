@@ -12,6 +12,7 @@ import {
   presetName,
 } from "./components/wiring";
 import { loadSettings } from "./config/load";
+import { keepAliases } from "./config/networkAlias";
 import { detectGpus, preflight } from "./preflight";
 import { memoize, run } from "./util/run";
 
@@ -19,10 +20,11 @@ import { memoize, run } from "./util/run";
 export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
-  const settings = await loadSettings((declared) => detectGpus(declared, ask));
-  const found = await preflight(settings, ask);
+  const declared = await loadSettings((hosts) => detectGpus(hosts, ask));
+  const found = await preflight(declared, ask);
+  const settings = keepAliases(declared, found.aliases);
   const repairs = await repairsOf(settings, found);
-  const engines = dockerProviders(settings);
+  const engines = dockerProviders(settings, found.unreachableHosts);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);
@@ -48,7 +50,11 @@ export = async function immichMachineLearning() {
 
   return {
     machineLearning: hosts.map(hostOutputs),
-    ...(preset && { systemConfig: preset.settings, restart: preset.restart }),
+    ...(preset && {
+      systemConfig: preset.settings,
+      restart: preset.restart,
+      onDestroy: preset.onDestroy,
+    }),
     ...(preset?.reindexed && { reindexed: preset.reindexed }),
   };
 };

@@ -44,6 +44,18 @@ export default defineConfig({
       },
       {
         extends: true,
+        // Against Immich's real server, where one is at hand.
+        test: {
+          name: "immich",
+          include: ["test/immich/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 10 * minutes,
+          hookTimeout: 15 * minutes,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        extends: true,
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],

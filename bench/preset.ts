@@ -46,6 +46,7 @@ async function measure(figures: Figures): Promise<void> {
       settings,
       immichVersion: "v2.7.5",
       embeddings: "clear",
+      onDestroy: "restoreModel",
       store,
     });
     const floor = async () => {

@@ -25,6 +25,10 @@ interface EnvironmentRow {
   readonly effect: string;
   /** Why the ML server ignores it, and what does the job instead. @default it has an effect */
   readonly ignoredReason?: string;
+  /** What to set where no release from a certain one on reads any of its names. @default nothing */
+  readonly replacedBy?: string;
+  /** Whether the server takes its standard for a value that it does not know. @default it ends */
+  readonly fallsBack?: boolean;
   /** The accelerators that react to it. @default all */
   readonly onlyFor?: readonly AcceleratorName[];
   /** Whether the value may hold a credential. @default false */
@@ -55,6 +59,11 @@ const url: ValueType = {
   kind: "text",
   pattern: /^https?:\/\/\S+$/,
   allowed: "an http:// or https:// address",
+};
+const proxy: ValueType = {
+  kind: "text",
+  pattern: /^(https?|socks[45][ah]?):\/\/[^\s/]\S*$/,
+  allowed: "an http://, https:// or socks5h:// address",
 };
 const precision: ValueType = { kind: "choice", allowed: ["FP16", "FP32"] };
 
@@ -91,7 +100,7 @@ const rows: Readonly<Record<string, EnvironmentRow>> = {
     effect: "Seconds of silence after which a worker is killed; 0 never kills.",
   },
   httpKeepaliveTimeout: {
-    names: [{ variable: "MACHINE_LEARNING_HTTP_KEEPALIVE_TIMEOUT_S" }],
+    names: [{ variable: "MACHINE_LEARNING_HTTP_KEEPALIVE_TIMEOUT_S", since: "1.113.0" }],
     type: integer(0),
     standard: "2",
     effect: "Seconds an idle connection of the Immich server is kept open.",
@@ -170,11 +179,12 @@ const rows: Readonly<Record<string, EnvironmentRow>> = {
     effect: "CLIP image models loaded when a worker starts.",
   },
   preloadClip: {
-    names: [{ variable: "MACHINE_LEARNING_PRELOAD__CLIP", since: "1.98.0", until: "1.125.0" }],
+    names: [{ variable: "MACHINE_LEARNING_PRELOAD__CLIP", since: "1.98.0", until: "3.0.0" }],
     type: modelList,
     standard: "none",
-    effect: "CLIP models loaded when a worker starts.",
-    source: "immich_ml/config.py, v1.98.0 to v1.124",
+    effect: "CLIP models, text and image, loaded when a worker starts.",
+    replacedBy: "preloadClipTextual and preloadClipVisual",
+    source: "immich_ml/config.py, v1.98.0 to v2.7.5; since v1.125.0 it stands for the two",
   },
   preloadFaceDetection: {
     names: [
@@ -197,13 +207,14 @@ const rows: Readonly<Record<string, EnvironmentRow>> = {
       {
         variable: "MACHINE_LEARNING_PRELOAD__FACIAL_RECOGNITION",
         since: "1.98.0",
-        until: "1.125.0",
+        until: "3.0.0",
       },
     ],
     type: modelList,
     standard: "none",
-    effect: "Face models loaded when a worker starts.",
-    source: "immich_ml/config.py, v1.98.0 to v1.124",
+    effect: "Face models, detection and recognition, loaded when a worker starts.",
+    replacedBy: "preloadFaceDetection and preloadFaceRecognition",
+    source: "immich_ml/config.py, v1.98.0 to v2.7.5; since v1.125.0 it stands for the two",
   },
   preloadOcrDetection: {
     names: [{ variable: "MACHINE_LEARNING_PRELOAD__OCR__DETECTION", since: "2.3.0" }],
@@ -229,14 +240,14 @@ const rows: Readonly<Record<string, EnvironmentRow>> = {
       {
         variable: "MACHINE_LEARNING_MAX_BATCH_SIZE__TEXT_RECOGNITION",
         since: "2.2.0",
-        until: "2.6.0",
+        until: "3.0.0",
       },
     ],
     type: integer(1),
     standard: "6",
     effect: "Lines of text of one picture computed at once; fewer need less video memory.",
     source:
-      "immich_ml/config.py; renamed in v2.6.0, though the documentation of v2.2.0 already had the new name",
+      "immich_ml/config.py; renamed in v2.6.0, which reads the old name until v3.0.0, though the documentation of v2.2.0 already had the new one",
   },
   openvinoPrecision: {
     names: [{ variable: "MACHINE_LEARNING_OPENVINO_PRECISION", since: "2.3.0" }],
@@ -298,24 +309,28 @@ const rows: Readonly<Record<string, EnvironmentRow>> = {
   },
   host: {
     names: [
-      { variable: "IMMICH_HOST", since: "1.131.0" },
-      { variable: "MACHINE_LEARNING_HOST", until: "1.131.0" },
+      { variable: "IMMICH_HOST", since: "1.106.0" },
+      { variable: "MACHINE_LEARNING_HOST", until: "1.106.0" },
     ],
     type: address,
-    standard: "[::], every address (0.0.0.0 before v1.131.0)",
+    standard: "[::], every address (0.0.0.0 before v1.100.0, and where the machine has no IPv6)",
     effect: "Address in the container the server listens on.",
   },
   port: {
     names: [
-      { variable: "IMMICH_PORT", since: "1.131.0" },
-      { variable: "MACHINE_LEARNING_PORT", until: "1.131.0" },
+      { variable: "IMMICH_PORT", since: "1.106.0" },
+      { variable: "MACHINE_LEARNING_PORT", until: "1.106.0" },
     ],
     type: integer(1, 65535),
     standard: "3003",
     effect: "Port in the container the server listens on.",
   },
   logLevel: {
-    names: [{ variable: "IMMICH_LOG_LEVEL" }],
+    names: [
+      { variable: "IMMICH_LOG_LEVEL", since: "1.106.0" },
+      { variable: "LOG_LEVEL", until: "1.106.0" },
+    ],
+    fallsBack: true,
     type: {
       kind: "choice",
       allowed: ["critical", "error", "warning", "warn", "info", "log", "debug", "verbose"],
@@ -360,7 +375,7 @@ const rows: Readonly<Record<string, EnvironmentRow>> = {
   },
   httpProxy: {
     names: [{ variable: "HTTP_PROXY" }],
-    type: url,
+    type: proxy,
     standard: "none",
     effect: "Proxy for downloads over http.",
     secret: true,
@@ -368,7 +383,7 @@ const rows: Readonly<Record<string, EnvironmentRow>> = {
   },
   httpsProxy: {
     names: [{ variable: "HTTPS_PROXY" }],
-    type: url,
+    type: proxy,
     standard: "none",
     effect: "Proxy for downloads over https.",
     secret: true,

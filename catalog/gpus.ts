@@ -82,6 +82,21 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "Quadro M1200": 4096,
     "Quadro M2000M": 4096,
     "Tesla M10": 8192,
+    "GeForce 830A": 2048,
+    "GeForce 840A": 2048,
+    "GeForce 845A": 2048,
+    "GeForce 930A": 2048,
+    "GeForce 940A": 2048,
+    "GeForce 945M": 2048,
+    "GeForce 945A": 2048,
+    "GeForce 945MX": 2048,
+    "GeForce GTX 850A": 2048,
+    "GeForce GTX 860A": 2048,
+    "GeForce GTX 950A": 2048,
+    "GeForce GTX 960A": 2048,
+    "Quadro K620M": 2048,
+    "Quadro K2200M": 2048,
+    "Quadro M520": 2048,
   },
   "5.2": {
     "GeForce GTX 950": 2048,
@@ -101,7 +116,15 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "Tesla M4": 4096,
     "Tesla M40": 12288,
     "Tesla M60": 8192,
+    "Quadro M3000M": 4096,
+    "Quadro M4000M": 4096,
+    "Quadro M5000M": 8192,
+    "Quadro M5500": 8192,
+    "Quadro M6000 24GB": 24576,
+    "Tesla M6": 8192,
+    "Tesla M40 24GB": 24576,
   },
+  "5.3": { "Jetson Nano": 4096, "Jetson TX1": 4096 },
   "6.0": { "Quadro GP100": 16384, "Tesla P100": 12288 },
   "6.1": {
     "GeForce GT 1010": 2048,
@@ -132,8 +155,35 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "Quadro P6000": 24576,
     "Tesla P4": 8192,
     "Tesla P40": 24576,
+    "GeForce GTX 1050 3GB": 3072,
+    "GeForce GTX 1060 5GB": 5120,
+    "TITAN X (Pascal)": 12288,
+    "Quadro P500": 2048,
+    "Quadro P520": 2048,
+    "Quadro P3000": 6144,
+    "Quadro P3200": 6144,
+    "Quadro P4200": 8192,
+    "Quadro P5200": 16384,
+    "Tesla P6": 16384,
+    "P106-090": 3072,
+    "P106-100": 6144,
+    "P104-100": 4096,
+    "P102-100": 5120,
+    "P104-101": 4096,
+    "P102-101": 5120,
   },
-  "7.0": { "TITAN V": 12288, "Quadro GV100": 32768, "Tesla V100": 16384 },
+  "6.2": { "Jetson TX2": 4096, "Jetson TX2 NX": 4096 },
+  "7.0": {
+    "TITAN V": 12288,
+    "Quadro GV100": 32768,
+    "Tesla V100": 16384,
+    "TITAN V CEO Edition": 32768,
+    "Tesla V100S": 32768,
+    "Tesla PG503-216": 32768,
+    "CMP 100-200": 16384,
+    "CMP 100-210": 16384,
+  },
+  "7.2": { "Jetson AGX Xavier": 16384, "Jetson Xavier NX": 8192 },
   "7.5": {
     "GeForce GTX 1630": 4096,
     "GeForce GTX 1650": 4096,
@@ -148,7 +198,29 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     T600: 4096,
     T1000: 4096,
     "Tesla T4": 16384,
+    "GeForce GTX 1650 SUPER": 4096,
+    "GeForce GTX 1650 Ti": 4096,
+    "GeForce GTX 1660 SUPER": 6144,
+    "GeForce RTX 2060 SUPER": 8192,
+    "GeForce RTX 2070 SUPER": 8192,
+    "GeForce RTX 2080 SUPER": 8192,
+    "GeForce MX450": 2048,
+    "GeForce MX550": 2048,
+    "TITAN RTX": 24576,
+    "Quadro T2000": 4096,
+    "Quadro RTX 3000": 6144,
+    "Quadro RTX 5000": 16384,
+    "Quadro RTX 6000": 24576,
+    "Quadro RTX 8000": 49152,
+    "Tesla T10": 16384,
+    T500: 2048,
+    T550: 4096,
+    T1200: 4096,
+    "CMP 30HX": 6144,
+    "CMP 40HX": 8192,
+    "CMP 50HX": 10240,
   },
+  "8.0": { A100: 40960, A30: 24576, "CMP 170HX": 8192 },
   "8.6": {
     "GeForce RTX 3050": 6144,
     "GeForce RTX 3060": 8192,
@@ -180,11 +252,86 @@ export const gpuModels: readonly GpuModel[] = Object.entries(gpusByCapability).f
     Object.entries(gpus).map(([name, videoMemory]) => ({ name, computeCapability, videoMemory })),
 );
 
-const gpusByPlainName = new Map(gpuModels.map((gpu) => [plain(gpu.name), gpu]));
+/** Cards with several GPUs: a shop's figure is the memory of all, the table's that of each. */
+const severalGpus: readonly string[] = [
+  "GeForce GTX 690",
+  "GTX TITAN Z",
+  "Tesla K10",
+  "Tesla K80",
+  "Tesla M10",
+  "Tesla M60",
+];
 
-/** The GPU of this name; `NVIDIA`, `GeForce`, case, blanks and hyphens do not matter. */
+/** What people write for a card beside its name. */
+const aliases: Readonly<Record<string, string>> = {
+  "GTX TITAN X (Maxwell)": "GTX TITAN X",
+  "TITAN Pascal": "TITAN X (Pascal)",
+  "TITAN XP 2016": "TITAN X (Pascal)",
+  "TITAN X Collectors Edition": "TITAN Xp",
+  "TITAN Xp Collectors Edition": "TITAN Xp",
+  "TITAN Volta": "TITAN V",
+  "Tesla PG500-216": "Tesla PG503-216",
+  "Jetson Nano Developer Kit": "Jetson Nano",
+  "GTX 1060 Mining": "P106-100",
+  "GTX 1070 Mining": "P104-100",
+  "GTX 1080 Ti Mining": "P102-100",
+};
+
+/** Words around a card's name: makers, forms, kinds of memory, the chip's generation. */
+const words = new RegExp(
+  [
+    "\\((r|tm)\\)|®|™",
+    "nvidia( corporation)?|geforce|grid",
+    "asus|msi|gigabyte|evga|zotac|palit|gainward|inno3d|galax|kfa2|pny|xfx|colorful|manli|leadtek|dell|hp|lenovo|fujitsu",
+    "graphics( card)?|video card|gpu|card|accelerator|[a-z]?ddr\\d?x?|hbm2?",
+    "(with )?max[- ]?q( design)?|laptop|mobile|notebook|oem|founders edition|fe|low profile|lp|itx|mini|oc",
+    "pci-?e|sxm\\d?|fhhl|dgxs|passive",
+    "fermi|kepler|maxwell|volta|turing",
+  ]
+    .map((group) => `(?<![a-z0-9])(${group})(?![a-z0-9])`)
+    .join("|"),
+  "g",
+);
+
+/** `6GB`, `6G`, `6 GiB`, `2048MB`. */
+const memoryWord = /(?<![a-z0-9])(?:(\d{1,2}) ?g(?:i?b)?|(\d{3,5}) ?m(?:i?b))(?![a-z0-9])/;
+
+/** A slice of a card for a virtual machine, as its driver calls it: `GRID P40-8Q`. */
+const sliceOf = /^((?:tesla )?[a-z]+\d+)-(\d{1,2})[abcq]$/;
+
+const gpusByPlainName = new Map(gpuModels.map((gpu) => [plain(gpu.name), gpu]));
+for (const [alias, name] of Object.entries(aliases)) {
+  gpusByPlainName.set(plain(alias), gpusByPlainName.get(plain(name))!);
+}
+/** By the name without its series, where only one card has it: `1060`, `P4`. */
+const gpusByShortName = new Map<string, GpuModel | undefined>();
+for (const gpu of new Set(gpusByPlainName.values())) {
+  const name = short(plain(gpu.name));
+  gpusByShortName.set(name, gpusByShortName.has(name) ? undefined : gpu);
+}
+
+/**
+ * The GPU of this name, as NVIDIA's driver, shops and people write it: `NVIDIA GeForce GTX 750 Ti`,
+ * `1060 6GB`, `Tesla P100-PCIE-16GB`. A size of memory in the name counts for more than the table's.
+ */
 export function findGpu(name: string): GpuModel | undefined {
-  return gpusByPlainName.get(plain(name));
+  const exact = gpusByPlainName.get(plain(name));
+  if (exact) return exact;
+  const written = name.toLowerCase().replace(/_/g, " ").replace(words, " ").trim();
+  const slice = sliceOf.exec(written);
+  if (slice) return withMemory(byName(slice[1]!), Number(slice[2]) * 1024);
+  const [memory, gigabytes, megabytes] = memoryWord.exec(written) ?? [];
+  const gpu = byName(memory === undefined ? written : written.replace(memory, " "));
+  if (memory === undefined) return gpu;
+  return withMemory(gpu, gigabytes ? Number(gigabytes) * 1024 : Number(megabytes));
+}
+
+function byName(name: string): GpuModel | undefined {
+  return gpusByPlainName.get(plain(name)) ?? gpusByShortName.get(short(plain(name)));
+}
+
+function withMemory(gpu: GpuModel | undefined, videoMemory: number): GpuModel | undefined {
+  return gpu && !severalGpus.includes(gpu.name) ? { ...gpu, videoMemory } : gpu;
 }
 
 /** At most three names of GPUs near a mistyped one, the nearest first. */
@@ -199,5 +346,9 @@ export function nearestGpus(name: string): string[] {
 }
 
 function plain(name: string): string {
-  return name.toLowerCase().replace(/nvidia|geforce|[\s-]+/g, "");
+  return name.toLowerCase().replace(/nvidia|geforce|[\s()[\]-]+/g, "");
+}
+
+function short(plainName: string): string {
+  return plainName.replace(/^(gtx|gt|rtx|quadro|tesla)+/, "");
 }

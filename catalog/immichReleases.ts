@@ -39,6 +39,9 @@ export const servedByEveryRelease = "7.5";
  */
 export const officialCuda = { version: "12.2", minimumDriver: "535" } as const;
 
+/** The releases whose real server `npm run test:immich` tests this program against. */
+export const testedReleases = ["v3.1.0", "v2.7.5", "v2.5.6", "v2.4.1"] as const;
+
 /** The newest release whose lock was read; later ones may have dropped more GPUs. */
 const newestKnownImmichVersion: ImmichVersion = { major: 3, minor: 1, patch: 0 };
 
@@ -55,6 +58,14 @@ export function officialCudaRuntime(version: ImmichVersion): OfficialCudaRuntime
     };
   }
   return officialCudaRuntimes.find(({ since }) => atLeast(version, since));
+}
+
+/**
+ * Whether the web server of Immich's own image of this version hangs on its control socket unless it
+ * is told to have none: gunicorn 25.1, which v2.6.0 brought (immich-app/immich#27173); v3.0.0 tells it.
+ */
+export function hasControlSocket(version: ImmichVersion): boolean {
+  return atLeast(version, "2.6.0") && !atLeast(version, "3.0.0");
 }
 
 const repository = "ghcr.io/immich-app/immich-machine-learning";

@@ -1,3 +1,5 @@
+import { distance } from "fastest-levenshtein";
+
 import { nearestNames } from "../util/nearestNames";
 import { withoutCredentials } from "../util/sanitize";
 import type { AcceleratorName } from "./accelerators";
@@ -8,6 +10,7 @@ import {
   type ValueType,
   type VariableName,
 } from "./environment";
+import { findRuntimeVariable, foreignVariables, runtimeVariables } from "./runtimeVariables";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "./immichVersion";
 
 export type EnvironmentValue = string | number | boolean;
@@ -44,7 +47,7 @@ export function renderEnvironment(
     const rendered = renderSetting(name, value, immichVersion, accelerator);
     if ("problem" in rendered) {
       problems.push({ name, message: rendered.problem });
-    } else if (variables.has(rendered.variable)) {
+    } else if (isGiven(variables, name, rendered.variable)) {
       const message = `given twice: ${find(name)?.row.setting} and ${rendered.variable}`;
       problems.push({ name, message });
     } else {
@@ -62,9 +65,40 @@ export function renderEnvironment(
   };
 }
 
+/** What an env file's variables mean to the ML server; it may hold those of other programs, too. */
+export function checkEnvironmentFile(
+  variables: Readonly<Record<string, string>>,
+  immichVersion: ImmichVersion,
+  accelerator: AcceleratorName,
+): Pick<RenderedEnvironment, "problems" | "notes"> {
+  const known: Record<string, string> = {};
+  const notes: string[] = [];
+  for (const [name, value] of Object.entries(variables)) {
+    const row = find(name)?.variable && find(name)!.row;
+    const isImmichs = /^(MACHINE_LEARNING|IMMICH)_/.test(name);
+    const isUnset = value === "" && !isImmichs;
+    if (row?.fallsBack && !isAllowed(row.type, value)) {
+      notes.push(`${name} is not ${allowed(row.type)}, so the server takes its standard`);
+    } else if ((row ?? Object.hasOwn(runtimeVariables, name)) && !isUnset) {
+      known[name] = value;
+    } else if (name.startsWith("MACHINE_LEARNING_")) {
+      const [nearest] = nearestNames(name, namesOfVariables());
+      const hint = nearest ? `; did you mean ${nearest}?` : "";
+      notes.push(`${name} is no variable of the ML server that this program knows${hint}`);
+    }
+  }
+  const { problems, notes: more } = renderEnvironment(known, immichVersion, accelerator);
+  return { problems, notes: [...notes, ...more.filter((note) => !note.includes(" is added: "))] };
+}
+
 /** The port the ML server listens on, by the container's variables. @default 3003 */
-export function servicePort(variables: Readonly<Record<string, string>>): number {
-  return Number(variables["IMMICH_PORT"] ?? variables["MACHINE_LEARNING_PORT"] ?? 3003);
+export function servicePort(
+  variables: Readonly<Record<string, string>>,
+  version: ImmichVersion,
+): number {
+  const { row } = find("port")!;
+  const name = row.names.find((candidate) => isReadBy(candidate, version))!;
+  return Number(variables[name.variable] ?? 3003);
 }
 
 /**
@@ -72,10 +106,30 @@ export function servicePort(variables: Readonly<Record<string, string>>): number
  * known to be harmless, since Immich's `.env` also holds the database's password.
  */
 export function isSecretVariable(variable: string): boolean {
-  const row = environmentSettings.find(({ names }) =>
-    names.some((name) => name.variable === variable),
-  );
-  return row?.secret ?? !row;
+  const known = knownVariable(variable);
+  return known?.secret ?? !known;
+}
+
+/** The same for a variable that a stack file declares in clear: true where it holds a credential. */
+export function holdsCredential(variable: string): boolean {
+  return knownVariable(variable)?.secret ?? false;
+}
+
+function knownVariable(variable: string): { readonly secret?: boolean } | undefined {
+  const row = find(variable);
+  if (row?.variable) return row.row;
+  return Object.hasOwn(runtimeVariables, variable) ? runtimeVariables[variable] : undefined;
+}
+
+/** Whether a name is that of a setting, or of a variable that one stands for. */
+export function isSetting(name: string): boolean {
+  return find(name) !== undefined;
+}
+
+/** Whether a variable, or another name of its setting, has a value already. */
+function isGiven(variables: ReadonlyMap<string, string>, name: string, variable: string): boolean {
+  const names = find(name)?.row.names.map((each) => each.variable) ?? [variable];
+  return names.some((each) => variables.has(each));
 }
 
 type Rendered =
@@ -90,6 +144,8 @@ function renderSetting(
 ): Rendered {
   const found = find(name);
   if (!found) {
+    const ofRuntime = renderRuntimeVariable(name, String(value), accelerator);
+    if (ofRuntime) return ofRuntime;
     if (!mayBeNewer(name, version)) return { problem: unknownName(name) };
     const note = `${name} is passed on unchecked: this program knows the variables up to v${newestReleaseRead}`;
     return { variable: name, text: String(value), note };
@@ -109,6 +165,32 @@ function renderSetting(
   }
   const reason = ignoredReason(row, accelerator);
   return { variable, text, note: reason && `${variable}=${text} has no effect: ${reason}` };
+}
+
+/** A variable of a runtime below Immich. One that is not known by its full name is not checked. */
+function renderRuntimeVariable(
+  name: string,
+  text: string,
+  accelerator: AcceleratorName,
+): Rendered | undefined {
+  const row = findRuntimeVariable(name);
+  if (!row) return undefined;
+  const { purpose, pattern, onlyFor, secret } = row;
+  if (!Object.hasOwn(runtimeVariables, name)) {
+    const [meant] = nearestNames(name, Object.keys(runtimeVariables)).filter(
+      (near) => distance(near, name) <= 2 && !near.endsWith("*"),
+    );
+    if (meant) return { problem: `not a variable this program knows; did you mean ${meant}?` };
+    const note = `${name} (${purpose}) is passed on as it is; nothing checks it`;
+    return { variable: name, text, note };
+  }
+  if (pattern?.test(text) === false) {
+    const shown = secret ? "the value" : JSON.stringify(withoutCredentials(text));
+    return { problem: `${shown} is not ${row.allowed}` };
+  }
+  const isIgnored = onlyFor && !onlyFor.includes(accelerator);
+  const note = `${name}=${text} has no effect: only ${onlyFor?.join(" and ")} reads it`;
+  return { variable: name, text, note: isIgnored ? note : undefined };
 }
 
 /** The row a name belongs to, and the variable where it is a variable's own name. */
@@ -133,18 +215,34 @@ function mayBeNewer(name: string, version: ImmichVersion): boolean {
 }
 
 function unknownName(name: string): string {
+  const foreign = foreignVariables.find(({ pattern }) => pattern.test(name));
+  if (foreign) return `not a setting of the ML container: ${foreign.instead}`;
   const settings = environmentSettings.map(({ setting }) => setting);
-  const variables = environmentSettings.flatMap(({ names }) => names.map((each) => each.variable));
-  const [nearest] = nearestNames(name, [...settings, ...variables]);
-  const hint = nearest ? `did you mean ${nearest}?` : `known are ${settings.join(", ")}`;
+  const runtimes = Object.keys(runtimeVariables).filter((each) => !each.endsWith("*"));
+  const [nearest] = nearestNames(name, [...settings, ...namesOfVariables(), ...runtimes]);
+  const hint = nearest
+    ? `did you mean ${nearest}? Otherwise give it under uncheckedEnvironment`
+    : `known are ${settings.join(", ")}; any other variable belongs under uncheckedEnvironment`;
   return `not a setting of the ML container; ${hint}`;
 }
 
-function notInRelease({ setting, names }: EnvironmentSetting, version: ImmichVersion): string {
+function namesOfVariables(): string[] {
+  return environmentSettings.flatMap(({ names }) => names.map((each) => each.variable));
+}
+
+function notInRelease(
+  { setting, names, replacedBy }: EnvironmentSetting,
+  version: ImmichVersion,
+): string {
   const releases = names.map(({ variable, since, until }) =>
     [variable, since && `since v${since}`, until && `before v${until}`].filter(Boolean).join(" "),
   );
-  return `Immich ${formatImmichVersion(version)} does not read it; there is ${releases.join(", and ")} (as ${setting} the right one is chosen)`;
+  const isGone = names.every(({ until }) => until && atLeast(version, until));
+  const instead = isGone
+    ? replacedBy && `now ${replacedBy}`
+    : `as ${setting} the right one is chosen`;
+  const hint = instead ? ` (${instead})` : "";
+  return `Immich ${formatImmichVersion(version)} does not read it; there is ${releases.join(", and ")}${hint}`;
 }
 
 function isAllowed(type: ValueType, text: string): boolean {

@@ -10,6 +10,7 @@ import { acceleratorCheck } from "./acceleratorCheck";
 import type { Repair } from "./repair";
 import {
   acceleratorMounts,
+  type CacheArgs,
   checkedEnvironment,
   healthcheck,
   labelList,
@@ -38,7 +39,7 @@ export interface PublishedPort {
   port?: pulumi.Input<number> | undefined;
 }
 
-export interface MachineLearningArgs extends ServerArgs {
+export interface MachineLearningArgs extends ServerArgs, CacheArgs {
   /**
    * The image: its id, or a reference with a digest. A tag would replace the container on every
    * `up`, since the engine reports an id.
@@ -244,7 +245,11 @@ function containerArgs(
     ...(args.repair?.container !== undefined && { waitTimeout: args.repair.container }),
     image: args.image,
     envs: serverEnvironment(args, variables).map(toEnvEntry),
-    volumes: [{ containerPath: "/cache", volumeName: args.cacheVolume }],
+    volumes: [
+      args.cacheFolder === undefined
+        ? { containerPath: "/cache", volumeName: args.cacheVolume }
+        : { containerPath: "/cache", hostPath: args.cacheFolder },
+    ],
     ...withoutEmptyLists({
       mounts: acceleratorMounts(args.accelerator, args.optionalMounts),
       devices: accelerator.devices.map((path) => ({

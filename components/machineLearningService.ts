@@ -264,7 +264,7 @@ function containerSpec(args: MachineLearningServiceArgs, variables: Record<strin
     labels: labelList(args.labels),
     mounts: [
       // Each node has its own volume of that name.
-      { type: "volume", source: args.cacheVolume, target: "/cache" },
+      { type: "volume", source: args.cacheVolume!, target: "/cache" },
       ...acceleratorMounts(args.accelerator),
       ...(readOnlyRoot ? [{ type: "tmpfs", target: "/tmp" }] : []),
     ],

@@ -10,12 +10,12 @@ import { runScript } from "./programFile";
 import { madeAgain } from "./repair";
 import { type DockerClientArgs, labelList } from "./server";
 
-/** Models of this machine that are copied into the volume, and copied again when they change. */
+/** Models of this machine that are copied into the cache, and copied again when they change. */
 export interface SeededModels extends DockerClientArgs {
   /**
    * A folder laid out like Immich's cache (`clip/ViT-B-32__openai/visual/model.onnx` …) with a file
    * `SHA256SUMS` as `sha256sum` writes it. It lists every file, and all are checked against it before
-   * they are copied and again in the volume; links and special files are refused.
+   * they are copied and again in the cache; links and special files are refused.
    */
   folder: string;
 
@@ -24,6 +24,13 @@ export interface SeededModels extends DockerClientArgs {
 }
 
 export interface ModelCacheArgs {
+  /**
+   * A folder of the engine's host in place of a volume, by its absolute path. It is never removed.
+   *
+   * @default a volume
+   */
+  path?: string | undefined;
+
   /**
    * The volume's name on the engine. An existing volume of that name, such as the one of Immich's
    * compose file, is adopted with its models.
@@ -40,7 +47,7 @@ export interface ModelCacheArgs {
    */
   retain?: boolean | undefined;
 
-  /** Models to copy into the volume, for a host without internet. @default none */
+  /** Models to copy into the cache, for a host without internet. @default none */
   models?: SeededModels | undefined;
 
   /**
@@ -55,28 +62,32 @@ export interface ModelCacheArgs {
 }
 
 /**
- * The volume mounted at `/cache`, where the ML server keeps its models.
+ * What is mounted at `/cache`, where the ML server keeps its models: a volume, or a folder of the host.
  *
  * @example
  * const cache = new ModelCache("attic-cache", { volumeName: "model-cache" }, { provider });
  */
 export class ModelCache extends pulumi.ComponentResource {
-  public readonly volume: docker.Volume;
+  /** Undefined where a folder of the host is given. */
+  public readonly volume: docker.Volume | undefined;
 
   /** Copies the models; undefined where none are given. */
   public readonly copy: local.Command | undefined;
 
-  /** The volume's name on the engine. */
-  public readonly volumeName: pulumi.Output<string>;
+  /** The volume's name on the engine; undefined where a folder of the host is given. */
+  public readonly volumeName: pulumi.Output<string> | undefined;
 
-  /** Whether the volume survives `pulumi destroy`. An output, since policies see no options. */
+  /** The folder of the host; undefined for a volume. */
+  public readonly path: string | undefined;
+
+  /** Whether the models survive `pulumi destroy`. An output, since policies see no options. */
   public readonly retained: boolean;
 
   /**
    * @param name the component's name; the volume has the same, copying the models is `${name}-models`
    * @param args all optional
    * @param opts `provider`: a `docker.Provider` for an engine that is not the local one
-   * @throws when the folder of `models` has no readable SHA256SUMS
+   * @throws when `path` stands beside what is for volumes, or the folder of `models` has no readable SHA256SUMS
    */
   constructor(
     name: string,
@@ -85,42 +96,52 @@ export class ModelCache extends pulumi.ComponentResource {
   ) {
     super("immich-ml:index:ModelCache", name, {}, opts);
 
-    this.retained = args.retain ?? true;
-    this.volume = new docker.Volume(
-      name,
-      {
-        name: args.volumeName ?? "model-cache",
-        driver: "local",
-        labels: labelList(
-          pulumi.output(args.labels ?? {}).apply((labels) => ({
-            ...labels,
-            ...(args.madeAgain !== undefined && { [madeAgain]: String(args.madeAgain) }),
-          })),
-        ),
-      },
-      {
-        parent: this,
-        // Changing a label replaces the volume: an adopted one would lose its models.
-        ignoreChanges: args.madeAgain === undefined ? ["labels"] : [],
-        // It has the name of the one that is gone.
-        ...(args.madeAgain !== undefined && { deleteBeforeReplace: true }),
-        retainOnDelete: this.retained,
-      },
-    );
-    this.copy = copyModels(`${name}-models`, args, this.volume, this);
-
-    this.volumeName = this.volume.name;
-    this.registerOutputs({ volumeName: this.volumeName, retained: this.retained });
+    const { path, volumeName, retain } = args;
+    if (path !== undefined && (volumeName !== undefined || retain === false)) {
+      throw new Error(`${name}: path must not stand beside volumeName or retain: false`);
+    }
+    this.retained = retain ?? true;
+    this.path = path;
+    this.volume = path === undefined ? makeVolume(name, args, this) : undefined;
+    this.volumeName = this.volume?.name;
+    this.copy = args.models && copyModels(`${name}-models`, args.models, args.madeAgain, this);
+    this.registerOutputs({
+      ...(path === undefined ? { volumeName: this.volumeName } : { path }),
+      retained: this.retained,
+    });
   }
+}
+
+function makeVolume(name: string, args: ModelCacheArgs, parent: ModelCache): docker.Volume {
+  return new docker.Volume(
+    name,
+    {
+      name: args.volumeName ?? "model-cache",
+      driver: "local",
+      labels: labelList(
+        pulumi.output(args.labels ?? {}).apply((labels) => ({
+          ...labels,
+          ...(args.madeAgain !== undefined && { [madeAgain]: String(args.madeAgain) }),
+        })),
+      ),
+    },
+    {
+      parent,
+      // Changing a label replaces the volume: an adopted one would lose its models.
+      ignoreChanges: args.madeAgain === undefined ? ["labels"] : [],
+      // It has the name of the one that is gone.
+      ...(args.madeAgain !== undefined && { deleteBeforeReplace: true }),
+      retainOnDelete: parent.retained,
+    },
+  );
 }
 
 function copyModels(
   name: string,
-  { models, madeAgain: again }: ModelCacheArgs,
-  volume: docker.Volume,
-  parent: ModelCache,
-): local.Command | undefined {
-  if (!models) return undefined;
+  models: SeededModels,
+  again: number | undefined,
+  cache: ModelCache,
+): local.Command {
   const sums = readFileSync(join(models.folder, "SHA256SUMS"), "utf8");
   return new local.Command(
     name,
@@ -128,15 +149,15 @@ function copyModels(
       create: runScript("components/placeModels.sh"),
       environment: {
         FOLDER: models.folder,
-        VOLUME: volume.name,
+        VOLUME: cache.path ?? cache.volumeName!,
         IMAGE: models.image,
         ...(again !== undefined && { MADE_AGAIN: String(again) }),
         ...dockerClientEnvironment(models),
       },
-      // Other models, or another volume to put them into.
-      triggers: [sums, volume.id],
+      // Other models, or another place to put them into.
+      triggers: [sums, cache.path ?? cache.volume!.id],
       addPreviousOutputInEnv: false,
     },
-    { parent, ignoreChanges: again === undefined ? ["environment.MADE_AGAIN"] : [] },
+    { parent: cache, ignoreChanges: again === undefined ? ["environment.MADE_AGAIN"] : [] },
   );
 }

@@ -1,14 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { isClipModel } from "../catalog/clipModels";
-import { clipModelKey } from "../catalog/systemConfigKeys";
+import { clipModelKey, faceModelKey, type SettingValue } from "../catalog/systemConfigKeys";
 import type { Applied } from "../immich/applyProgram";
 import { savedState } from "../immich/commandProgram";
-import { clipChangeWarning } from "../immich/embeddings";
+import { clipChangeWarning, destroyHint, faceChangeWarning } from "../immich/embeddings";
 import type { ModelSelection } from "../immich/modelSelection";
 import type { SavedState } from "../immich/reconcile";
 import {
   changesOf,
+  defaultOf,
   immichVersionOf,
   errorIn,
   settingsOf,
@@ -53,6 +54,14 @@ export interface ModelPresetArgs {
    */
   embeddings?: "clear" | "keep";
 
+  /**
+   * What becomes of the CLIP model when the preset is removed. Given back, Immich drops the embeddings
+   * of the preset's model, and search finds nothing until Smart Search has run.
+   *
+   * @default "keepModel"
+   */
+  onDestroy?: "keepModel" | "restoreModel";
+
   /** Lets a CLIP model through that this program does not know; by the API only. @default false */
   allowUnknownModels?: boolean;
 
@@ -64,6 +73,14 @@ export interface ModelPresetArgs {
    * @default unknown, then only a changed declaration is applied
    */
   currentSettings?: Readonly<Record<string, unknown>> | undefined;
+
+  /**
+   * Defaults that the server takes from its own variables, such as IMMICH_MACHINE_LEARNING_URL: what
+   * equals them Immich does not store.
+   *
+   * @default those of the release
+   */
+  serverDefaults?: Readonly<Record<string, SettingValue>> | undefined;
 
   /** What release 0.1.0 saved in this stack, see {@link stateOfFirstRelease}. @default nothing */
   firstRelease?: SavedState | undefined;
@@ -101,6 +118,8 @@ export class ModelPreset extends pulumi.ComponentResource {
   public readonly reindexed: pulumi.Output<string> | undefined;
   /** Whether the Immich server was or must be restarted, in one sentence. */
   public readonly restart: pulumi.Output<string>;
+  /** What becomes of models and search when the preset is removed, in one sentence. */
+  public readonly onDestroy: pulumi.Output<string>;
 
   /**
    * @param name the names of the children begin with it
@@ -119,11 +138,15 @@ export class ModelPreset extends pulumi.ComponentResource {
     const command = { ...args, declared, observed };
     const settings = settingsCommand(name, command, { parent: this, dependsOn: functions });
     const saved = settings.stdout.apply((text) => savedState<SavedState>(text));
-    const apply = applyCommand(name, args, saved, this);
+    // Only for a change that this run has announced: unknown is no change.
+    const losesNames = redetectsFaces(args) && faceChange(args, declared) !== undefined;
+    const facesPlannedAt = losesNames ? new Date().toISOString() : undefined;
+    const apply = applyCommand(name, { ...args, facesPlannedAt }, saved, this);
 
     this.settings = pulumi.output(declared);
     this.changed = saved.apply((state) => [...(state?.changed ?? [])]);
     this.restart = restartHint(args, saved, apply);
+    this.onDestroy = saved.apply((state) => destroyHint(state, args.onDestroy ?? "keepModel"));
     this.reindexed =
       args.reindex && apply?.stdout.apply((text) => savedState<Applied>(text)?.reindexed ?? "");
     this.registerOutputs({
@@ -131,6 +154,7 @@ export class ModelPreset extends pulumi.ComponentResource {
       changed: this.changed,
       restart: this.restart,
       reindexed: this.reindexed,
+      onDestroy: this.onDestroy,
     });
   }
 }
@@ -157,12 +181,23 @@ function declaredSettings(args: ModelPresetArgs): DeclaredSettings {
   if (args.store.kind === "database" && (args.store.host ?? args.store.container) === undefined) {
     errors.push("store: must have host or container");
   }
-  if (errors.length > 0) throw new Error(errors.join("\n"));
   const urls = args.urls ?? [];
+  for (const url of urls.filter((each) => typeof each === "string")) {
+    const error = errorIn(
+      urlsKeyOf(version),
+      urlsKeyOf(version) === onlyUrlKey ? url : [url],
+      version,
+    );
+    if (error !== undefined) errors.push(`${urlsKeyOf(version)} ${error}`);
+  }
+  if (errors.length > 0) throw new Error(errors.join("\n"));
   if (urls.length === 0) return settings;
   const key = urlsKeyOf(version);
-  return { ...settings, [key]: key === "machineLearning.urls" ? urlList(urls) : urls[0]! };
+  return { ...settings, [key]: key === onlyUrlKey ? urls[0]! : urlList(urls) };
 }
+
+/** Before release 1.122. */
+const onlyUrlKey = "machineLearning.url";
 
 /** Plain where it can be, so that drift of it is seen. */
 function urlList(urls: pulumi.Input<string>[]): pulumi.Input<string[]> {
@@ -176,7 +211,7 @@ function announce(args: ModelPresetArgs, declared: DeclaredSettings, preset: Mod
   if (currentSettings) {
     pulumi.output(declared).apply((settings) => {
       const version = immichVersionOf(args.immichVersion);
-      const changes = changesOf(settings, currentSettings, version);
+      const changes = changesOf(settings, currentSettings, version, args.serverDefaults);
       if (changes.length === 0) return;
       const list = changes.map((change) => `  ${change}`).join("\n");
       void pulumi.log.info(`Immich's configuration changes:\n${list}`, preset);
@@ -188,7 +223,33 @@ function announce(args: ModelPresetArgs, declared: DeclaredSettings, preset: Mod
     typeof model === "string" ? model : undefined,
     { store: store.kind, embeddings: args.embeddings ?? "clear" },
   );
-  if (warning !== undefined) void pulumi.log.warn(warning, preset);
+  const faces = faceChange(args, declared);
+  const unused =
+    urlsKeyOf(immichVersionOf(args.immichVersion)) === onlyUrlKey ? (args.urls ?? []).slice(1) : [];
+  const warnings = [
+    warning,
+    faces && faceChangeWarning(faces.before, faces.after, redetectsFaces(args)),
+    unused.length > 0
+      ? `Immich ${args.immichVersion} takes one machine-learning address: it gets that of the first host, the other ${unused.length} are not used (several need v1.122.0)`
+      : undefined,
+  ];
+  for (const text of warnings) if (text !== undefined) void pulumi.log.warn(text, preset);
+}
+
+/** The face models now and then, where they are known and differ. */
+function faceChange(
+  { currentSettings, immichVersion }: ModelPresetArgs,
+  declared: DeclaredSettings,
+): { readonly before: string; readonly after: string } | undefined {
+  const after = declared[faceModelKey];
+  if (!currentSettings || typeof after !== "string") return undefined;
+  const before =
+    currentSettings[faceModelKey] ?? defaultOf(faceModelKey, immichVersionOf(immichVersion));
+  return typeof before === "string" && before !== after ? { before, after } : undefined;
+}
+
+function redetectsFaces({ reindex }: ModelPresetArgs): boolean {
+  return reindex?.facesLosingNames === true;
 }
 
 function restartHint(
@@ -217,7 +278,8 @@ function driftOf(args: ModelPresetArgs, declared: DeclaredSettings): string | un
   const known = Object.fromEntries(
     Object.entries(declared).filter(([, value]) => !pulumi.Output.isInstance(value)),
   );
-  const changes = changesOf(known, args.currentSettings, immichVersionOf(args.immichVersion));
+  const version = immichVersionOf(args.immichVersion);
+  const changes = changesOf(known, args.currentSettings, version, args.serverDefaults);
   if (changes.length === 0) return undefined;
   return `${changes.join("; ")} (${new Date().toISOString()})`;
 }

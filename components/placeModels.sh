@@ -1,7 +1,7 @@
-# Copies models from a folder of this machine into a cache volume, then checks every file there. Leaves
-# everything else in the volume as it is. Needs the docker command-line client. Reads the environment:
+# Copies models from a folder of this machine into a cache, then checks every file there. Leaves
+# everything else in the cache as it is. Needs the docker command-line client. Reads the environment:
 #   FOLDER  the models, laid out as in Immich's cache, with a file SHA256SUMS as sha256sum writes it
-#   VOLUME  the cache volume
+#   VOLUME  the cache: a volume's name, or the path of a folder of the engine's host
 #   IMAGE   an image with sh and sha256sum: the one the service runs
 # Nothing is copied unless the folder holds plain files, each listed in SHA256SUMS and as listed there.
 set -eu
@@ -49,11 +49,11 @@ case $container in
 esac
 trap 'docker rm --force "$container" >/dev/null' EXIT
 
-echo "copying $(du -sh . | cut -f 1) from $FOLDER into the volume $VOLUME" >&2
+echo "copying $(du -sh . | cut -f 1) from $FOLDER into the cache $VOLUME" >&2
 # Owned by root: the server's root has no capability to write into folders of others.
 tar --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX,a-st -cf - . | docker cp - "$container:/cache"
 
-echo "checking the files in the volume" >&2
+echo "checking the files in the cache" >&2
 if ! docker start --attach "$container" >&2; then
   echo "these files in $VOLUME do not match $FOLDER/SHA256SUMS: repair the folder, then run it again" >&2
   exit 1

@@ -6,6 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { databaseFunctions, schemaName } from "../immich/databaseFunctions";
 import { toEnvironment } from "../immich/environment";
+import type { SettingValue } from "../catalog/systemConfigKeys";
 import type { SavedState } from "../immich/reconcile";
 import type { Settings } from "../immich/settings";
 import type { SslMode } from "../immich/store";
@@ -51,12 +52,16 @@ export interface ApiStore {
   url: pulumi.Input<string>;
   /** Key of an administrator with `systemConfig.read` and `systemConfig.update`. */
   apiKey: pulumi.Input<string>;
+  /** Path of a PEM file with an authority, or a certificate, to trust beside the known ones. @default none */
+  caCertificate?: string | undefined;
 }
 
 /** Immich's API, for indexing the photos again. */
 export interface ReindexArgs {
   url: pulumi.Input<string>;
   apiKey: pulumi.Input<string>;
+  /** As in {@link ApiStore}. @default none */
+  caCertificate?: string | undefined;
   /**
    * Whether faces are detected again after the face model changed. Immich first deletes every face,
    * and with it the names of all people. @default false
@@ -80,6 +85,8 @@ export interface PresetCommandArgs {
   readonly immichVersion: string;
   readonly store: DatabaseStore | ApiStore;
   readonly embeddings?: "clear" | "keep";
+  readonly onDestroy?: "keepModel" | "restoreModel";
+  readonly serverDefaults?: Readonly<Record<string, SettingValue>> | undefined;
   readonly firstRelease?: SavedState | undefined;
   readonly reindex?: ReindexArgs | undefined;
   readonly serverContainer?: ServerArgs | undefined;
@@ -142,6 +149,9 @@ export function settingsCommand(
         ...toEnvironment("immich", {
           version: args.immichVersion,
           embeddings: args.embeddings ?? "clear",
+          // The default is left out: stacks of older releases have no such variable.
+          onDestroy: args.onDestroy === "restoreModel" ? args.onDestroy : undefined,
+          defaults: args.serverDefaults && JSON.stringify(args.serverDefaults),
           observed,
           firstRelease: firstRelease && JSON.stringify(firstRelease),
         }),
@@ -165,7 +175,8 @@ function storeFields(
   store: DatabaseStore | ApiStore,
 ): Record<string, pulumi.Input<string> | undefined> {
   if (store.kind === "api") {
-    return { kind: store.kind, url: store.url, apiKey: pulumi.secret(store.apiKey) };
+    const { kind, url, apiKey, caCertificate } = store;
+    return { kind, url, apiKey: pulumi.secret(apiKey), caCertificate };
   }
   const { kind, host, container, port, database, user, password, sslMode } = store;
   const place =
@@ -197,11 +208,14 @@ function serverEnvironment({ serverContainer }: PresetCommandArgs) {
 /** Restarts Immich and indexes the photos again. Apart from the settings: when it fails, they are saved. */
 export function applyCommand(
   name: string,
-  args: PresetCommandArgs,
+  args: PresetCommandArgs & {
+    /** When this run announced that faces are detected again (ISO 8601); undefined where it did not. */
+    readonly facesPlannedAt: string | undefined;
+  },
   saved: pulumi.Output<SavedState | undefined>,
   parent: pulumi.Resource,
 ): local.Command | undefined {
-  const { store, embeddings, serverContainer, reindex } = args;
+  const { store, embeddings, serverContainer, reindex, facesPlannedAt } = args;
   // By its API Immich sees a change at once; in its database only when it starts.
   const restarts = store.kind === "database" && serverContainer !== undefined;
   if (!restarts && !reindex) return undefined;
@@ -219,16 +233,26 @@ export function applyCommand(
           faceAt: saved.apply((state) => state?.faceChangedAt ?? ""),
         }),
         ...(restarts && serverEnvironment(args)),
+        // Embeddings of the former model are cleared while no server can make more of them.
+        ...(restarts &&
+          (embeddings ?? "clear") === "clear" &&
+          toEnvironment("store", storeFields(store))),
         ...(reindex &&
           toEnvironment<pulumi.Input<string>>("reindex", {
             url: reindex.url,
+            caCertificate: reindex.caCertificate,
             apiKey: pulumi.secret(reindex.apiKey),
             force: String(force),
-            faces: String(reindex.facesLosingNames ?? false),
+            facesPlannedAt,
           })),
       },
     },
-    { parent, aliases: [{ name: `${name}-restart-on-destroy` }] },
+    {
+      parent,
+      // Of one run: later runs keep what is in the state.
+      ignoreChanges: facesPlannedAt === undefined ? ['environment["reindex.facesPlannedAt"]'] : [],
+      aliases: [{ name: `${name}-restart-on-destroy` }],
+    },
   );
 }
 

@@ -40,12 +40,15 @@ export async function repairsOf(
       ([urn, resource]) => resource.type === type && urn.endsWith(`::${name}`),
     )?.[1].outputs as Outputs | undefined;
   return Object.fromEntries(
-    hosts.map(({ name, containerName, cacheVolume }) => {
+    hosts.map(({ name, containerName, cache }) => {
       const found = drift[name];
       const container = found?.isContainerMissing ? stored(containerType, name) : undefined;
       const volume = found?.isVolumeMissing ? stored(volumeType, `${name}-cache`) : undefined;
       if (container) say(`${name}: the container ${containerName} is gone: up makes it again`);
-      if (volume) say(`${name}: the volume ${cacheVolume} is gone: up makes an empty one`);
+      if (volume)
+        say(
+          `${name}: the volume ${cache.kind === "volume" ? cache.volume : ""} is gone: up makes an empty one`,
+        );
       const count = Number(volume?.labels?.find(({ label }) => label === madeAgain)?.value ?? 0);
       const repair: Repair = {
         container: container && (container.waitTimeout ?? 60) + 1,

@@ -6,6 +6,7 @@ import type { Problem } from "../util/problem";
 import { hasCredentials } from "../util/sanitize";
 import {
   type EnvironmentValue,
+  holdsCredential,
   isSecretVariable,
   renderEnvironment,
   servicePort,
@@ -27,6 +28,12 @@ export interface DockerClientArgs {
 
   /** For an address `tcp://…`: the folder with ca.pem, cert.pem and key.pem. @default none */
   tls?: pulumi.Input<string> | undefined;
+}
+
+/** A folder of the host in place of a volume; for containers only. */
+export interface CacheArgs {
+  /** Absolute path. Docker makes a folder that is absent, as root's. */
+  cacheFolder?: pulumi.Input<string> | undefined;
 }
 
 export interface ResourceLimits {
@@ -57,8 +64,8 @@ export interface ServerArgs extends DockerClientArgs {
   /** What the models are computed on: a name of `catalog/accelerators.ts`. @default "cpu" */
   accelerator?: AcceleratorName | undefined;
 
-  /** Name of the volume mounted at `/cache`. */
-  cacheVolume: pulumi.Input<string>;
+  /** Name of the volume mounted at `/cache`, in place of `cacheFolder`. */
+  cacheVolume?: pulumi.Input<string> | undefined;
 
   /**
    * Settings of the ML server, by the names of `catalog/environment.ts` (`modelTtl`) or the
@@ -75,6 +82,13 @@ export interface ServerArgs extends DockerClientArgs {
    * @default none
    */
   environmentFile?: Record<string, pulumi.Input<string>> | undefined;
+
+  /**
+   * Variables that nothing checks, under their own names. They win over all others.
+   *
+   * @default none
+   */
+  uncheckedEnvironment?: Record<string, string> | undefined;
 
   /** The server's name in its network. @default "immich-machine-learning" */
   networkAlias?: pulumi.Input<string> | undefined;
@@ -122,6 +136,7 @@ export function checkedEnvironment(
   const version = parseImmichVersion(immichVersion);
   const rendered = version && renderEnvironment(environment, version, accelerator);
   const allProblems: Problem[] = [
+    ...cacheProblems(args),
     ...(rendered?.problems ?? []).map((problem) => ({
       key: `environment.${problem.name}`,
       expected: problem.message,
@@ -138,6 +153,11 @@ export function checkedEnvironment(
   return rendered.variables;
 }
 
+function cacheProblems({ cacheVolume, cacheFolder }: CacheArgs & ServerArgs): Problem[] {
+  if ((cacheVolume === undefined) !== (cacheFolder === undefined)) return [];
+  return [{ key: "cacheVolume", expected: "or cacheFolder must be given, one of them" }];
+}
+
 /**
  * The server's variables, sorted by name: those of the files, overridden by what the accelerator
  * needs, overridden by the settings'. Each secret one is a secret of its own.
@@ -147,19 +167,22 @@ export function serverEnvironment(
   variables: Record<string, string>,
 ): [name: string, value: pulumi.Input<string>][] {
   const { environment } = accelerators[args.accelerator ?? "cpu"];
-  return entriesByName({ ...args.environmentFile, ...environment, ...variables }).map(
-    ([variable, value]) => {
-      const isAddress = typeof value === "string" && hasCredentials(value);
-      return [variable, isAddress || isSecretVariable(variable) ? pulumi.secret(value) : value];
-    },
-  );
+  const declared = { ...environment, ...variables, ...args.uncheckedEnvironment };
+  return entriesByName({ ...args.environmentFile, ...declared }).map(([variable, value]) => {
+    const isAddress = typeof value === "string" && hasCredentials(value);
+    // What is declared stands in the stack file in clear.
+    const isSecret = Object.hasOwn(declared, variable) ? holdsCredential : isSecretVariable;
+    return [variable, isAddress || isSecret(variable) ? pulumi.secret(value) : value];
+  });
 }
 
 /** The port the server listens on. */
 export function portOf(args: ServerArgs, variables: Record<string, string>): pulumi.Output<number> {
   return pulumi
     .output(args.environmentFile ?? {})
-    .apply((fromFile) => servicePort({ ...fromFile, ...variables }));
+    .apply((fromFile) =>
+      servicePort({ ...fromFile, ...variables }, parseImmichVersion(args.immichVersion)!),
+    );
 }
 
 /** The image's own health check with intervals of ours. */

@@ -22,8 +22,22 @@ import type { Repair } from "./repair";
  * From settings to the arguments of providers and components, in the order of index.ts.
  */
 
+/**
+ * The provider connects to any address but `ssh://` as soon as it is configured, without a limit, and ends the
+ * whole run where nothing answers. While an engine is off its provider has this address, which has no host.
+ */
+const addressOfOff = "ssh://host-is-off.invalid";
+
 /** One Docker provider per engine: each explicit provider is a process of its own. */
-export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.Provider> {
+export function dockerProviders(
+  settings: Settings,
+  unreachableHosts: ReadonlySet<string>,
+): ReadonlyMap<string, docker.Provider> {
+  const off = new Set(
+    settings.hosts
+      .filter(({ name, dockerHost }) => unreachableHosts.has(name) && !/^ssh:/.test(dockerHost))
+      .map(({ dockerHost }) => dockerHost),
+  );
   const providers = new Map<string, docker.Provider>();
   const names = new Set<string>();
   for (const { dockerHost, tls } of settings.hosts) {
@@ -33,11 +47,11 @@ export function dockerProviders(settings: Settings): ReadonlyMap<string, docker.
     const name = names.has(short) ? `${short}-${digest}` : short;
     names.add(name);
     const args: docker.ProviderArgs = {
-      host: dockerHost,
+      host: off.has(dockerHost) ? addressOfOff : dockerHost,
       // The preflight looks for the daemon; the provider would end the whole run without one.
       disableDockerDaemonCheck: true,
       // A path: no key comes into the state.
-      ...(tls !== undefined && { certPath: tls }),
+      ...(tls !== undefined && !off.has(dockerHost) && { certPath: tls }),
     };
     providers.set(dockerHost, new docker.Provider(name, args));
   }
@@ -136,11 +150,11 @@ export function cacheArgs(
   image: pulumi.Input<string>,
   repair?: Repair,
 ): ModelCacheArgs {
-  const { cacheModels: folder, dockerHost, tls } = host;
+  const { cache, cacheModels: folder, dockerHost, tls } = host;
   return {
-    volumeName: host.cacheVolume,
-    retain: host.keepCache,
-    madeAgain: repair?.volume,
+    ...(cache.kind === "folder"
+      ? { path: cache.path }
+      : { volumeName: cache.volume, retain: cache.keep, madeAgain: repair?.volume }),
     models: folder === undefined ? undefined : { folder, image, dockerHost, tls },
     labels: labelsOf(settings),
   };
@@ -164,7 +178,9 @@ export function machineLearning(
   const args = {
     ...host,
     image: parts.image,
-    cacheVolume: parts.cache.volumeName,
+    ...(parts.cache.path === undefined
+      ? { cacheVolume: parts.cache.volumeName }
+      : { cacheFolder: parts.cache.path }),
     immichVersion: settings.immich.version,
     models: settings.models,
     labels: labelsOf(settings),
@@ -249,9 +265,11 @@ export async function presetArgs(
     store: configurationStore(settings, found.database),
     immichVersion: immich.version,
     embeddings: settings.embeddings,
+    onDestroy: settings.onDestroy,
     reindex: reindexing(settings),
     currentClipModel: found.currentClipModel,
     currentSettings: found.currentSettings,
+    serverDefaults: found.serverDefaults,
     firstRelease: found.mayBeFirstRelease ? await stateOfFirstRelease(presetName) : undefined,
     allowUnknownModels: settings.allowUnknownModels,
     serverContainer: immich.serverContainer
@@ -267,7 +285,7 @@ function configurationStore(
 ): ModelPresetArgs["store"] {
   const { immich, secrets } = settings;
   if (immich.api)
-    return { kind: "api", url: immich.api.url, apiKey: pulumi.secret(secrets.immichApiKey!) };
+    return { kind: "api", ...immich.api, apiKey: pulumi.secret(secrets.immichApiKey!) };
   if (!database) {
     // Possible with preflight: warn or off only.
     throw new pulumi.RunError(
@@ -301,7 +319,7 @@ function reindexing(settings: Settings): ModelPresetArgs["reindex"] {
   const { immich, secrets, reindex, redetectFacesLosingNames } = settings;
   if (!reindex || !immich.api) return undefined;
   const apiKey = pulumi.secret(secrets.immichApiKey!);
-  return { url: immich.api.url, apiKey, facesLosingNames: redetectFacesLosingNames };
+  return { ...immich.api, apiKey, facesLosingNames: redetectFacesLosingNames };
 }
 
 /** The connection that makes the schema and its functions in Immich's database; none for the API. */

@@ -20,7 +20,8 @@ export function fileProblems({ hosts = [], immich, build }: StackParts): Problem
       ...cacheModelsProblems(host?.cacheModels, `hosts[${index}].cacheModels`),
     ]),
     ...(immich ? tlsProblems(immich, "immich") : []),
-    ...certificateProblems(build?.caCertificate),
+    ...certificateProblems(build?.caCertificate, "build.caCertificate"),
+    ...certificateProblems(immich?.api?.caCertificate, "immich.api.caCertificate"),
   ];
 }
 
@@ -78,11 +79,11 @@ function cacheModelsProblems(folder: string | undefined, key: string): Problem[]
   return [{ key, value: folder, expected }];
 }
 
-function certificateProblems(path: string | undefined): Problem[] {
+function certificateProblems(path: string | undefined, key: string): Problem[] {
   if (path === undefined) return [];
   const pem = readIfPresent(path);
   const expected = pem === undefined ? "cannot be read" : certificateProblem(pem);
-  return expected === undefined ? [] : [{ key: "build.caCertificate", value: path, expected }];
+  return expected === undefined ? [] : [{ key, value: path, expected }];
 }
 
 function readIfPresent(path: string): string | undefined {

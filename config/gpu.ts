@@ -67,9 +67,9 @@ export function resolveGpu(
   return { value: undefined, problems: [problem], notes: [] };
 }
 
-/** Unquoted, `5.0` in YAML is the number 5. */
+/** Unquoted, `5.0` in YAML is the number 5; 1060 is a card. */
 export function asText(gpu: string | number): string {
-  return typeof gpu === "number" && Number.isInteger(gpu) ? `${gpu}.0` : String(gpu);
+  return typeof gpu === "number" && Number.isInteger(gpu) && gpu < 100 ? `${gpu}.0` : String(gpu);
 }
 
 export function resolveGpuChoice({ count, ids, cdi }: NonNullable<HostEntry["gpus"]>): GpuChoice {

@@ -1,22 +1,21 @@
-import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { assignGpus, gpuChoiceProblem } from "../catalog/deviceIds";
-import { renderEnvironment, servicePort } from "../catalog/renderEnvironment";
+import type { AcceleratorName } from "../catalog/accelerators";
+import { gpuChoiceProblem } from "../catalog/deviceIds";
 import type { Problem, Resolved } from "../util/problem";
-import { hasCredentials } from "../util/sanitize";
-import { gpuCount, resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
+import { resolveEnvironment } from "./environment";
+import { resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
+import { resolveCache } from "./cache";
 import { resolveImage } from "./image";
+import { immichDefaultAlias } from "./networkAlias";
 import type { HostEntry, ImmichEntry } from "./schema";
 import type { CheckedStack, DetectedGpus, HostSettings } from "./settings";
 import { placementProblems, resolveSwarm } from "./swarm";
 import { isEveryAddress } from "./values";
 
-/** Immich's default for `machineLearning.urls` names this host. */
-const immichDefaultAlias = "immich-machine-learning";
-
 /**
  * What the entry of a host means.
  *
- * @param index its place in the list; the first host has the address where Immich looks by default
+ * @param index its place in the list; the first host has the address where Immich looks by default, unless
+ *   another one has it already ({@link keepAliases})
  * @param detected the GPUs of the hosts whose `gpu` is `auto`
  */
 export function resolveHost(
@@ -31,9 +30,14 @@ export function resolveHost(
   const accelerator = resolveAccelerator(host, key, version);
   const gpu = resolveGpu(host, key, detected);
   const image = resolveImage(host, key, accelerator.value, gpu.value, stack.parts);
-  const environment = resolveEnvironment(host, key, accelerator.value, environmentFile, stack);
-  const network = resolveNetwork(host, index, immich, servicePort(environment.value.variables));
-  const all = [accelerator, gpu, image, environment, network];
+  const environment = resolveEnvironment(host, key, version, {
+    accelerator: accelerator.value,
+    image: image.value,
+    file: environmentFile,
+  });
+  const network = resolveNetwork(host, index, immich, environment.value.port);
+  const cache = resolveCache(host, key);
+  const all = [accelerator, gpu, image, environment, network, cache];
   return {
     value: {
       ...host,
@@ -43,7 +47,7 @@ export function resolveHost(
       image: image.value,
       gpus: host.gpus && resolveGpuChoice(host.gpus),
       containerName: host.containerName ?? `immich-ml-${host.name}`,
-      cacheVolume: host.cacheVolume ?? `immich-ml-${host.name}-cache`,
+      cache: cache.value,
       swarm: resolveSwarm(host, image.value, build?.imageMirror),
       environment: environment.value.settings,
       environmentFile,
@@ -55,53 +59,6 @@ export function resolveHost(
     ],
     notes: all.flatMap(({ notes }) => notes).map((note) => `${host.name}: ${note}`),
   };
-}
-
-/** The environment settings, and the variables that the container will have. */
-function resolveEnvironment(
-  host: HostEntry,
-  key: string,
-  accelerator: AcceleratorName,
-  environmentFile: Readonly<Record<string, string>>,
-  { parts: { version } }: CheckedStack,
-): Resolved<{
-  readonly settings: HostEntry["environment"];
-  readonly variables: Readonly<Record<string, string>>;
-}> {
-  const { environment } = host;
-  if (!version) {
-    const value = { settings: environment, variables: environmentFile };
-    return { value, problems: [], notes: [] };
-  }
-  const rendered = renderEnvironment(environment, version, accelerator);
-  const variables = { ...environmentFile, ...rendered.variables };
-  const assigned = accelerators[accelerator].gpuRequest
-    ? assignGpus(variables, gpuCount(host.gpus), version)
-    : undefined;
-  return {
-    value: { settings: { ...environment, ...assigned?.value }, variables },
-    problems: [
-      ...rendered.problems.map(({ name, message }) => ({
-        key: `${key}.environment.${name}`,
-        expected: message,
-      })),
-      ...(assigned?.problems ?? []).map((problem) => ({
-        ...problem,
-        key: `${key}.${problem.key}`,
-      })),
-      ...credentialProblems(environment, `${key}.environment`),
-    ],
-    notes: [...rendered.notes, ...(assigned?.notes ?? [])],
-  };
-}
-
-/** A stack file stands in clear. */
-function credentialProblems(environment: HostEntry["environment"], key: string): Problem[] {
-  const expected =
-    "must be an address without a user or password; put the variable with them into an env file (envFiles)";
-  return Object.entries(environment).flatMap(([name, value]) =>
-    hasCredentials(String(value)) ? [{ key: `${key}.${name}`, expected }] : [],
-  );
 }
 
 /** How Immich reaches a host: by its name on a network both are in, or at a published port. */

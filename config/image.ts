@@ -76,6 +76,14 @@ export function resolveImage(
   return fitting.kind === "official" ? official : familyImage(fitting.gpuFamily.name);
 }
 
+/** Whether it is Immich's own image, from wherever it is pulled. */
+export function isOfficialImage(image: ImageSource | undefined): boolean {
+  if (!image || image.kind === "legacy") return false;
+  return (
+    image.kind === "official" || image.reference.includes("immich-app/immich-machine-learning")
+  );
+}
+
 function familyProblems(
   family: GpuFamilyName,
   host: HostEntry,

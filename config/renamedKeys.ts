@@ -1,9 +1,11 @@
 import type { Resolved } from "../util/problem";
 
-/** Keys with another name now. The old names work for one release, with a note. */
+/** Keys with another name now, or another place. The old names work for one release, with a note. */
 const renamedKeys = [
   { section: "hosts", old: "proof", now: "check" },
   { section: "hosts", old: "runtime", now: "imageVariant" },
+  { section: "hosts", old: "cacheVolume", now: "cache.volume" },
+  { section: "hosts", old: "keepCache", now: "cache.keep" },
 ] as const;
 
 type Section = Readonly<Record<string, unknown>>;
@@ -28,14 +30,34 @@ export function renameKeys(values: Section): Resolved<Section> {
 }
 
 function rename(entry: unknown, key: string, old: string, now: string): Resolved<unknown> {
-  if (typeof entry !== "object" || entry === null || !Object.hasOwn(entry, old)) {
+  if (!isSection(entry) || !Object.hasOwn(entry, old)) {
     return { value: entry, problems: [], notes: [] };
   }
-  const { [old]: value, ...rest } = entry as Section;
-  if (Object.hasOwn(rest, now)) {
+  const { [old]: value, ...rest } = entry;
+  const moved = put(rest, now.split("."), value);
+  if (!moved) {
     const expected = `is now called ${now}, which is given too; leave ${old} out`;
     return { value: rest, problems: [{ key: `${key}.${old}`, value, expected }], notes: [] };
   }
   const note = `${key}.${old} is now called ${now}; the old name works in this release only`;
-  return { value: { ...rest, [now]: value }, problems: [], notes: [note] };
+  return { value: moved, problems: [], notes: [note] };
+}
+
+/** The section with a value where the path leads; undefined where something is there already. */
+function put(
+  section: Section,
+  [step, ...rest]: readonly string[],
+  value: unknown,
+): Section | undefined {
+  const there = section[step!];
+  if (rest.length === 0) {
+    return Object.hasOwn(section, step!) ? undefined : { ...section, [step!]: value };
+  }
+  if (there !== undefined && !isSection(there)) return undefined;
+  const inner = put(there ?? {}, rest, value);
+  return inner && { ...section, [step!]: inner };
+}
+
+function isSection(value: unknown): value is Section {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -48,6 +48,7 @@ export function resolve(
     build,
     models: models.value,
     embeddings: parts.embeddings ?? "clear",
+    onDestroy: parts.onDestroy ?? "keepModel",
     allowUnknownModels: parts.allowUnknownModels ?? false,
     reindex: parts.reindex ?? false,
     redetectFacesLosingNames: parts.redetectFacesLosingNames ?? false,
@@ -79,7 +80,7 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
 }
 
 function claimsOf(host: HostSettings, key: string) {
-  const { name, dockerHost, containerName, takeOver, cacheVolume, network } = host;
+  const { name, dockerHost, containerName, takeOver, cache, network } = host;
   const { networkAlias, publish } = host;
   const registryPort = host.swarm?.ownRegistry?.port;
   const claim = (isMade: unknown, what: string, field: string, value: unknown) =>
@@ -89,7 +90,9 @@ function claimsOf(host: HostSettings, key: string) {
     ...claim(true, `container ${containerName}`, "containerName", containerName),
     // It may leave its name to the host's own container.
     ...claim(takeOver !== containerName && takeOver, `container ${takeOver}`, "takeOver", takeOver),
-    ...claim(true, `volume ${cacheVolume}`, "cacheVolume", cacheVolume),
+    ...(cache.kind === "volume"
+      ? claim(true, `volume ${cache.volume}`, "cache.volume", cache.volume)
+      : claim(true, `folder ${cache.path}`, "cache.path", cache.path)),
     ...claim(network, `network ${network} ${networkAlias}`, "networkAlias", networkAlias),
     ...claim(publish, `port ${publish?.address}:${publish?.port}`, "publish", publish),
     ...claim(registryPort, `registry ${registryPort}`, "swarm.registry.port", registryPort),

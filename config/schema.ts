@@ -9,6 +9,7 @@ import {
   cores,
   dockerName,
   endpoint,
+  hostFolder,
   imageReference,
   oneOf,
   text,
@@ -53,6 +54,16 @@ const gpus = z
       .optional(),
   })
   .meta({ allowed: "one of count, ids, cdi" });
+
+/** Where the ML server keeps its models: a volume, or a folder of the host. */
+const cache = z
+  .strictObject({
+    volume: dockerName.optional(),
+    keep: yesOrNo.optional(),
+    path: hostFolder.optional(),
+  })
+  .meta({ allowed: "{ path: /a/folder/of/the/host }, or { volume: name, keep: true or false }" })
+  .default({});
 
 /** What only a service on a Docker Swarm has. */
 export const swarmSchema = z.strictObject({
@@ -109,14 +120,17 @@ export const hostSchema = z
     gpus: gpus.optional(),
     containerName: dockerName.optional(),
     takeOver: dockerName.optional(),
-    cacheVolume: dockerName.optional(),
-    keepCache: yesOrNo.default(true),
+    cache,
     cacheModels: text("the path of a folder with a file SHA256SUMS").optional(),
     restart: oneOf("no", "on-failure", "always", "unless-stopped").default("always"),
     envFiles: z.array(envFile).meta({ allowed: "a list of paths" }).default([]),
     environment: z
       .record(z.string().max(128), environmentValue)
       .meta({ allowed: "an object of settings, such as { workers: 1 }" })
+      .default({}),
+    uncheckedEnvironment: z
+      .record(z.string().max(128), environmentValue.transform(String))
+      .meta({ allowed: "an object of variables, such as { NAME: value }" })
       .default({}),
     network: dockerName.optional(),
     networkAlias: dockerName.optional(),
@@ -181,7 +195,12 @@ export const immichSchema = z
     tls: tlsFolder.optional(),
     serverContainer: dockerName.optional(),
     database: databaseSchema.optional(),
-    api: z.strictObject({ url: urlWithoutUser }).optional(),
+    api: z
+      .strictObject({
+        url: urlWithoutUser,
+        caCertificate: text("the path of a PEM file").optional(),
+      })
+      .optional(),
   })
   .meta({ allowed: "an object with at least the server's version" });
 
@@ -212,6 +231,7 @@ export const stackSchema = z.strictObject({
   models: modelsSchema.default({}),
   allowUnknownModels: yesOrNo.default(false),
   embeddings: oneOf("clear", "keep").default("clear"),
+  onDestroy: oneOf("keepModel", "restoreModel").default("keepModel"),
   reindex: yesOrNo.default(false),
   redetectFacesLosingNames: yesOrNo.default(false),
   preflight: oneOf("enforce", "warn", "off").default("enforce"),

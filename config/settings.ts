@@ -18,6 +18,8 @@ export interface Settings {
   /** Undefined when the stack leaves Immich's own configuration alone (`preset: none`). */
   readonly models: ModelSelection | undefined;
   readonly embeddings: "clear" | "keep";
+  /** Whether the CLIP model of before comes back with the other settings, which empties the search. */
+  readonly onDestroy: "keepModel" | "restoreModel";
   readonly allowUnknownModels: boolean;
   readonly reindex: boolean;
   readonly redetectFacesLosingNames: boolean;
@@ -32,7 +34,6 @@ export interface HostSettings extends Pick<
   | "name"
   | "dockerHost"
   | "tls"
-  | "keepCache"
   | "cacheModels"
   | "restart"
   | "takeOver"
@@ -40,6 +41,7 @@ export interface HostSettings extends Pick<
   | "limits"
   | "hardening"
   | "environment"
+  | "uncheckedEnvironment"
   | "check"
   | "modelDownload"
   | "healthTimeout"
@@ -51,7 +53,7 @@ export interface HostSettings extends Pick<
   readonly image: ImageSource | undefined;
   readonly gpus: GpuChoice | undefined;
   readonly containerName: string;
-  readonly cacheVolume: string;
+  readonly cache: CacheSettings;
   readonly network: string | undefined;
   readonly networkAlias: string;
   /** Where Immich reaches the service. */
@@ -81,6 +83,13 @@ export type ImageSource =
   | { readonly kind: "official"; readonly reference: string }
   /** The stack file's. */
   | { readonly kind: "given"; readonly reference: string };
+
+/** Where the ML server keeps its models. */
+export type CacheSettings =
+  /** `keep`: whether the volume outlives the stack. */
+  | { readonly kind: "volume"; readonly volume: string; readonly keep: boolean }
+  /** A folder of the host, which nothing here ever removes. */
+  | { readonly kind: "folder"; readonly path: string };
 
 /** Which NVIDIA GPUs the container gets; exactly one of the fields. */
 export interface GpuChoice {

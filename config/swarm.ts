@@ -42,7 +42,8 @@ export function placementProblems(
     const expected = "must be swarm, since swarm is given; or leave that out";
     return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
-  const { gpus, containerName, takeOver, cacheModels, restart, hardening, publish, swarm } = host;
+  const { gpus, containerName, takeOver, cache, cacheModels, restart, hardening, publish, swarm } =
+    host;
   const leftOut = "must be left out with placement: swarm";
   const isEverywhere = publish && isEveryAddress(publish.address);
   // What is undefined is fine.
@@ -58,6 +59,11 @@ export function placementProblems(
       `${leftOut}, which names the containers of a service itself; the service is called immich-ml-${host.name}`,
     ],
     ["takeOver", takeOver, `${leftOut}: only a container can be handed over`],
+    [
+      "cache.path",
+      cache.path,
+      `${leftOut}: a task starts only on nodes that have the folder, and only one node is reached from here; cache.volume names a volume of each node`,
+    ],
     [
       "cacheModels",
       cacheModels,

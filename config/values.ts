@@ -55,6 +55,12 @@ export const dockerName = text(
   /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
 );
 
+/** Docker takes a colon for the end of the path. */
+export const hostFolder = text(
+  "the absolute path of a folder on the host, such as /mnt/user/appdata/immich-ml, without ':'",
+  /^\/[^:]*[^:/\s][^:]*$/,
+).transform((path) => path.replace(/\/+$/, ""));
+
 export const url = text("a URL that begins with http:// or https://").refine(isWebUrl);
 
 /** One whose user and password would be readable in the state, in outputs or in an image's history. */

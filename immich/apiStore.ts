@@ -1,3 +1,4 @@
+import { findSystemConfigKey } from "../catalog/systemConfigKeys";
 import { formatImmichVersion, type ImmichVersion } from "../catalog/immichVersion";
 import { getFromApi, type ImmichApiError, putToApi } from "./immichApi";
 import { defaultOf, errorIn, sameSetting, valuesIn } from "./settings";
@@ -58,8 +59,43 @@ export async function writeApi(
     if (!sameSetting(key, JSON.parse(current), target)) wanted[key] = target;
   }
 
-  if (Object.keys(wanted).length > 0) await put(store, document, wanted);
-  return { before, rowWasAbsent: false, rowIsDamaged: false, skipped, clearedEmbeddings: null };
+  const isStale = options.announce === true && changes.length > 0;
+  const putBack =
+    Object.keys(wanted).length > 0 || isStale ? await save(store, document, wanted) : [];
+  return {
+    before,
+    rowWasAbsent: false,
+    rowIsDamaged: false,
+    skipped,
+    clearedEmbeddings: null,
+    putBack,
+  };
+}
+
+/** What an API key must be allowed, by what the program does with it. */
+const permissionsFor = {
+  settings: ["systemConfig.read", "systemConfig.update"],
+  reindex: ["job.read", "job.create"],
+} as const;
+
+/**
+ * The permissions that the key lacks. It may always ask for its own; releases before v1.139 do not know
+ * the question, and then the first use of the key shows it.
+ */
+export async function missingPermissions(
+  store: ApiStoreArgs,
+  { reindex }: { readonly reindex: boolean },
+): Promise<string[]> {
+  let granted: unknown;
+  try {
+    granted = (await getFromApi<{ permissions?: unknown }>(store, "/api-keys/me")).permissions;
+  } catch (error) {
+    if ([400, 403, 404].includes((error as ImmichApiError).status ?? 0)) return [];
+    throw error;
+  }
+  if (!Array.isArray(granted) || granted.includes("all")) return [];
+  const needed = [...permissionsFor.settings, ...(reindex ? permissionsFor.reindex : [])];
+  return needed.filter((permission) => !granted.includes(permission));
 }
 
 /** The server's release. */
@@ -80,6 +116,102 @@ async function refuseConfigFile(store: ApiStoreArgs): Promise<void> {
         "change it: put the settings there, or take the variable away from immich-server",
     );
   }
+}
+
+/** Times that what others saved meanwhile is put back before that is given up. */
+const rounds = 3;
+
+/**
+ * Saves the whole configuration with our values in it. Immich takes no part of it, so what somebody
+ * else saves between our reading and Immich's writing would be reverted. It is read all the while, and
+ * what was seen and is gone afterwards is put back.
+ *
+ * @returns the keys that were put back
+ */
+async function save(
+  store: ApiStoreArgs,
+  document: Document,
+  wanted: Readonly<Record<string, unknown>>,
+): Promise<string[]> {
+  const putBack: string[] = [];
+  let base = document;
+  let next = wanted;
+  for (let round = 1; round <= rounds; round += 1) {
+    const watch = watchConfiguration(store);
+    try {
+      await put(store, structuredClone(base), next);
+    } finally {
+      watch.stop();
+    }
+    const seen = await watch.seen;
+    if (seen.length === 0) return putBack;
+    const now = await getFromApi<Document>(store, "/system-config");
+    next = lostValues(
+      leavesOf(base),
+      seen.map((found) => leavesOf(found)),
+      leavesOf(now),
+      new Set(Object.keys(next)),
+    );
+    if (Object.keys(next).length === 0) return putBack;
+    putBack.push(...Object.keys(next));
+    base = now;
+  }
+  return putBack;
+}
+
+/** Milliseconds. Immich takes 20 to 50 to save. */
+const betweenLooks = 4;
+
+/** Reads the configuration again and again until it is stopped. */
+function watchConfiguration(store: ApiStoreArgs): {
+  readonly stop: () => void;
+  readonly seen: Promise<readonly Document[]>;
+} {
+  let isOver = false;
+  const look = async () => {
+    const seen: Document[] = [];
+    while (!isOver) {
+      const found = await getFromApi<Document>(store, "/system-config", { repeat: false }).catch(
+        () => undefined,
+      );
+      if (found === undefined) break;
+      seen.push(found);
+      await new Promise((resolve) => setTimeout(resolve, betweenLooks));
+    }
+    return seen;
+  };
+  return {
+    stop: () => void (isOver = true),
+    seen: Promise.all([look(), look()]).then((lists) => lists.flat()),
+  };
+}
+
+/** What somebody else has changed in what was seen, and what is as before now. */
+function lostValues(
+  before: ReadonlyMap<string, string>,
+  seen: readonly ReadonlyMap<string, string>[],
+  now: ReadonlyMap<string, string>,
+  own: ReadonlySet<string>,
+): Record<string, unknown> {
+  const lost: Record<string, unknown> = {};
+  for (const snapshot of seen) {
+    for (const [key, value] of snapshot) {
+      const was = before.get(key);
+      if (own.has(key) || was === undefined || value === was || now.get(key) !== was) continue;
+      lost[key] = JSON.parse(value);
+    }
+  }
+  return lost;
+}
+
+/** Every value of a configuration as JSON, by its dotted key. */
+function leavesOf(part: unknown, path: readonly string[] = []): Map<string, string> {
+  if (typeof part !== "object" || part === null || Array.isArray(part)) {
+    return new Map([[path.join("."), JSON.stringify(part)]]);
+  }
+  return new Map(
+    Object.entries(part).flatMap(([name, inner]) => [...leavesOf(inner, [...path, name])]),
+  );
 }
 
 async function put(
@@ -112,11 +244,13 @@ async function put(
   }
 }
 
+/** Our keys that Immich returns otherwise; of others we know no rules. */
 function differing(
   answer: Readonly<Record<string, string>>,
   wanted: Readonly<Record<string, unknown>>,
 ): string[] {
   return Object.entries(wanted).flatMap(([key, value]) => {
+    if (findSystemConfigKey(key) === undefined) return [];
     const text = answer[key];
     return text !== undefined && sameSetting(key, JSON.parse(text), value) ? [] : [key];
   });

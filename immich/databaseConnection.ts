@@ -1,16 +1,23 @@
+import type { Socket } from "node:net";
+
 import { Client, escapeIdentifier, type ClientConfig } from "pg";
 
 import { sanitize } from "../util/sanitize";
 import type { DatabaseAddress, SslMode } from "./store";
 
+/** Milliseconds. */
+const statementTimeout = 60_000;
+
 /**
  * Connects, or throws one message that says what is wrong and what to do.
  *
  * @param timeout milliseconds until a server that does not answer counts as unreachable
+ * @param options `answerWithin`: milliseconds until a statement without an answer fails
  */
 export async function connectToDatabase(
   address: DatabaseAddress,
   timeout = 10_000,
+  options: { readonly answerWithin?: number } = {},
 ): Promise<Client> {
   const config: ClientConfig = {
     host: address.host,
@@ -20,7 +27,11 @@ export async function connectToDatabase(
     password: address.password,
     ssl: tlsOptions(address.sslMode),
     connectionTimeoutMillis: timeout,
-    statement_timeout: 60_000,
+    statement_timeout: statementTimeout,
+    // A server that falls silent ends no statement itself.
+    query_timeout: options.answerWithin ?? statementTimeout + 5_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     // Nothing in the database can pass for a function or table that our statements name.
     options: "-c search_path=pg_catalog,pg_temp",
     application_name: "immich-ml",
@@ -32,15 +43,31 @@ export async function connectToDatabase(
     await client.connect();
     return client;
   } catch (error) {
-    await client.end().catch(() => undefined);
+    await disconnect(client);
     throw new Error(sanitize(connectionError(address, error)));
   }
+}
+
+/** Closes the connection, also that to a server that has fallen silent and never says goodbye. */
+export async function disconnect(client: Client): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, 2_000)));
+  await Promise.race([client.end().catch(() => undefined), patience]);
+  clearTimeout(timer);
+  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
+}
+
+/** Whether the server took a statement and never answered. */
+export function isSilence(error: unknown): boolean {
+  return (error as Error).message === "Query read timeout";
 }
 
 /** Whether the connection is gone, rather than a statement refused. */
 export function isConnectionLoss(error: unknown): boolean {
   const { code, message } = error as { code?: string; message?: string };
-  if (code === undefined) return /terminated|ended|closed|reset/i.test(message ?? "");
+  if (code === undefined) {
+    return isSilence(error) || /terminated|ended|closed|reset/i.test(message ?? "");
+  }
   return /^(08|57P0[123]|E[A-Z]+$)/.test(code);
 }
 

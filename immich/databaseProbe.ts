@@ -3,8 +3,8 @@ import { escapeIdentifier, type Client } from "pg";
 import { defaultClipModel } from "../catalog/clipModels";
 import { sanitize } from "../util/sanitize";
 import { clipModelKey, systemConfigKeys } from "../catalog/systemConfigKeys";
-import { readApi, runningVersion } from "./apiStore";
-import { connectToDatabase } from "./databaseConnection";
+import { missingPermissions, readApi, runningVersion } from "./apiStore";
+import { connectToDatabase, disconnect, isSilence } from "./databaseConnection";
 import {
   foreignCode,
   foreignSchema,
@@ -59,13 +59,16 @@ export interface DatabaseProbeOptions extends DatabaseAddress {
   readonly timeoutMs?: number;
 }
 
+/** Milliseconds that one of the probe's questions may take. */
+const answerWithin = 15_000;
+
 /** Checks whether that database can hold the model preset. Changes nothing. */
 export async function probeDatabase(
   options: DatabaseProbeOptions,
 ): Promise<DatabaseInfo | ProbeFailure> {
   let client: Client;
   try {
-    client = await connectToDatabase(options, options.timeoutMs);
+    client = await connectToDatabase(options, options.timeoutMs, { answerWithin });
   } catch (error) {
     return { ok: false, message: (error as Error).message };
   }
@@ -75,21 +78,30 @@ export async function probeDatabase(
     return found.ok ? found : { ...found, message: sanitize(found.message) };
   } catch (error) {
     const { host, port } = options;
-    return {
-      ok: false,
-      message: `the database at ${host}:${port} cannot be checked: ${sanitize((error as Error).message)}`,
-    };
+    const reason = isSilence(error)
+      ? `it let us in and has not answered for ${answerWithin / 1000} s`
+      : sanitize((error as Error).message);
+    return { ok: false, message: `the database at ${host}:${port} cannot be checked: ${reason}` };
   } finally {
-    await client.end().catch(() => undefined);
+    await disconnect(client);
   }
 }
 
 /** Checks whether that API can hold the model preset. Changes nothing. */
-export async function probeApi(
-  options: Omit<ApiStoreArgs, "kind">,
-): Promise<ApiInfo | ProbeFailure> {
+export async function probeApi({
+  reindex = false,
+  ...options
+}: Omit<ApiStoreArgs, "kind"> & {
+  /** Whether the key will start jobs, too. @default false */
+  readonly reindex?: boolean;
+}): Promise<ApiInfo | ProbeFailure> {
   const store: ApiStoreArgs = { kind: "api", ...options };
   try {
+    const missing = await missingPermissions(store, { reindex });
+    if (missing.length > 0) {
+      const message = `immich-ml:immichApiKey lacks the permission ${missing.join(", ")} at ${store.url}: give it to the key (Account Settings, API Keys), or make another key`;
+      return { ok: false, message };
+    }
     const settings = await readApi(store);
     const version = await runningVersion(store);
     const model = settings[clipModelKey];

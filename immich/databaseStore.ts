@@ -3,11 +3,12 @@ import type { Client } from "pg";
 import { sanitize } from "../util/sanitize";
 import { clipModelKey } from "../catalog/systemConfigKeys";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
-import { connectToDatabase, isConnectionLoss } from "./databaseConnection";
+import { connectToDatabase, disconnect, isConnectionLoss, isSilence } from "./databaseConnection";
 import {
   databaseFunctions,
   foreignSchema,
   foreignSchemaOwner,
+  ownTables,
   schemaName,
 } from "./databaseFunctions";
 import { defaultOf } from "./settings";
@@ -42,7 +43,7 @@ export async function readDatabase(
     );
     return { values: answer.values, damage: damageOf(answer) };
   } finally {
-    await client.end().catch(() => undefined);
+    await disconnect(client);
   }
 }
 
@@ -72,7 +73,7 @@ export async function writeDatabase(
     await commit(client, store, changes, answer, options.version);
     return resultOf(answer);
   } finally {
-    await client.end().catch(() => undefined);
+    await disconnect(client);
   }
 }
 
@@ -96,7 +97,30 @@ export async function dropFunctions(store: DatabaseStoreArgs): Promise<void> {
     );
     if (!left) await call(client, store, `DROP SCHEMA IF EXISTS ${schemaName}`, []);
   } finally {
-    await client.end().catch(() => undefined);
+    await disconnect(client);
+  }
+}
+
+/** Clears the embeddings of all photos. @returns how many there were */
+export async function clearEmbeddings(store: DatabaseStoreArgs): Promise<number> {
+  const client = await connectToDatabase(store);
+  try {
+    const isOurs = await call<boolean>(
+      client,
+      store,
+      `SELECT 'smart_search' IN (${ownTables}) AS answer`,
+      [],
+    );
+    if (!isOurs) return 0;
+    const cleared = await call<string>(
+      client,
+      store,
+      "WITH gone AS (DELETE FROM public.smart_search RETURNING 1) SELECT count(*) AS answer FROM gone",
+      [],
+    );
+    return Number(cleared);
+  } finally {
+    await disconnect(client);
   }
 }
 
@@ -134,7 +158,7 @@ async function connectToFunctions(store: DatabaseStoreArgs): Promise<Client> {
     if (owner === null) return client;
     throw new Error(sanitize(foreignSchema(owner)));
   } catch (error) {
-    await client.end().catch(() => undefined);
+    await disconnect(client);
     throw error;
   }
 }
@@ -207,6 +231,9 @@ function parsed(text: string | undefined): unknown {
 function statementError(store: DatabaseStoreArgs, error: unknown): string {
   const { code, message, hint } = error as { code?: string; message?: string; hint?: string };
   const where = `the database at ${store.host}:${store.port}`;
+  if (isSilence(error)) {
+    return `${where} has fallen silent in the middle of a statement; nothing was changed, run the program again`;
+  }
   if (isConnectionLoss(error)) {
     return `the connection to ${where} was lost (${message}); nothing was changed, run the program again`;
   }

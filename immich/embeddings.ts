@@ -1,4 +1,6 @@
-import { canonicalClipName, findClipModel } from "../catalog/clipModels";
+import { canonicalClipName, defaultClipModel, findClipModel } from "../catalog/clipModels";
+import { clipModelKey } from "../catalog/systemConfigKeys";
+import type { SavedState } from "./reconcile";
 
 /**
  * What a change of the CLIP model does to the photos' search, to be logged before it is made;
@@ -30,4 +32,30 @@ export function clipChangeWarning(
     );
   }
   return `${change}: the embeddings of the old model are cleared. ${again}.`;
+}
+
+/** What another face model means for the people in the photos, to be logged before the change. */
+export function faceChangeWarning(before: string, after: string, redetects: boolean): string {
+  const change = `The face model changes from ${before} to ${after}`;
+  return redetects
+    ? `${change}, and redetectFacesLosingNames is set: Immich deletes every face and the NAMES OF ALL PEOPLE, then detects faces again.`
+    : `${change}: known faces stay those of the former model, which recognises new photos of them badly. Detecting all faces again deletes the names of all people, so it is not started.`;
+}
+
+/** What `pulumi destroy` does to models and search, in one sentence. */
+export function destroyHint(
+  saved: SavedState | undefined,
+  onDestroy: "keepModel" | "restoreModel",
+): string {
+  const model = saved?.previous?.[clipModelKey];
+  const rest = "gives the former settings back";
+  if (model === undefined) return `${rest}; the search stays as it is`;
+  const written = String(JSON.parse(model.written));
+  const former = "value" in model ? String(JSON.parse(model.value)) : defaultClipModel;
+  if (canonicalClipName(former) === canonicalClipName(written)) {
+    return `${rest}; the CLIP model is ${written} before and after, so the search stays as it is`;
+  }
+  return onDestroy === "keepModel"
+    ? `${rest} but keeps the CLIP model ${written}, so the search stays as it is`
+    : `${rest}, the CLIP model ${former} too: Immich drops every embedding, and search finds nothing until the job Smart Search has run for All`;
 }

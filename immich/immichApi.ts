@@ -1,3 +1,8 @@
+import { readFileSync } from "node:fs";
+import { type IncomingMessage, request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import { rootCertificates } from "node:tls";
+
 import { sanitize } from "../util/sanitize";
 
 /** A failed request to Immich's API. */
@@ -16,6 +21,8 @@ export interface ImmichApi {
   readonly url: string;
   /** Key of an administrator with systemConfig.read and systemConfig.update. */
   readonly apiKey: string;
+  /** Path of a PEM file with an authority, or a certificate, to trust beside the known ones. */
+  readonly caCertificate?: string | undefined;
 }
 
 const timeout = 15_000;
@@ -35,8 +42,12 @@ export function isApiKey(text: string): boolean {
 }
 
 /** Reads. Repeated when nothing answers or the server is busy, since it changes nothing. */
-export async function getFromApi<Answer>(api: ImmichApi, path: string): Promise<Answer> {
-  for (const pause of pauses) {
+export async function getFromApi<Answer>(
+  api: ImmichApi,
+  path: string,
+  { repeat = true } = {},
+): Promise<Answer> {
+  for (const pause of repeat ? pauses : []) {
     try {
       return await request<Answer>(api, "GET", path);
     } catch (error) {
@@ -69,25 +80,19 @@ async function request<Answer>(
   const failed = (error: string, status?: number) =>
     // A proxy or a junk server may send back what it was sent.
     new ImmichApiError(`Immich at ${base} ${error}`.replaceAll(api.apiKey, "…"), status);
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(`${base}/api${path}`, {
-      method,
-      headers: {
-        accept: "application/json",
-        "x-api-key": api.apiKey,
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(timeout),
-      redirect: "error",
-    });
-    text = await wholeText(response);
-  } catch (error) {
-    throw failed(networkError(error));
+  const { status, location, text } = await send(`${base}/api${path}`, api, method, body).catch(
+    (error: unknown) => {
+      throw failed(networkError(error));
+    },
+  );
+  if (status >= 300 && status < 400) {
+    const where = location === undefined ? "elsewhere" : `to ${location}`;
+    throw failed(`redirects ${where}: set immich-ml:immich.api.url to that server`, status);
   }
-  if (!response.ok) throw failed(refusal(response.status, text), response.status);
+  if (status >= 400) {
+    const isAsleep = status === 404 && path !== maintenancePath && (await isInMaintenance(api));
+    throw failed(isAsleep ? maintenance : refusal(status, text), status);
+  }
   let answer: unknown;
   try {
     answer = JSON.parse(text);
@@ -103,8 +108,74 @@ async function request<Answer>(
   throw failed(
     `answered ${method} /api${path} with ${what}: is this the address of the Immich ` +
       "server itself, e.g. http://immich_server:2283, and not of a login page or another service before it?",
-    response.status,
+    status,
   );
+}
+
+interface RawAnswer {
+  readonly status: number;
+  /** Where a redirect points, without what a proxy may have put into its query. */
+  readonly location: string | undefined;
+  readonly text: string;
+}
+
+async function send(
+  address: string,
+  { apiKey, caCertificate }: ImmichApi,
+  method: string,
+  body: unknown,
+): Promise<RawAnswer> {
+  const isEncrypted = new URL(address).protocol === "https:";
+  const ca =
+    isEncrypted && caCertificate !== undefined
+      ? [...rootCertificates, readFileSync(caCertificate, "utf8")]
+      : undefined;
+  const content = body === undefined ? undefined : JSON.stringify(body);
+  const options = {
+    method,
+    headers: {
+      accept: "application/json",
+      "x-api-key": apiKey,
+      ...(content !== undefined && {
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(content),
+      }),
+    },
+    signal: AbortSignal.timeout(timeout),
+    ...(ca && { ca }),
+  };
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const outgoing = (isEncrypted ? requestHttps : requestHttp)(address, options, resolve);
+    outgoing.on("error", reject);
+    outgoing.end(content);
+  });
+  const location = response.headers.location;
+  return {
+    status: response.statusCode ?? 0,
+    location:
+      location !== undefined && URL.canParse(location, address)
+        ? new URL(location, address).origin
+        : undefined,
+    text: await wholeText(response),
+  };
+}
+
+const maintenancePath = "/server/config";
+const maintenance =
+  "is in maintenance mode and answers for nothing else: end it (Administration, Maintenance), then run the program again";
+
+/** Whether an administrator has put the server into its maintenance mode (v2.4 and newer). */
+async function isInMaintenance(api: ImmichApi): Promise<boolean> {
+  try {
+    const { maintenanceMode } = await request<{ maintenanceMode?: boolean }>(
+      api,
+      "GET",
+      maintenancePath,
+    );
+    return maintenanceMode === true;
+  } catch {
+    return false;
+  }
 }
 
 /** The address without `/api` and slashes at its end. */
@@ -124,10 +195,10 @@ function serverAddress(url: string): string {
   return base.endsWith("/api") ? base.slice(0, -"/api".length) : base;
 }
 
-async function wholeText(response: Response): Promise<string> {
+async function wholeText(response: IncomingMessage): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of response) {
     chunks.push(chunk as Uint8Array);
     size += (chunk as Uint8Array).length;
     if (size > largestAnswer) throw new Error(tooLarge);
@@ -138,17 +209,28 @@ async function wholeText(response: Response): Promise<string> {
 const tooLarge = "the answer is too large";
 
 function networkError(error: unknown): string {
-  const { name, message, cause } = error as Error & { cause?: { code?: string; message?: string } };
-  if (name === "TimeoutError") return `gave no whole answer within ${timeout / 1000} s`;
+  const { name, message, code = "" } = error as Error & { code?: string };
+  if (name === "TimeoutError" || name === "AbortError")
+    return `gave no whole answer within ${timeout / 1000} s`;
   if (message === tooLarge) {
     return `answers with more than ${largestAnswer / 1024 / 1024} MiB: is this the address of the Immich server itself?`;
   }
-  const code = cause?.code ?? "";
-  if (/^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/.test(code) || message === "terminated") {
+  if (/^(ECONNRESET|EPIPE)$/.test(code) || message === "aborted") {
     return "broke off in the middle of its answer";
   }
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "has a name that is not known here";
-  return `does not answer (${code || cause?.message || message}): is it running?`;
+  if (code === "CERT_HAS_EXPIRED") return "has a certificate that has expired: renew it";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
+    return "has a certificate for another name: set immich-ml:immich.api.url to the name in the certificate";
+  }
+  if (/CERT|ISSUER|SIGNATURE/.test(code)) {
+    return `has a certificate that no known authority has signed (${code}): set immich-ml:immich.api.caCertificate to the PEM file of your own authority, or to that certificate`;
+  }
+  if (code === "EPROTO" || /^ERR_SSL/.test(code)) {
+    return "does not speak TLS here: does immich-ml:immich.api.url begin with http:// or https:// rightly, and is its port the right one?";
+  }
+  if (/^(HPE_|ERR_HTTP)/.test(code)) return "answers with something that is not HTTP";
+  return `does not answer (${code || message}): is it running?`;
 }
 
 function refusal(status: number, text: string): string {

@@ -18,17 +18,25 @@ export interface JobOptions {
   readonly timeout: number;
   /** Seconds between two requests for the queue's state. @default 5 */
   readonly interval?: number;
+  /** Seconds that Immich gets to clear the old embeddings, which it does after its answer. @default 2 */
+  readonly settling?: number;
 }
 
-interface QueueStatus {
-  readonly jobCounts?: { readonly active?: number; readonly waiting?: number };
+/** What Immich says of a queue. */
+interface Queue {
+  /** Jobs that are not done yet. */
+  readonly left: number;
+  /** Jobs that failed since somebody cleared them last. */
+  readonly failed: number;
+  readonly isPaused: boolean;
 }
 
 /**
- * Starts one of Immich's queues and logs its progress. `PUT /api/jobs/{name}` is marked as deprecated
- * since v2.4.0 and still the only way to start one (v3.1.0).
+ * Starts one of Immich's queues, logs its progress and says what came of it. `PUT /api/jobs/{name}` is
+ * marked as deprecated since v2.4.0 and still the only way to start one (v3.1.0).
  *
  * @returns the outcome, in one sentence
+ * @throws Error when an earlier run is in the way: Immich starts no second one
  */
 export async function startQueue(
   api: ImmichApi,
@@ -37,33 +45,101 @@ export async function startQueue(
   log: (line: string) => void,
 ): Promise<string> {
   const title = titles[queue];
-  try {
-    await putToApi(api, `/jobs/${queue}`, { command: "start", force: options.force });
-  } catch (error) {
-    // Started already is all that was wanted.
-    const isRunning =
-      error instanceof ImmichApiError &&
-      error.status === 400 &&
-      /already running/i.test(error.message);
-    if (!isRunning) throw error;
-  }
-  const interval = options.interval ?? 5;
-  const begin = Date.now();
+  const { settling = 2 } = options;
+  const deadline = Date.now() + options.timeout * 1000;
+  const wait = () => untilEmpty(api, queue, { ...options, deadline }, log);
+
+  await startOnce(api, queue, options.force, { ...options, deadline }, log);
+  const first = await wait();
+  if (first.left > 0) return unfinished(title, first);
+  if (queue === "faceDetection") return `${title} is done.`;
+
+  // Immich clears the embeddings of the former model in the background: photos that it looked at before
+  // were not missing then (seen with v2.7.5 and v3.1.0). What is missing now is what fails.
+  await pause(settling);
+  await startOnce(api, queue, false, { ...options, deadline: Date.now() + 60_000 }, log);
+  const second = await wait();
+  if (second.left > 0) return unfinished(title, second);
+  const missing = second.failed - first.failed;
+  return missing > 0
+    ? `${title} is not done: ${missing} photos have no embedding of the new model, because their jobs fail. ` +
+        "Does machine learning answer (npm run status)? Immich's log names the reason; then start Smart Search for what is Missing (Administration, Job Queues)."
+    : `${title} is done: every photo has an embedding of the new model.`;
+}
+
+function unfinished(title: string, { left, isPaused }: Queue): string {
+  const where = "Administration, Job Queues";
+  return isPaused
+    ? `${title} is paused in Immich, so ${left} jobs wait and search does not find those photos: resume it (${where}).`
+    : `${title} goes on in Immich with ${left} photos left; see ${where}. Once it is done, start it for what is Missing.`;
+}
+
+/** Starts the queue, after an earlier run, which knows nothing of the new model's missing embeddings. */
+async function startOnce(
+  api: ImmichApi,
+  queue: ModelQueue,
+  force: boolean,
+  options: JobOptions & { readonly deadline: number },
+  log: (line: string) => void,
+): Promise<void> {
+  const title = titles[queue];
   for (;;) {
-    const { active = 0, waiting = 0 } =
-      (await getFromApi<Record<string, QueueStatus | undefined>>(api, "/jobs"))[queue]?.jobCounts ??
-      {};
-    const left = active + waiting;
-    if (!Number.isSafeInteger(left)) {
+    try {
+      await putToApi(api, `/jobs/${queue}`, { command: "start", force });
+      return;
+    } catch (error) {
+      const isBusy =
+        error instanceof ImmichApiError &&
+        error.status === 400 &&
+        /already running/i.test(error.message);
+      if (!isBusy) throw error;
+    }
+    const { left } = await read(api, queue);
+    if (Date.now() >= options.deadline) {
       throw new Error(
-        `Immich at ${api.url} does not report how many photos ${title} has left: is this the address of the Immich server itself?`,
+        `${title} was not started: an earlier run of it has ${left} photos left, and Immich starts no second one. ` +
+          "Run pulumi up again when it is done, or start it yourself (Administration, Job Queues)",
       );
     }
-    if (left === 0) return `${title} is done.`;
-    if (Date.now() - begin >= options.timeout * 1000) {
-      return `${title} goes on in Immich with ${left} photos left; see Administration, Job Queues.`;
-    }
-    log(`${title}: ${left} photos left`);
-    await new Promise((resolve) => setTimeout(resolve, interval * 1000));
+    log(`${title}: waiting for an earlier run with ${left} photos left`);
+    await pause(options.interval ?? 5);
   }
+}
+
+/** Waits until the queue is empty, paused or late, and returns what it is then. */
+async function untilEmpty(
+  api: ImmichApi,
+  queue: ModelQueue,
+  options: JobOptions & { readonly deadline: number },
+  log: (line: string) => void,
+): Promise<Queue> {
+  for (;;) {
+    const found = await read(api, queue);
+    if (found.left === 0 || found.isPaused || Date.now() >= options.deadline) return found;
+    log(`${titles[queue]}: ${found.left} photos left`);
+    await pause(options.interval ?? 5);
+  }
+}
+
+interface QueueAnswer {
+  readonly jobCounts?: Readonly<Record<string, number | undefined>>;
+  readonly queueStatus?: { readonly isPaused?: boolean };
+}
+
+async function read(api: ImmichApi, queue: ModelQueue): Promise<Queue> {
+  const answer = await getFromApi<Record<string, QueueAnswer | undefined>>(api, "/jobs");
+  const { jobCounts = {}, queueStatus } = answer[queue] ?? {};
+  // A paused queue counts its jobs apart.
+  const { active = 0, waiting = 0, paused = 0, delayed = 0, failed = 0 } = jobCounts;
+  const left = active + waiting + paused + delayed;
+  if (!Number.isSafeInteger(left) || !Number.isSafeInteger(failed)) {
+    throw new Error(
+      `Immich at ${api.url} does not report how many photos ${titles[queue]} has left: is this the address of the Immich server itself?`,
+    );
+  }
+  return { left, failed, isPaused: queueStatus?.isPaused === true };
+}
+
+function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }

@@ -1,5 +1,6 @@
 import type { ImmichVersion } from "../catalog/immichVersion";
 import { sanitize } from "../util/sanitize";
+import { isClipModel } from "../catalog/clipModels";
 import { clipModelKey, faceModelKey } from "../catalog/systemConfigKeys";
 import { writeApi } from "./apiStore";
 import { writeDatabase } from "./databaseStore";
@@ -14,6 +15,12 @@ export interface Declared {
   readonly store: StoreArgs;
   /** What happens to the embeddings of another CLIP model. */
   readonly embeddings: "clear" | "keep";
+  /** Whether the former CLIP model comes back with the other settings; Immich then drops every embedding. */
+  readonly onDestroy: "keepModel" | "restoreModel";
+  /** Whether Immich's servers may run on older values than those stored, as after a move to the API. */
+  readonly announce?: boolean;
+  /** Defaults that the server takes from its own variables, such as IMMICH_MACHINE_LEARNING_URL. */
+  readonly defaults?: Settings;
 }
 
 /** The value of a key before this program set it. */
@@ -29,7 +36,7 @@ export interface SavedState {
   readonly rowWasAbsent: boolean;
   /** The keys whose effective value the last change altered. */
   readonly changed: readonly string[];
-  /** When an effective value changed last (ISO 8601), "" for never. */
+  /** When an effective value changed last in the database (ISO 8601), "" for never. */
   readonly changedAt: string;
   /** The same for the CLIP model alone. */
   readonly clipChangedAt: string;
@@ -55,34 +62,52 @@ export interface Outcome {
  */
 export async function applySettings(declared: Declared, before?: SavedState): Promise<Outcome> {
   const version = immichVersionOf(declared.immichVersion);
-  const dropped = Object.entries(before?.previous ?? {}).filter(
-    ([key]) => !(key in declared.settings),
+  refuseWrong(declared);
+  const [dropped, kept] = restorable(
+    declared,
+    Object.entries(before?.previous ?? {}).filter(([key]) => !(key in declared.settings)),
   );
   const changes: SettingChange[] = [
     ...Object.entries(declared.settings).map(([key, value]) => ({
       key,
       value: JSON.stringify(value),
     })),
-    ...dropped.map(([key, saved]) => restoring(key, saved, version)),
+    ...dropped.map(([key, saved]) => restoring(key, saved, declared)),
   ];
   const result = await write(declared.store, changes, {
     version,
     embeddings: declared.embeddings,
     dropEmptyRow: before?.rowWasAbsent ?? false,
+    announce: declared.announce ?? false,
   });
-  const changed = effectiveChanges(changes, result, version);
+  const changed = effectiveChanges(changes, result, declared);
   const now = laterThan(before?.changedAt);
   return {
     state: {
-      previous: previousValues(declared.settings, result, before),
+      previous: {
+        ...Object.fromEntries(kept),
+        ...previousValues(declared.settings, result, before),
+      },
       rowWasAbsent: before?.rowWasAbsent ?? result.rowWasAbsent,
       changed,
-      changedAt: changed.length > 0 ? now : (before?.changedAt ?? ""),
+      // Immich itself tells its servers of a change by its API.
+      changedAt:
+        changed.length > 0 && declared.store.kind === "database" ? now : (before?.changedAt ?? ""),
       clipChangedAt: changed.includes(clipModelKey) ? now : (before?.clipChangedAt ?? ""),
       faceChangedAt: changed.includes(faceModelKey) ? now : (before?.faceChangedAt ?? ""),
     },
-    notes: notesOn(changes, result),
+    notes: [...notesOn(changes, result), ...notesOnKept(kept)],
   };
+}
+
+/** What goes into the configuration passes that release's rules first: in its database nobody else asks. */
+function refuseWrong({ settings, immichVersion }: Declared): void {
+  const version = immichVersionOf(immichVersion);
+  const errors = Object.entries(settings).flatMap(([key, value]) => {
+    const error = errorIn(key, value, version);
+    return error === undefined ? [] : [`${key} ${error}`];
+  });
+  if (errors.length > 0) throw new Error(`${errors.join("; ")}; nothing was changed`);
 }
 
 /** Now; after a clock was set back, a moment later than the last change, so that this one counts. */
@@ -96,17 +121,51 @@ function laterThan(last: string | undefined): string {
 export async function restoreSettings(
   declared: Declared,
   saved: SavedState,
-): Promise<{ readonly notes: readonly string[] }> {
+): Promise<{ readonly notes: readonly string[]; readonly needsRestart: boolean }> {
   const version = immichVersionOf(declared.immichVersion);
-  const changes = Object.entries(saved.previous).map(([key, value]) =>
-    restoring(key, value, version),
-  );
+  const [former, kept] = restorable(declared, Object.entries(saved.previous));
+  const changes = former.map(([key, value]) => restoring(key, value, declared));
   const result = await write(declared.store, changes, {
     version,
     embeddings: declared.embeddings,
     dropEmptyRow: saved.rowWasAbsent,
   });
-  return { notes: notesOn(changes, result) };
+  // Another try may have restored a key and failed before the restart.
+  const isRestored = changes.some(
+    ({ key, value }) => key in result.skipped && (result.skipped[key] ?? undefined) === value,
+  );
+  return {
+    notes: [...notesOn(changes, result), ...notesOnKept(kept)],
+    needsRestart: isRestored || effectiveChanges(changes, result, declared).length > 0,
+  };
+}
+
+type Saved = readonly [key: string, saved: SavedValue];
+
+/**
+ * The keys to restore and those that stay: unless the stack file asks for it, the former CLIP model does
+ * not come back, since Immich would drop every embedding and search would find nothing.
+ */
+function restorable(declared: Declared, saved: readonly Saved[]): readonly [Saved[], Saved[]] {
+  const version = immichVersionOf(declared.immichVersion);
+  const stays = ([key, value]: Saved) =>
+    key === clipModelKey &&
+    declared.onDestroy === "keepModel" &&
+    !sameSetting(key, formerValue(key, value, version), parse(value.written));
+  return [saved.filter((entry) => !stays(entry)), saved.filter(stays)];
+}
+
+/** What the key meant before this program: its value, or the default it stood for. */
+function formerValue(key: string, saved: SavedValue, version: ImmichVersion): unknown {
+  return "value" in saved ? parse(saved.value) : defaultOf(key, version);
+}
+
+function notesOnKept(kept: readonly Saved[]): string[] {
+  return kept.map(
+    ([key, saved]) =>
+      `${key} stays ${sanitize(saved.written, maxLength)}, so that search goes on finding photos; before this program it was ` +
+      `${"value" in saved ? sanitize(saved.value, maxLength) : "not set"} (immich-ml:onDestroy: restoreModel gives that back and empties the search)`,
+  );
 }
 
 function write(
@@ -123,27 +182,39 @@ function write(
  * The change that restores a key. Made only while the key holds our value, or is absent because Immich
  * drops values that equal the default.
  */
-function restoring(key: string, saved: SavedValue, version: ImmichVersion): SettingChange {
-  const isDefault = sameSetting(key, parse(saved.written), defaultOf(key, version));
+function restoring(key: string, saved: SavedValue, declared: Declared): SettingChange {
+  const version = immichVersionOf(declared.immichVersion);
+  const isDefault = sameSetting(key, parse(saved.written), defaultIn(declared, key));
   const expected = isDefault ? [saved.written, null] : [saved.written];
   // A previous value that this release does not allow may keep Immich from starting.
-  if ("value" in saved && errorIn(key, parse(saved.value), version) === undefined) {
+  if ("value" in saved && isRunnable(key, parse(saved.value), version)) {
     return { key, value: saved.value, expected };
   }
   const remove = "missingFrom" in saved ? saved.missingFrom : key.split(".").length;
   return { key, remove, expected };
 }
 
+/** What an absent key stands for on that server. */
+function defaultIn({ immichVersion, defaults }: Declared, key: string): unknown {
+  return defaults?.[key] ?? defaultOf(key, immichVersionOf(immichVersion));
+}
+
+/** Whether a server of that release starts with the value: it must know the name of a CLIP model. */
+function isRunnable(key: string, value: unknown, version: ImmichVersion): boolean {
+  if (errorIn(key, value, version) !== undefined) return false;
+  return key !== clipModelKey || (typeof value === "string" && isClipModel(value));
+}
+
 function effectiveChanges(
   changes: readonly SettingChange[],
   result: WriteResult,
-  version: ImmichVersion,
+  declared: Declared,
 ): string[] {
   return changes.flatMap(({ key, value }) => {
     const previous = result.before[key];
     if (previous === undefined) return [];
-    const old = "value" in previous ? parse(previous.value) : defaultOf(key, version);
-    const now = value === undefined ? defaultOf(key, version) : parse(value);
+    const old = "value" in previous ? parse(previous.value) : defaultIn(declared, key);
+    const now = value === undefined ? defaultIn(declared, key) : parse(value);
     return sameSetting(key, old, now) ? [] : [key];
   });
 }
@@ -192,10 +263,15 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
         `before this program it was ${wanted ?? "not set"}`,
     ];
   });
+  if (result.putBack?.length) {
+    notes.push(
+      `somebody else saved Immich's configuration at the same moment; what they changed was put back: ${sanitize(result.putBack.join(", "), maxLength)}`,
+    );
+  }
   if (result.clearedEmbeddings) {
     notes.push(
       `${result.clearedEmbeddings} embeddings of the previous CLIP model were cleared; search finds nothing ` +
-        "until the job Smart Search has run (Administration, Job Queues, Smart Search, Missing)",
+        "until the job Smart Search has run (Administration, Job Queues, Smart Search, All)",
     );
   }
   return notes;

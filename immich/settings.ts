@@ -71,7 +71,24 @@ export function errorIn(key: string, value: unknown, version: ImmichVersion): st
   if (!keyExists(entry, version)) {
     return `does not exist in Immich ${formatImmichVersion(version)}`;
   }
-  return isAllowedSetting(entry, value) ? undefined : `must be ${allowedSetting(entry)}`;
+  if (!isAllowedSetting(entry, value)) return `must be ${allowedSetting(entry)}`;
+  if (!addressKeys.includes(key) || atLeast(version, "3.0.0")) return undefined;
+  const wrong = [value].flat().find((url) => !isAddress(String(url)));
+  return wrong === undefined
+    ? undefined
+    : `holds ${JSON.stringify(wrong)}, which Immich ${formatImmichVersion(version)} takes for no address, and then saves nothing any more: ` +
+        "each part of the host's name must begin and end with a letter or digit (hosts[].name, networkAlias or url)";
+}
+
+const addressKeys = ["machineLearning.url", "machineLearning.urls"];
+
+/** As Immich judges an address before v3.0.0 (validator's isURL): a refused one blocks its whole configuration. */
+function isAddress(url: string): boolean {
+  if (!/^https?:\/\//i.test(url) || /\s/.test(url) || !URL.canParse(url)) return false;
+  const host = /^https?:\/\/(\[[^\]]*\]|[^/:?#]*)/i.exec(url)![1]!;
+  const isLabel = (label: string) =>
+    /^[a-z0-9_\u00a1-\uffff-]{1,63}$/i.test(label) && !/^-|-$/.test(label);
+  return host.startsWith("[") || host.replace(/\.$/, "").split(".").every(isLabel);
 }
 
 /** Whether two values of a key mean the same; two spellings of one CLIP model do. */
@@ -86,15 +103,17 @@ export function sameSetting(key: string, left: unknown, right: unknown): boolean
  * What declaring these settings changes: a line for each key with both values.
  *
  * @param stored what is stored now; a key that is absent stands for the default of the release
+ * @param defaults those that the server takes from its own variables instead
  */
 export function changesOf(
   declared: Readonly<Record<string, unknown>>,
   stored: Readonly<Record<string, unknown>>,
   version: ImmichVersion,
+  defaults: Readonly<Record<string, unknown>> = {},
 ): string[] {
   return Object.entries(declared).flatMap(([key, wanted]) => {
     const isStored = Object.hasOwn(stored, key);
-    const now = isStored ? stored[key] : defaultOf(key, version);
+    const now = isStored ? stored[key] : (defaults[key] ?? defaultOf(key, version));
     if (sameSetting(key, now, wanted)) return [];
     const before = now === undefined ? "nothing" : JSON.stringify(now);
     const origin = isStored || now === undefined ? "" : " (Immich's default)";

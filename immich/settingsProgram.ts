@@ -1,13 +1,12 @@
 import { systemConfigKeys } from "../catalog/systemConfigKeys";
 import { run } from "../util/run";
 import { log, runCommandProgram, savedState } from "./commandProgram";
-import { type DatabaseContainer, type DatabaseLocation, locateDatabase } from "./databaseAddress";
 import { dropFunctions } from "./databaseStore";
 import { fromEnvironment } from "./environment";
 import { applySettings, restoreSettings, type Declared, type SavedState } from "./reconcile";
-import { restartServer, serverFrom } from "./serverContainer";
+import { restartServers, serverFrom } from "./serverContainer";
 import type { Settings } from "./settings";
-import type { DatabaseStoreArgs, SslMode, StoreArgs } from "./store";
+import { storeFrom } from "./storeVariables";
 
 /*
  * The program of the command `preset-settings`: sets Immich's settings, and on delete restores the
@@ -38,7 +37,8 @@ async function apply(declared: Declared, saved: SavedState | undefined): Promise
   if (store.kind === "api" && before !== undefined) {
     log(`schema immich_ml is left in database ${before}; drop it: DROP SCHEMA immich_ml CASCADE`);
   }
-  const { state, notes } = await applySettings(declared, saved);
+  const isMoved = store.kind === "api" && before !== undefined;
+  const { state, notes } = await applySettings({ ...declared, announce: isMoved }, saved);
   notes.forEach(log);
   return database === undefined ? state : { ...state, database };
 }
@@ -48,7 +48,7 @@ async function remove(declared: Declared, saved: SavedState | undefined): Promis
   try {
     await restore(declared, saved, async () => {
       const server = serverFrom(fromEnvironment("server"));
-      if (server) await restartServer(server, { whenMissing: "ignore" }, log, run);
+      if (server) await restartServers(server, { whenMissing: "ignore" }, log, run);
     });
   } catch (error) {
     throw new Error(
@@ -64,15 +64,15 @@ async function restore(
   saved: SavedState,
   thenRestart: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
-  const { notes } = await restoreSettings(declared, saved);
+  const { notes, needsRestart } = await restoreSettings(declared, saved);
   notes.forEach(log);
   if (declared.store.kind !== "database") return;
-  await thenRestart();
+  if (needsRestart) await thenRestart();
   await dropFunctions(declared.store);
 }
 
 async function declaredSettings(): Promise<Declared> {
-  const { version, embeddings } = fromEnvironment("immich");
+  const { version, embeddings, onDestroy = "keepModel", defaults } = fromEnvironment("immich");
   const settings = Object.fromEntries(
     systemConfigKeys.flatMap(({ key }) => {
       const text = process.env[key];
@@ -83,31 +83,8 @@ async function declaredSettings(): Promise<Declared> {
     settings,
     immichVersion: version!,
     embeddings: embeddings as Declared["embeddings"],
+    onDestroy: onDestroy as Declared["onDestroy"],
+    ...(defaults !== undefined && { defaults: JSON.parse(defaults) as Settings }),
     store: await storeFrom(fromEnvironment("store")),
   };
-}
-
-async function storeFrom(fields: Readonly<Record<string, string | undefined>>): Promise<StoreArgs> {
-  const { kind, url, apiKey, container, network, dockerHost, tls, ...database } = fields;
-  if (kind === "api") return { kind, url: url!, apiKey: apiKey! };
-  const port = Number(database["port"]);
-  const location =
-    container === undefined
-      ? { host: database["host"]!, port }
-      : await locationOf({ name: container, port, network, dockerHost: dockerHost!, tls });
-  const { user, password, sslMode } = database as unknown as DatabaseStoreArgs;
-  return {
-    kind: "database",
-    ...location,
-    database: database["database"]!,
-    user,
-    password,
-    sslMode: sslMode satisfies SslMode,
-  };
-}
-
-async function locationOf(container: DatabaseContainer): Promise<DatabaseLocation> {
-  const location = await locateDatabase(container, run);
-  if (!location.ok) throw new Error(location.message);
-  return location.value;
 }

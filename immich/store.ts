@@ -25,6 +25,8 @@ export interface WriteOptions {
   readonly embeddings: "clear" | "keep";
   /** Whether a row that ends up empty is removed, since it was absent before. */
   readonly dropEmptyRow: boolean;
+  /** Whether the API saves even what is stored already: servers may run on older values. @default false */
+  readonly announce?: boolean;
 }
 
 export interface WriteResult {
@@ -37,6 +39,8 @@ export interface WriteResult {
   readonly skipped: Readonly<Record<string, string | null>>;
   /** Number of embeddings cleared, or null when none had to be. */
   readonly clearedEmbeddings: number | null;
+  /** Keys that somebody else saved at the same moment, and that were put back. @default none */
+  readonly putBack?: readonly string[];
 }
 
 /** A PostgreSQL database and the user who connects. */

@@ -78,7 +78,7 @@ new PolicyPack("immich-ml", {
       enforcementLevel: "mandatory",
       description:
         "The models in a cache volume are gigabytes of downloads, and destroy takes an unkept volume with them. " +
-        "Use ModelCache with retain (keepCache: true, the default), or the resource option protect.",
+        "Use ModelCache with retain (cache.keep: true, the default), or the resource option protect.",
       validateStack: ({ resources }, reportViolation) => {
         const seen = resources.map((resource) => ({
           type: resource.type,

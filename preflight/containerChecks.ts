@@ -55,7 +55,7 @@ export function keptName(takeOver: string): string {
 
 /** Says what a hand-over does, and whether there is anything to hand over. */
 export function checkTakeOver(
-  { takeOver, cacheVolume, networkAlias }: HostSettings,
+  { takeOver, cache, networkAlias }: HostSettings,
   containers: readonly ContainerInfo[],
   isDeployed: boolean,
 ): readonly Diagnostic[] {
@@ -74,18 +74,25 @@ export function checkTakeOver(
     return [error(`takeOver: there is no container ${takeOver}; docker ps -a lists them`)];
   }
   const handOver = `takes over from ${takeOver} (${described(former)}), which answers as ${networkAlias} until the new container has computed; then it is stopped and kept as ${keptName(takeOver)}, and destroy brings it back`;
-  return [note(handOver), ...checkCache(former, cacheVolume)];
+  return [note(handOver), ...checkCache(former, cache)];
 }
 
-function checkCache({ name, cache }: ContainerInfo, cacheVolume: string): readonly Diagnostic[] {
-  if (!cache || cache.volume === cacheVolume) return [];
-  const cure =
-    cache.volume === undefined
-      ? "its models are downloaded again, or copied by cacheModels"
-      : `set cacheVolume: ${cache.volume} to keep its models`;
-  const place = cache.volume ?? `the folder ${cache.source}`;
+function checkCache(former: ContainerInfo, cache: HostSettings["cache"]): readonly Diagnostic[] {
+  const { name, cache: mounted } = former;
+  if (!mounted) return [];
+  const isSame =
+    cache.kind === "volume" ? cache.volume === mounted.volume : cache.path === mounted.source;
+  if (isSame) return [];
+  const [place, setting] =
+    mounted.volume === undefined
+      ? [`the folder ${mounted.source}`, `{ path: ${mounted.source} }`]
+      : [`the volume ${mounted.volume}`, `{ volume: ${mounted.volume} }`];
+  const declared =
+    cache.kind === "volume" ? `the volume ${cache.volume}` : `the folder ${cache.path}`;
   return [
-    warning(`${name} keeps its models in ${place}, and cacheVolume is ${cacheVolume}: ${cure}`),
+    warning(
+      `${name} keeps its models in ${place}, and this host in ${declared}: set cache: ${setting} to keep them`,
+    ),
   ];
 }
 
@@ -96,9 +103,9 @@ export function checkAlias(
 ): readonly Diagnostic[] {
   if (network === undefined) return [];
   return others
-    .filter(({ name, running, aliases }) => {
+    .filter(({ name, running, aliasesIn }) => {
       const isKept = takeOver !== undefined && [takeOver, keptName(takeOver)].includes(name);
-      return running && !isKept && aliases[network]?.includes(networkAlias);
+      return running && !isKept && aliasesIn[network]?.includes(networkAlias);
     })
     .map((other) =>
       error(

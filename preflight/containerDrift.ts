@@ -29,7 +29,7 @@ export function driftOf(
   const own = containers.filter((container) => isOwn(host, container, owner));
   return {
     isContainerMissing: own.length === 0,
-    isVolumeMissing: !volumes.includes(host.cacheVolume),
+    isVolumeMissing: host.cache.kind === "volume" && !volumes.includes(host.cache.volume),
     fault: own.length === 0 ? undefined : faultOf(host, own, containers),
   };
 }

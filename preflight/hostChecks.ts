@@ -1,6 +1,7 @@
 import { type Accelerator, accelerators } from "../catalog/accelerators";
 import { legacyArchitectures } from "../catalog/gpuFamilies";
 import type { HostSettings } from "../config/load";
+import { checkCacheFolder } from "./cacheChecks";
 import { type Check, checkAnswer, type Diagnostic, error, runChecks, warning } from "./diagnostics";
 import type { DockerInfo } from "../util/dockerAnswers";
 import type { HostInfo, MachineInfo } from "./hostProbe";
@@ -14,7 +15,8 @@ const minimumEngineVersion = "20.10";
 export function checkHost(host: HostSettings, { docker, machine }: HostInfo): Diagnostic[] {
   const accelerator = accelerators[host.accelerator];
   const subject = { host, accelerator, docker };
-  const engine = runChecks(engineChecks, subject);
+  const folder = checkCacheFolder(host, docker, machine?.ok ? machine.value : undefined);
+  const engine = [...runChecks(engineChecks, subject), ...(folder ? [folder] : [])];
   if (machine?.ok) {
     return [...engine, ...runChecks(machineChecks, { ...subject, machine: machine.value })];
   }

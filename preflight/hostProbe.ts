@@ -1,4 +1,5 @@
 import { accelerators } from "../catalog/accelerators";
+import type { HostSettings } from "../config/load";
 import type { EngineAddress } from "../util/dockerClient";
 import type { Run } from "../util/run";
 import { type Answer, DockerClient, lines, reasonOf, timeout, unanswered } from "../util/docker";
@@ -28,10 +29,24 @@ export interface MachineInfo {
   readonly toolkit: readonly string[];
   /** GiB free where the engine keeps its images. */
   readonly freeDisk: number | undefined;
+  /** The folder of the cache, or why it is not known; undefined where the cache is a volume. */
+  readonly cacheFolder?:
+    FolderInfo | "absent" | "no parent" | "no folder" | "unreadable" | undefined;
 }
 
+/** Who may do what in a folder. */
+export interface FolderInfo {
+  readonly owner: number;
+  readonly group: number;
+  /** Permission bits, such as 0o755. */
+  readonly mode: number;
+}
+
+/** What leads to a host, and what is asked there beside the usual. */
+export type Probed = EngineAddress & Partial<Pick<HostSettings, "cache">>;
+
 /** Asks a host's engine and its machine everything that the checks need. Changes nothing. */
-export async function probeHost(address: EngineAddress, run: Run): Promise<Answer<HostInfo>> {
+export async function probeHost(address: Probed, run: Run): Promise<Answer<HostInfo>> {
   const info = await new DockerClient(address, run).info();
   if (!info.ok) return info;
   const docker = info.value;
@@ -40,14 +55,17 @@ export async function probeHost(address: EngineAddress, run: Run): Promise<Answe
 
 /** One short script that only reads: nothing is pulled and no container started. */
 async function probeMachine(
-  { dockerHost }: EngineAddress,
+  { dockerHost, cache }: Probed,
   dockerRoot: string,
   run: Run,
 ): Promise<Answer<MachineInfo> | undefined> {
   const shell = shellOn(dockerHost);
   if (!shell) return undefined;
   const [program, ...parameters] = shell;
-  const result = await run(program, parameters, { stdin: probeScript(dockerRoot), timeout });
+  const result = await run(program, parameters, {
+    stdin: probeScript(dockerRoot, cache?.kind === "folder" ? cache.path : undefined),
+    timeout,
+  });
   // All but nvidia-smi has answered: not even SIGKILL ends it while its driver hangs.
   const hangs = result.code === 124 && /^ask nvidia-smi$/m.test(result.stdout);
   if (result.code === 0 || hangs) return { ok: true, value: parseProbe(result.stdout) };
@@ -81,7 +99,7 @@ const acceleratorPaths = [
 ];
 
 /** The script. Each line of its output begins with what it is about. */
-export function probeScript(dockerRoot: string): string {
+export function probeScript(dockerRoot: string, cacheFolder?: string): string {
   const query = (fields: string) =>
     `$limit nvidia-smi --query-gpu=${fields} --format=csv,noheader,nounits 2>&1`;
   return [
@@ -91,6 +109,7 @@ export function probeScript(dockerRoot: string): string {
     'for node in /dev/dri/renderD*; do [ ! -e "$node" ] || echo "render $node"; done',
     'for program in nvidia-container-runtime-hook nvidia-container-runtime nvidia-ctk; do ! command -v "$program" >/dev/null || echo "toolkit $program"; done',
     `df -Pk -- ${quoted(dockerRoot)} 2>/dev/null | awk 'NR == 2 { print "free", $4 }'`,
+    ...(cacheFolder === undefined ? [] : [folderQuestion(quoted(cacheFolder))]),
     "if command -v nvidia-smi >/dev/null; then",
     // BusyBox before 1.30 has another syntax.
     `  limit="timeout ${nvidiaTimeout}"; $limit true 2>/dev/null || limit=`,
@@ -103,6 +122,26 @@ export function probeScript(dockerRoot: string): string {
   ].join("\n");
 }
 
+function folderQuestion(folder: string): string {
+  return [
+    `folder=${folder}`,
+    'if [ -d "$folder" ]; then echo "folder $(stat -L -c "%u %g %a" -- "$folder" 2>/dev/null || echo unreadable)"',
+    'elif [ -e "$folder" ]; then echo "folder no folder"',
+    'elif [ -d "$(dirname -- "$folder")" ]; then echo "folder absent"; else echo "folder no parent"; fi',
+  ].join("; ");
+}
+
+function folderIn(answer: string | undefined): MachineInfo["cacheFolder"] {
+  const [, owner, group, mode] = /^(\d+) (\d+) ([0-7]+)$/.exec(answer ?? "") ?? [];
+  if (mode !== undefined) {
+    return { owner: Number(owner), group: Number(group), mode: Number.parseInt(mode, 8) };
+  }
+  const states = ["absent", "no parent", "no folder"] as const;
+  return answer === undefined
+    ? undefined
+    : (states.find((state) => state === answer) ?? "unreadable");
+}
+
 /** Reads what the script printed. Without the last line nvidia-smi did not end in time. */
 export function parseProbe(output: string): MachineInfo {
   const about = (subject: string) =>
@@ -110,12 +149,14 @@ export function parseProbe(output: string): MachineInfo {
       .filter((line) => line.startsWith(`${subject} `))
       .map((line) => line.slice(subject.length + 1));
   const [free] = about("free");
+  const [folder] = about("folder");
   return {
     paths: about("path"),
     hasRenderNode: about("render").length > 0,
     toolkit: about("toolkit"),
     nvidia: parseNvidiaSmi(about("nvidia").join("\n"), Number(about("nvidia-exit")[0] ?? 124)),
     freeDisk: free === undefined ? undefined : Number(free) / 1024 / 1024,
+    cacheFolder: folderIn(folder),
   };
 }
 

@@ -7,11 +7,13 @@ import {
   checkNetwork,
   checkTakeOver,
   keptName,
+  otherOwner,
+  type Owner,
 } from "./containerChecks";
 import { driftOf, type HostDrift, isOwn } from "./containerDrift";
 import { checkAnswer, type Diagnostic, error, warning } from "./diagnostics";
 import { type Answer, DockerClient } from "../util/docker";
-import type { ContainerInfo } from "../util/dockerAnswers";
+import type { ContainerInfo, ServiceInfo } from "../util/dockerAnswers";
 import { checkHost } from "./hostChecks";
 import { type HostInfo, probeHost } from "./hostProbe";
 import { checkSwarm } from "./swarmChecks";
@@ -24,6 +26,8 @@ export interface HostReport {
   readonly optionalMounts: string[] | undefined;
   /** What its engine lacks; undefined when that is not known. */
   readonly drift: HostDrift | undefined;
+  /** The names that its own container or service answers to; undefined where there is none or it is not known. */
+  readonly aliases: readonly string[] | undefined;
   /** Nothing answers, as when the machine is switched off. */
   readonly unreachable: boolean;
 }
@@ -47,6 +51,7 @@ export async function inspectHost(
     diagnostics: found.map((each) => ({ ...each, message: `${host.name}: ${each.message}` })),
     optionalMounts: optionalMountsOn(host, machine?.ok ? machine.value.paths : engine.mounts),
     drift: probe.ok ? engine.drift : undefined,
+    aliases: engine.aliases,
     unreachable: !probe.ok && probe.unreachable === true,
   };
 }
@@ -57,6 +62,8 @@ interface EngineReport {
   /** The paths that the host's container sees now; undefined where that is not known. */
   readonly mounts?: readonly string[] | undefined;
   readonly drift?: HostDrift | undefined;
+  /** The names that what is ours answers to. */
+  readonly aliases: readonly string[] | undefined;
 }
 
 async function askEngine(
@@ -69,11 +76,14 @@ async function askEngine(
   const [containers, networks, volumes] = await Promise.all([
     containersAbout(neighbours, settings, docker),
     docker.networks(),
-    docker.volumes(neighbours.map(({ cacheVolume }) => cacheVolume)),
+    docker.volumes(
+      neighbours.flatMap(({ cache }) => (cache.kind === "volume" ? cache.volume : [])),
+    ),
   ]);
   const all = containers.ok ? containers.value : [];
   const own = all.filter((container) => isOwn(host, container, settings));
   const holder = all.find(({ name }) => name === host.containerName);
+  const serving = own.find(({ name }) => name === host.containerName) ?? holder;
   const drift =
     containers.ok && volumes.ok ? driftOf(host, all, volumes.value, settings) : undefined;
   return {
@@ -93,7 +103,8 @@ async function askEngine(
         ? []
         : [warning(`${host.containerName}: ${drift.fault}; up starts and checks it again`)]),
     ],
-    mounts: (own.find(({ name }) => name === host.containerName) ?? holder)?.mounts,
+    mounts: serving?.mounts,
+    aliases: containers.ok ? aliasesOf(serving, settings) : undefined,
     drift,
   };
 }
@@ -141,7 +152,16 @@ async function askSwarm(
       ...checkSwarm(host, info.docker, { nodes, network, service }, settings),
       ...(isOnlyNode ? checkHost(host, info) : []),
     ],
+    aliases: service.ok ? aliasesOf(service.value, settings) : undefined,
   };
+}
+
+/** A name that compose's container answers to says nothing about ours. */
+function aliasesOf(
+  holder: ContainerInfo | ServiceInfo | undefined,
+  owner: Owner,
+): readonly string[] | undefined {
+  return holder && !otherOwner(holder.labels, owner) ? holder.aliases : undefined;
 }
 
 /** Where the machine cannot be probed, a container that runs keeps the mounts it has. */

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { DetectedGpu, DetectedGpus, Settings } from "../config/load";
 import { memoize, run, type Run } from "../util/run";
+import type { SettingValue } from "../catalog/systemConfigKeys";
 import { sanitize } from "../util/sanitize";
 import type { DatabaseLocation } from "../immich/databaseAddress";
 import { type Diagnostic, warning } from "./diagnostics";
@@ -21,12 +22,16 @@ export interface PreflightResult {
   readonly currentClipModel: string | undefined;
   /** What Immich has stored under the machine-learning keys; undefined when it was not asked. */
   readonly currentSettings: Readonly<Record<string, unknown>> | undefined;
+  /** Defaults that Immich's server takes from its own variables; undefined for none, or where not known. */
+  readonly serverDefaults: Readonly<Record<string, SettingValue>> | undefined;
   /** False where the database has the functions of a release after 0.1.0. */
   readonly mayBeFirstRelease: boolean;
   /** By host: paths of the accelerator's optional mounts that exist; undefined when not known. */
   readonly optionalMounts: Readonly<Record<string, string[] | undefined>>;
   /** By host: what its engine lacks of what a stack declares; undefined when it was not asked. */
   readonly drift: Readonly<Record<string, HostDrift | undefined>>;
+  /** By host: the names its container or service answers to; undefined where there is none or it is not known. */
+  readonly aliases: Readonly<Record<string, readonly string[] | undefined>>;
   /** Names of the hosts that do not answer while others do. */
   readonly unreachableHosts: ReadonlySet<string>;
 }
@@ -50,6 +55,7 @@ export async function preflight(settings: Settings, anyRun: Run = run): Promise<
     database: immich.database,
     currentClipModel: immich.info?.clipModel,
     currentSettings: immich.info?.settings,
+    serverDefaults: immich.serverDefaults,
     mayBeFirstRelease: !(
       immich.info &&
       "hasCurrentFunctions" in immich.info &&
@@ -57,6 +63,7 @@ export async function preflight(settings: Settings, anyRun: Run = run): Promise<
     ),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     drift: Object.fromEntries(hosts.map((host) => [host.name, host.drift])),
+    aliases: Object.fromEntries(hosts.map((host) => [host.name, host.aliases])),
     unreachableHosts: new Set(unreachable.map(({ name }) => name)),
   };
 }

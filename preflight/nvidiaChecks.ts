@@ -1,5 +1,6 @@
 import { gpuFamilies, parseComputeCapability } from "../catalog/gpuFamilies";
 import { officialCuda } from "../catalog/immichReleases";
+import { isOfficialImage } from "../config/image";
 import type { HostSettings } from "../config/load";
 import { type Check, type Diagnostic, error, runChecks } from "./diagnostics";
 import { isVersionAtLeast, type NvidiaGpu } from "./nvidia";
@@ -65,10 +66,7 @@ function requirements(host: HostSettings): Requirements {
 
 /** Whether the host runs Immich's own image, from wherever it is pulled. */
 export function usesOfficialImage({ image }: HostSettings): boolean {
-  if (!image || image.kind === "legacy") return false;
-  return (
-    image.kind === "official" || image.reference.includes("immich-app/immich-machine-learning")
-  );
+  return isOfficialImage(image);
 }
 
 const gpuChecks: readonly Check<Requirements & { readonly gpu: NvidiaGpu }>[] = [

@@ -19,7 +19,7 @@ import {
 /** The answer to a question, or why there is none. An object that does not exist is an answer. */
 export type Answer<Value> =
   | { readonly ok: true; readonly value: Value }
-  /** `unreachable`: nothing answers behind ssh, as when that machine is switched off. */
+  /** `unreachable`: nothing answers, as when that machine is switched off. */
   | { readonly ok: false; readonly message: string; readonly unreachable?: boolean };
 
 export function unanswered(message: string): Answer<never> {
@@ -194,10 +194,8 @@ function explainFailure(
       "the docker command-line client is not installed on this machine: https://docs.docker.com/engine/install";
     return { message, unreachable: false };
   }
-  // For other kinds of address the Docker provider itself ends the whole run.
-  const unreachable = dockerHost.startsWith("ssh://");
   if (result.code === 124)
-    return { message: `Docker at ${dockerHost} does not answer`, unreachable };
+    return { message: `Docker at ${dockerHost} does not answer`, unreachable: true };
   const stderr = result.stderr.trim() || (parseServerErrors(result.stdout)?.at(-1) ?? "");
   // Over ssh the client wraps ssh's own message into a long sentence.
   const last = lines(stderr.split("stderr=").at(-1)!).at(-1) ?? "no reason given";
@@ -207,7 +205,7 @@ function explainFailure(
   );
   if (known) return { message: known.message(address, quote), unreachable: false };
   const message = `Docker at ${dockerHost} does not answer: start it, or correct dockerHost (${quote})`;
-  return { message, unreachable };
+  return { message, unreachable: true };
 }
 
 export function lines(text: string): string[] {

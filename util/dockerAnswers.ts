@@ -17,6 +17,7 @@ const dockerInfo = z
     DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
     DockerRootDir: z.string().catch("/var/lib/docker"),
     OperatingSystem: z.string().catch(""),
+    SecurityOptions: z.array(z.string()).catch([]),
     DefaultRuntime: z.string().catch("runc"),
     Swarm: z
       .object({ LocalNodeState: z.string().catch(""), ControlAvailable: z.boolean().catch(false) })
@@ -37,6 +38,8 @@ const dockerInfo = z
     root: info.DockerRootDir,
     /** Such as `Docker Desktop`. */
     operatingSystem: info.OperatingSystem,
+    /** Whether the users in containers are others on the host. */
+    mapsUsers: info.SecurityOptions.some((option) => /^name=(rootless|userns)/.test(option)),
     /** The runtime of containers that ask for none. */
     defaultRuntime: info.DefaultRuntime,
     /** Its role in a Docker Swarm; only a manager answers for services. */
@@ -61,6 +64,8 @@ function swarmRole(state: string, isManager: boolean): "none" | "worker" | "mana
   return isManager ? "manager" : "worker";
 }
 
+const aliases = z.array(z.string()).catch([]);
+
 const portBinding = z.object({ HostIp: z.string(), HostPort: z.string().regex(/^\d{1,5}$/) });
 
 const networkSettings = z.object({
@@ -68,10 +73,7 @@ const networkSettings = z.object({
     .record(
       z.string(),
       z
-        .object({
-          IPAddress: z.string().catch(""),
-          Aliases: z.array(z.string()).nullish().catch([]),
-        })
+        .object({ IPAddress: z.string().catch(""), Aliases: aliases })
         .catch({ IPAddress: "", Aliases: [] }),
     )
     .catch({}),
@@ -128,8 +130,8 @@ const container = z
       Destination === "/cache" ? [{ volume, source }] : [],
     )[0],
     /** Its further names by the networks' names. */
-    aliases: Object.fromEntries(
-      Object.entries(Networks).map(([name, { Aliases }]) => [name, Aliases ?? []] as const),
+    aliasesIn: Object.fromEntries(
+      Object.entries(Networks).map(([name, { Aliases }]) => [name, Aliases] as const),
     ),
     /** Its addresses by the networks' names. */
     addresses: Object.fromEntries(
@@ -137,6 +139,8 @@ const container = z
         IPAddress ? [[name, IPAddress] as const] : [],
       ),
     ),
+    /** The names it answers to in its networks, beside its own. */
+    aliases: Object.values(Networks).flatMap(({ Aliases }) => Aliases),
     /** Ports published on the engine's host, by the port inside, such as `5432`. */
     published: Object.fromEntries(
       Object.entries(Ports).flatMap(([port, [first]]) =>
@@ -164,9 +168,22 @@ const network = z
 
 export type NetworkInfo = z.infer<typeof network>;
 
+const taskNetworks = z.array(z.object({ Aliases: aliases })).catch([]);
+
 const service = z
-  .object({ Spec: z.object({ Labels: labels }).catch({ Labels: {} }) })
-  .transform(({ Spec }) => ({ labels: Spec.Labels }));
+  .object({
+    Spec: z
+      .object({
+        Labels: labels,
+        TaskTemplate: z.object({ Networks: taskNetworks }).catch({ Networks: [] }),
+      })
+      .catch({ Labels: {}, TaskTemplate: { Networks: [] } }),
+  })
+  .transform(({ Spec }): { labels: Record<string, string>; aliases: readonly string[] } => ({
+    labels: Spec.Labels,
+    /** The names it answers to in its networks, beside its own. */
+    aliases: Spec.TaskTemplate.Networks.flatMap(({ Aliases }) => Aliases),
+  }));
 
 export type ServiceInfo = z.infer<typeof service>;
 

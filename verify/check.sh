@@ -31,7 +31,7 @@ finish() {
   exit 0
 }
 
-fail() { finish "$(failure "$1")"; }
+fail() { finish "$(failure "$@")"; }
 
 # The Docker provider has no setting for it.
 limit_processes() {
@@ -52,8 +52,9 @@ show_log() {
 
 never_healthy() {
   show_log "$1. The"
-  log "$2"
-  fail "$1"
+  hint=$(last_log_lines 60 | known_error log)
+  log "${hint:+What to do: }${hint:-$2}"
+  fail "$1" "$hint"
 }
 
 state() {
@@ -155,7 +156,7 @@ infer() {
   {
     {
       code=0
-      python_in "$timeout_inference" "$IMMICH_ML_CONTAINER" <"$folder/inference.py" 2>&3 || code=$?
+      inference_program | python_in "$timeout_inference" "$IMMICH_ML_CONTAINER" 2>&3 || code=$?
       printf '\n%s\n' "$code"
     } 3>&1 >&4 | clean >&2
   } 4>&1
@@ -198,7 +199,13 @@ if ! has_result; then
   fail "the check ended with exit code $code before it had a result: $result"
 fi
 if [ "$code" -ne 0 ]; then
-  case $result in *"Immich's server"*) show_log "the" ;; esac
+  case $result in
+    *"Immich's server"*)
+      show_log "the"
+      hint=$(last_log_lines 60 | known_error log)
+      [ -z "$hint" ] || log "What to do: $hint"
+      ;;
+  esac
   log "NOT VERIFIED"
   finish "$result"
 fi

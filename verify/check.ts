@@ -40,6 +40,8 @@ export interface PassedCheck {
   readonly notExecuted?: boolean;
   /** The models Immich uses; absent where they are unknown. */
   readonly models?: readonly ModelCheck[];
+  /** MiB of each NVIDIA GPU, with these models loaded; absent where the driver does not tell. */
+  readonly videoMemory?: readonly { readonly used: number; readonly total: number }[];
 }
 
 /** What computed a model, and whether Immich's server can use it. */
@@ -59,6 +61,8 @@ export interface ModelCheck {
     readonly provider: string;
     /** Milliseconds of the second run. */
     readonly milliseconds: number;
+    /** The same on the CPU, for comparison; absent for models over 1 GiB. */
+    readonly cpuMilliseconds?: number;
     /** Costly operators that another provider had to run. */
     readonly fallbackOps: readonly string[];
   }[];

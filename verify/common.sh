@@ -15,10 +15,29 @@ clean() {
 
 log() { printf '%s: %s\n' "$IMMICH_ML_HOST" "$*" | clean >&2; }
 
-# A failed result as one line of JSON. Only what needs no escaping is left of the message.
+# A failed result as one line of JSON: `failure MESSAGE [HINT]`. Only what needs no escaping is left of the
+# message.
 failure() {
-  printf '{"ok": false, "error": "%s", "details": [], "hint": null}\n' \
-    "$(printf '%s' "$1" | LC_ALL=C tr -d '\\"' | LC_ALL=C tr -c '\040-\176' ' ' | cut -c 1-1000)"
+  printf '{"ok": false, "error": "%s", "details": [], "hint": %s}\n' \
+    "$(printf '%s' "$1" | LC_ALL=C tr -d '\\"' | LC_ALL=C tr -c '\040-\176' ' ' | cut -c 1-1000)" \
+    "$([ -n "${2:-}" ] && printf '%s' "$2" | sed -e 's/[\\"]/\\&/g' -e 's/.*/"&"/' || printf null)"
+}
+
+# What to do against the first known error of that place in the text on standard input; nothing without
+# one: `known_error PLACE`. See catalog/knownErrors.ts.
+known_error() {
+  text=$(LC_ALL=C tr -cs '!-~' ' ' | LC_ALL=C tr '[:upper:]' '[:lower:]')
+  text=" $text " place=",$1," LC_ALL=C awk -F '\t' '
+    index("," $1 ",", ENVIRON["place"]) && ENVIRON["text"] ~ $2 { print $3; exit }
+  ' "${folder:?}/knownErrors.tsv"
+}
+
+# The program that computes in a container, with the known errors that it takes its hints from.
+inference_program() {
+  printf "KNOWN_ERRORS = r'''"
+  cat "$folder/knownErrors.tsv"
+  printf "'''\n"
+  cat "$folder/inference.py"
 }
 
 # The docker client could take anything else for an option: `require_name VALUE WHAT`.

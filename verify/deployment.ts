@@ -32,7 +32,7 @@ export interface Deployment {
  * Runs a command of the Pulumi engine and returns its output.
  *
  * @param stack its name; undefined for the selected one
- * @throws when there is no engine, or with the engine's message
+ * @throws when there is no engine, or with the first line of the engine's message; all of it is the cause
  */
 export async function askEngine(stack: string | undefined, ...words: string[]): Promise<string> {
   const chosen = stack === undefined ? [] : ["--stack", stack];
@@ -43,7 +43,9 @@ export async function askEngine(stack: string | undefined, ...words: string[]): 
     );
   }
   if (ended.code !== 0) {
-    throw new Error(`pulumi ${words[0]}: ${sanitize(ended.stderr.trim().split("\n")[0]!)}`);
+    throw new Error(`pulumi ${words[0]}: ${sanitize(ended.stderr.trim().split("\n")[0]!)}`, {
+      cause: ended.stderr,
+    });
   }
   return ended.stdout;
 }

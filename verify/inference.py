@@ -28,7 +28,9 @@ import glob
 import io
 import json
 import os
+import re
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -59,49 +61,12 @@ SIZES = {
 }
 # Seconds for a cached model: some providers compile it for the GPU at its first use.
 TIMEOUT = 900
+# Bytes of a model up to which it is computed on the CPU, too, for comparison.
+CPU_LIMIT = 1 << 30
 OUT_OF_MEMORY = ("out of memory", "alloc_failed", "failed to allocate", "bad allocation")
 
-# What to do, by what the provider's error contains. The first match counts.
-HINTS = (
-    (
-        ("no kernel image", "nokernelimage"),
-        "this ONNX Runtime has no machine code for the card's compute capability: let the host's"
-        " «gpu» choose the runtime, or set «runtime» to one that covers the card",
-    ),
-    (
-        ("cuda failure 35", "driver version is insufficient"),
-        "the NVIDIA driver is missing in the container or older than this CUDA needs: check"
-        " nvidia-smi on the host, then install a newer driver or choose an older runtime",
-    ),
-    (
-        ("cuda failure 100", "no cuda-capable device", "cuda failure 999", "cuda failure 3:"),
-        "the container has no usable GPU: check nvidia-smi on the host and that the NVIDIA"
-        " Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker)",
-    ),
-    (
-        ("cudnn_status_arch_mismatch", "cudnn_status_not_supported", "cudnn_status_execution_failed"),
-        "this cuDNN no longer supports the card (9.11 dropped Maxwell, Pascal and Volta): choose a"
-        " runtime with an older one",
-    ),
-    (
-        ("cublas_status_alloc_failed", "out of memory", "failed to allocate memory"),
-        "the video memory is full: stop what else uses the card, or choose a smaller preset",
-    ),
-    (
-        ("cannot open shared object file", "failed to load library"),
-        "a library of the provider is missing in the image, or the driver's libraries are missing in"
-        " the container",
-    ),
-    (
-        ("failed to create cudaexecutionprovider",),
-        "the CUDA libraries in the image or the NVIDIA driver in the container could not be loaded:"
-        " check nvidia-smi on the host and that the image is meant for CUDA",
-    ),
-    (
-        ("permission denied", "/dev/dri", "/dev/kfd"),
-        "the container may not open the device: check the device nodes' group on the host",
-    ),
-)
+# What to do, by what an error contains: see catalog/knownErrors.ts. verify/common.sh puts it in front.
+KNOWN_ERRORS = globals().get("KNOWN_ERRORS", "")
 
 
 # A minimal writer of ONNX's protobuf messages: not every image has the onnx package.
@@ -306,9 +271,45 @@ class CheckFailed(Exception):
         }
 
 
-def hint_for(details):
-    text = "\n".join(details).lower()
-    return next((hint for marks, hint in HINTS if any(mark in text for mark in marks)), None)
+def hint_for(details, place="network"):
+    """What to do, by the first row of the known errors of that place that the text matches."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(details))
+    text = " %s " % re.sub(r"[^!-~]+", " ", text).lower()
+    rows = (row.split("\t") for row in KNOWN_ERRORS.splitlines())
+    return next(
+        (hint for seen, mark, hint in rows if place in seen.split(",") and re.search(mark, text)), None
+    )
+
+
+def nvidia_smi_complaint():
+    """What nvidia-smi says in this container when it lists no GPU; nothing where there is none."""
+    try:
+        asked = subprocess.Popen(
+            ["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    except OSError:
+        return []
+    try:
+        answer = asked.communicate(timeout=20)[0]
+    except subprocess.TimeoutExpired:
+        # Not waited for: a process that hangs in the driver cannot be killed.
+        asked.kill()
+        return ["nvidia-smi has not answered for 20 s"]
+    if asked.returncode == 0 and "GPU " in answer:
+        return []
+    return [line.strip() for line in answer.splitlines() if line.strip()]
+
+
+@contextlib.contextmanager
+def nvidia_smi_has_its_say(provider):
+    """A container that lost its card fails in CUDA; nvidia-smi tells why."""
+    try:
+        yield
+    except CheckFailed as failure:
+        complaint = nvidia_smi_complaint() if provider == "CUDAExecutionProvider" else []
+        failure.details.extend(complaint)
+        failure.hint = hint_for(complaint, "nvidia-smi") or failure.hint
+        raise
 
 
 def refuse_silent_fallback(provider, active, errors, what=""):
@@ -405,14 +406,16 @@ def check_onnx_runtime(expected):
         return {"picture": picture}
 
     reference = compute(onnxruntime, model, make_feed, "CPUExecutionProvider", "cpu", [])[0]
+    with nvidia_smi_has_its_say(provider):
+        devices = [
+            check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, device)
+            for device in devices_of(provider)
+        ]
     return {
         "onnxRuntime": onnxruntime.__version__,
         "availableProviders": onnxruntime.get_available_providers(),
         "provider": provider,
-        "devices": [
-            check_on_device(onnxruntime, numpy, model, make_feed, reference, provider, device)
-            for device in devices_of(provider)
-        ],
+        "devices": devices,
     }
 
 
@@ -526,7 +529,7 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
         raise CheckFailed(
             "%s fails on %s" % (label, provider),
             errors,
-            hint_for(errors) or "the file %s may be damaged: delete it, and it is downloaded again" % path,
+            hint_for(errors, "model"),
             out_of_memory=any(mark in "\n".join(errors).lower() for mark in OUT_OF_MEMORY),
         )
     refuse_silent_fallback(provider, active, errors, label + ": ")
@@ -543,8 +546,30 @@ def compute_part(onnxruntime, numpy, kind, label, path, provider, device):
     return {
         "provider": provider,
         "milliseconds": milliseconds,
+        **cpu_time(onnxruntime, numpy, kind, path, provider),
         "fallbackOps": sorted({run for name in fallback_providers for run in heavy[name]}),
     }
+
+
+def cpu_time(onnxruntime, numpy, kind, path, provider):
+    """The same on the CPU, for comparison; {} for a model so large that main memory could get short."""
+    folder = os.path.dirname(path)
+    size = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    if provider == "CPUExecutionProvider" or own_session() or size > CPU_LIMIT:
+        return {}
+    try:
+        computed = compute(
+            onnxruntime,
+            path,
+            lambda session: random_feed(numpy, session, kind),
+            "CPUExecutionProvider",
+            "cpu",
+            [],
+            optimized=True,
+        )
+        return {"cpuMilliseconds": computed[1]}
+    except Exception:  # It is for comparison only and never fails a check.
+        return {}
 
 
 def compute_parts(expected, files):
@@ -760,16 +785,28 @@ def check_model(task, name, parts, reason):
         milliseconds = ask_for_model(task, name, TIMEOUT)
     except (OSError, ValueError) as error:
         failed = next((part["outOfMemory"] for part in parts if "outOfMemory" in part), None)
+        answer = explain_server(error)
         raise CheckFailed(
-            "Immich's server cannot use %s: %s" % (model, explain_server(error)),
+            "Immich's server cannot use %s: %s" % (model, answer),
             failed["details"] if failed else [],
-            failed["hint"] if failed else "the reason is in the container's log",
+            failed["hint"] if failed else hint_for([answer], "model") or "the reason is in the container's log",
         )
     result = {"model": model, "serverMilliseconds": milliseconds, "parts": parts}
     if any("outOfMemory" in part for part in parts):
         result["parts"] = [part for part in parts if "outOfMemory" not in part]
         result["note"] = "the server uses it; there was no room on the card to see a second copy compute"
     return result
+
+
+def video_memory():
+    """MiB in use and in all of each NVIDIA GPU, with the models still loaded; [] where nothing tells."""
+    query = ["nvidia-smi", "--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        text = subprocess.run(query, capture_output=True, text=True, timeout=20).stdout
+        pairs = [[int(figure) for figure in line.split(",")] for line in text.strip().splitlines()]
+        return [{"used": used, "total": total} for used, total in pairs]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
 
 
 def explain(result):
@@ -818,7 +855,8 @@ def main():
     result = in_a_process(lambda: check(expected))
     if result["ok"]:
         models = outcome(lambda: {"models": check_models(expected, download)})
-        result = {**result, **models} if models["ok"] else models
+        memory = video_memory() if result["provider"] == "CUDAExecutionProvider" else []
+        result = {**result, **models, **({"videoMemory": memory} if memory else {})} if models["ok"] else models
     for line in explain(result):
         print(line, file=sys.stderr, flush=True)
     print(json.dumps(result), flush=True)

@@ -116,9 +116,13 @@ async function readApi(stack: string | undefined): Promise<ImmichApi | undefined
   const text = await askEngine(stack, "config", "--json", "--show-secrets").catch(() => undefined);
   if (text === undefined) return undefined;
   const valueOf = parseConfig(text);
-  const url = settingOf(valueOf("immich"), "api.url");
+  const { url, caCertificate } = (settingOf(valueOf("immich"), "api") ?? {}) as Record<
+    string,
+    unknown
+  >;
   const apiKey = valueOf("immichApiKey");
-  return typeof url === "string" && typeof apiKey === "string" ? { url, apiKey } : undefined;
+  if (typeof url !== "string" || typeof apiKey !== "string") return undefined;
+  return { url, apiKey, ...(typeof caCertificate === "string" && { caCertificate }) };
 }
 
 async function readImmich(
@@ -131,9 +135,13 @@ async function readImmich(
   try {
     const [actual, jobs] = await Promise.all([
       getFromApi<unknown>(api, "/system-config"),
-      getFromApi<JobsAnswer>(api, "/jobs"),
+      // A key that may not read jobs still compares the settings.
+      getFromApi<JobsAnswer>(api, "/jobs").catch((error: Error) => error),
     ]);
-    return { settings: compareSettings(declared, actual), queues: parseQueues(jobs) };
+    const compared = { settings: compareSettings(declared, actual) };
+    return jobs instanceof Error
+      ? { ...compared, immichProblem: jobs.message }
+      : { ...compared, queues: parseQueues(jobs) };
   } catch (error) {
     return { settings, immichProblem: (error as Error).message };
   }

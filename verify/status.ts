@@ -172,7 +172,10 @@ export function compareSettings(
 
 /** Immich's answer about its jobs, as far as it is read. */
 export type JobsAnswer = Readonly<
-  Record<string, { readonly jobCounts?: Readonly<Partial<Omit<QueueStatus, "queue">>> }>
+  Record<
+    string,
+    { readonly jobCounts?: Readonly<Partial<Omit<QueueStatus, "queue"> & { paused: number }>> }
+  >
 >;
 
 export function parseQueues(jobs: JobsAnswer): QueueStatus[] {
@@ -180,7 +183,8 @@ export function parseQueues(jobs: JobsAnswer): QueueStatus[] {
   return names.flatMap((queue) => {
     const counts = jobs[queue]?.jobCounts;
     if (!counts) return [];
-    const { waiting = 0, active = 0, failed = 0 } = counts;
-    return [{ queue, waiting, active, failed }];
+    // A paused queue counts its jobs apart.
+    const { waiting = 0, paused = 0, active = 0, failed = 0 } = counts;
+    return [{ queue, waiting: waiting + paused, active, failed }];
   });
 }

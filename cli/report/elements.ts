@@ -29,42 +29,43 @@ export function notKnown(reason: string): Html {
   return html`<p class="unknown">Not known: ${reason}</p>`;
 }
 
-export interface Column {
-  readonly title: string;
-  /** Right-aligned. */
-  readonly isNumber?: boolean;
+/** The cells of a row; with `isChosen` the row stands out. */
+export interface Row {
+  readonly cells: readonly Part[];
+  readonly isChosen?: boolean;
 }
 
 /**
- * @param columns a text for a column of text
- * @param rows each a `tr`
- * @param isStacked whether a narrow screen shows each cell on a line of its own
+ * A narrow screen shows each cell on a line of its own, with its column's title.
+ *
+ * @param columns the titles; one that begins with `#` is of numbers
  */
-export function table(
-  columns: readonly (string | Column)[],
-  rows: readonly Html[],
-  isStacked = false,
-): Html {
-  const heading = columns.map((column) => {
-    const { title, isNumber } = typeof column === "string" ? { title: column } : column;
-    return isNumber ? html`<th class="number">${title}</th>` : html`<th>${title}</th>`;
-  });
-  return html`<div class="table">
-    <table class="${isStacked && "stacked"}">
-      <thead>
-        <tr>
-          ${heading}
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>
-  </div>`;
+export function table(columns: readonly string[], rows: readonly Row[]): Html {
+  const titles = columns.map((column) => column.replace("#", ""));
+  const kinds = columns.map((column) => column.startsWith("#") && "number");
+  return html`<table>
+    <thead>
+      <tr>
+        ${titles.map((title, at) => html`<th scope="col" class="${kinds[at]}">${title}</th>`)}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.map(
+        ({ cells, isChosen }) =>
+          html`<tr class="${isChosen && "chosen"}">
+            ${cells.map(
+              (cell, at) =>
+                html`<td class="${kinds[at]}" data-column="${at > 0 && titles[at]}">${cell}</td>`,
+            )}
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
 }
 
-export function numberColumn(title: string): Column {
-  return { title, isNumber: true };
+/** How full something is, for the eye only: the figures stand beside it. */
+export function meter(share: number): Html {
+  return html`<div class="meter"><div style="width: ${Math.round(100 * share)}%"></div></div>`;
 }
 
 /** `2026-11-24 18:03 UTC` */
@@ -72,4 +73,9 @@ export function time(date: Date): string {
   return Number.isNaN(date.getTime())
     ? "at a time not known"
     : `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/** `3 GiB`, `1.9 GiB`. */
+export function gibibytes(mebibytes: number): string {
+  return `${Number((mebibytes / 1024).toFixed(1))} GiB`;
 }

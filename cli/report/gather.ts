@@ -1,13 +1,10 @@
-import { readFile } from "node:fs/promises";
-import path from "node:path";
-
-import { parseResults } from "../../bench/support/results";
 import { findGpu } from "../../catalog/gpus";
 import { parseCheckResult } from "../../verify/check";
 import { askEngine, parseConfig } from "../../verify/deployment";
 import { readStatus } from "../../verify/readStatus";
 import type { HostStatus, StackStatus } from "../../verify/status";
 import type { DetectedGpu, LastCheck, Result, Operation, ReportData } from "./reportData";
+import { readingsOf } from "./videoMemory";
 
 /**
  * Asks the engine, the hosts and Immich at the same time for everything a report shows. What does not
@@ -17,8 +14,7 @@ import type { DetectedGpu, LastCheck, Result, Operation, ReportData } from "./re
  */
 export async function gather(chosen: string | undefined): Promise<ReportData> {
   const made = new Date();
-  const benchmarks = readFile(path.join(__dirname, "..", "..", "bench", "RESULTS.md"), "utf8");
-  const [stack, status, declared, checks, history, results] = await Promise.all([
+  const [stack, status, declared, checks, history] = await Promise.all([
     chosen === undefined
       ? attempt(() => askEngine(chosen, "stack", "--show-name").then((name) => name.trim()))
       : { answer: chosen },
@@ -28,27 +24,23 @@ export async function gather(chosen: string | undefined): Promise<ReportData> {
     attempt(async () =>
       parseHistory(await askEngine(chosen, "stack", "history", "--json", "--page-size", "30")),
     ),
-    benchmarks.catch(() => ""),
   ]);
   const { settings, queues, immichProblem }: Partial<StackStatus> = status.answer ?? {};
+  const hosts = status.answer?.hosts.map((host) => ({
+    ...host,
+    gpu: gpuOf(host, declared.answer?.gpus[host.host]),
+    check: checks.answer?.[host.host],
+  }));
   return {
     stack,
     made,
-    hosts: status.answer
-      ? {
-          answer: status.answer.hosts.map((host) => ({
-            ...host,
-            gpu: gpuOf(host, declared.answer?.gpus[host.host]),
-            check: checks.answer?.[host.host],
-          })),
-        }
-      : status,
+    hosts: hosts ? { answer: hosts } : { unknown: status.unknown! },
     settings: settings ?? [],
     queues: queues ?? [],
     immichProblem,
     immichVersion: declared.answer?.immichVersion,
     history,
-    benchmarks: parseResults(results),
+    readings: readingsOf(hosts ?? [], made),
   };
 }
 

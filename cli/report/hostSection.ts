@@ -1,8 +1,7 @@
-import { accelerators, isAcceleratorName } from "../../catalog/accelerators";
-import { chip, notKnown, row, section, time, type Tone } from "./elements";
+import { chip, gibibytes, meter, notKnown, row, section, time, type Tone } from "./elements";
 import { html, type Html, type Part } from "./html";
-import { gibibytes } from "./modelChart";
 import type { DetectedGpu, HostReport, LastCheck, ReportData } from "./reportData";
+import { hardwareOf } from "./verdict";
 
 export function hostSection({ hosts }: ReportData): Html {
   return section(
@@ -14,32 +13,26 @@ export function hostSection({ hosts }: ReportData): Html {
 }
 
 function hostPanel(host: HostReport): Html {
-  const { accelerator, gpu } = host;
-  const inUse = host.gpus?.find(({ used, free }) => used + free === gpu?.videoMemory);
+  const { gpu, problem, gpus = [] } = host;
   return html`<article class="panel" data-host="${host.host}">
     <div class="head">
       <h3>${host.host}</h3>
       ${chip(host.health, healthTone(host.health))}
     </div>
+    ${problem !== undefined && html`<p class="problem">${problem}</p>`}
     <dl>
-      ${row("Computes on", isAcceleratorName(accelerator) ? accelerators[accelerator].title : accelerator)}
-      ${row("GPU", gpu && gpuText(gpu))}
-      ${
-        inUse &&
-        row(
-          "In use",
-          html`${gibibytes(inUse.used)} of ${gibibytes(inUse.used + inUse.free)}
-            <div class="meter">
-              <div
-                style="width: ${Math.round((100 * inUse.used) / (inUse.used + inUse.free))}%"
-              ></div>
-            </div>`,
-        )
-      }
+      ${row("Computes on", hardwareOf(host.accelerator))} ${row("GPU", gpu && gpuText(gpu))}
+      ${gpus
+        .filter(({ used, free }) => Number.isFinite(used + free))
+        .map(({ used, free }) =>
+          row("VRAM in use", [
+            `${gibibytes(used)} of ${gibibytes(used + free)}`,
+            meter(used / (used + free)),
+          ]),
+        )}
       ${row("Last check", host.check && checkText(host.check))}
-      ${host.problem ? row("What runs", undefined) : whatRuns(host)}
+      ${problem === undefined && whatRuns(host)}
     </dl>
-    ${host.problem && html`<p class="problem">${host.problem}</p>`}
   </article>`;
 }
 
@@ -65,18 +58,8 @@ function gpuText({ name, videoMemory, source }: DetectedGpu): string {
 function checkText({ check, at }: LastCheck): Part {
   const when = at && html`<div>${time(at)}</div>`;
   if (!check.ok) return html`${chip("failed", "bad")} ${check.error}${when}`;
-  const devices = check.devices.map(
-    ({ device, gpu, milliseconds, maximumDifference }) =>
-      html`<div>
-        ${gpu ?? device}: ${milliseconds}
-        ms${
-          maximumDifference !== undefined &&
-          `, ${maximumDifference.toExponential(0).replace("-", "\u2212")} off the CPU`
-        }
-      </div>`,
-  );
   const verdict = check.notExecuted ? chip("loaded, not computed", "warn") : chip("passed", "good");
-  return html`${verdict} ${check.provider}${devices}${when}`;
+  return html`${verdict} ${check.provider}${when}`;
 }
 
 function healthTone(health: string): Tone {

@@ -1,66 +1,88 @@
 import { presets, reservedVideoMemory } from "../../catalog/presets";
-import { chip, known, notKnown, numberColumn, section, table } from "./elements";
-import { html, Html, type Part } from "./html";
-import { gibibytes, isComparable, modelChart } from "./modelChart";
+import type { ModelCheck } from "../../verify/check";
+import { chip, gibibytes, known, meter, notKnown, type Row, section, table } from "./elements";
+import { html, type Html, type Part } from "./html";
 import type { FittingModel, ModelOverview } from "./modelFit";
-import type { ReportData } from "./reportData";
+import type { HostReport, ReportData } from "./reportData";
 
 export function modelSection(
   overview: ModelOverview,
   { hosts, immichVersion }: ReportData,
   smallest: number | undefined,
 ): Html {
-  const { models, chosen, best, besides } = overview;
+  const { models, besides } = overview;
   const all = hosts.answer ?? [];
+  const rows = all.flatMap((host) => rowsOf(host, all.length > 1));
   const counted = [...besides, `${reservedVideoMemory} MiB for driver and libraries`].join(", ");
   return section(
-    "Which CLIP models fit the card",
+    "Models",
     html`<div class="panel">
-      <p style="margin-top: 0">${verdict(overview, smallest)}</p>
-      ${models.some(isComparable) ? charts() : notKnown(`what ${besides.join(" and ")} needs`)}
-      <p class="note">
-        Counted in: ${counted}. Immich's published figures, measured on a CPU: an order of
-        magnitude, not a promise. Recall: how often the searched photo is found.
-      </p>
+      ${
+        rows.length > 0
+          ? table(["Model", "Computed by", "#On the GPU", "#On the CPU", "Faster"], rows)
+          : notKnown("no check has tried Immich's models")
+      }
+      <p>${choice(overview, smallest)}</p>
       <details>
-        <summary>All ${models.length} models as a table</summary>
+        <summary>All ${models.length} CLIP models, and which fit</summary>
         ${table(
-          ["Model", numberColumn("Recall"), numberColumn("Needs"), "Fits"],
-          models.map((model) => modelRow(model, immichVersion)),
+          ["Model", "#Recall", "#Needs", "Fits"],
+          models.map((model) => fitRow(model, immichVersion)),
         )}
+        <p class="note">
+          Counted in: ${counted}. Immich's published figures, measured on a CPU: an order of
+          magnitude, not a promise. Recall: how often the searched photo is found.
+        </p>
       </details>
     </div>`,
   );
-
-  function charts(): Html {
-    return html`<div class="wide">${modelChart(overview, all, { width: 860, height: 480 })}</div>
-      <div class="narrow">${modelChart(overview, all, { width: 340, height: 400 })}</div>
-      <ul class="legend">
-        <li>${key("fits", "circle")} fits, English</li>
-        <li>${key("fits", "diamond")} fits, many languages</li>
-        ${smallest !== undefined && html`<li>${key("too-large", "circle")} does not fit</li>`}
-        ${chosen && html`<li>${key("fits chosen", "circle")} chosen</li>`}
-        ${best && best !== chosen && html`<li>${key("fits best", best.multilingual ? "diamond" : "circle")} best that fits</li>`}
-      </ul>`;
-  }
-
-  function verdict({ models }: ModelOverview, memory: number | undefined): Part {
-    const choice = chosen
-      ? html`Chosen is <strong data-chosen>${chosen.name}</strong>. `
-      : "Which model Immich uses is not known here: the stack declares none. ";
-    if (memory === undefined)
-      return html`${choice}No card's memory is known, so none is ruled out.`;
-    const count = models.filter(({ fits }) => fits).length;
-    const better =
-      best && best !== chosen && (best.recall ?? 0) > (chosen?.recall ?? 0)
-        ? html` The best search that fits is <strong>${best.name}</strong>, recall ${best.recall}
-            %${chosen?.recall !== undefined && ` instead of ${chosen.recall} %`}.`
-        : best && best === chosen && " Nothing that fits finds more.";
-    return html`${choice}${count} of ${models.length} models fit ${gibibytes(memory)}.${better}`;
-  }
 }
 
-function modelRow(model: FittingModel, immichVersion: string | undefined): Html {
+/** One row for each part of each model that the last check tried. */
+function rowsOf({ host, check, verified }: HostReport, isNamed: boolean): Row[] {
+  const models = (check?.check.ok ? check.check.models : undefined) ?? verified ?? [];
+  return models.flatMap(({ model, parts, notVerified }): Row[] => {
+    const named = (part: Part) =>
+      html`<strong>${model}</strong> ${part}${isNamed && ` on ${host}`}`;
+    if (notVerified !== undefined)
+      return [{ cells: [named(""), html`not verified: ${notVerified}`, "", "", ""] }];
+    return parts.map((part) => ({ cells: [named(part.part), ...partCells(part)] }));
+  });
+}
+
+function partCells({
+  provider,
+  milliseconds,
+  cpuMilliseconds,
+}: ModelCheck["parts"][number]): readonly Part[] {
+  const name = provider.replace("ExecutionProvider", "");
+  if (name === "CPU") return [name, "", `${milliseconds} ms`, ""];
+  if (cpuMilliseconds === undefined) return [name, `${milliseconds} ms`, known(undefined), ""];
+  const factor = cpuMilliseconds / milliseconds;
+  return [
+    name,
+    `${milliseconds} ms`,
+    `${cpuMilliseconds} ms`,
+    [`${factor.toFixed(factor < 10 ? 1 : 0)} times`, meter(Math.min(1, factor / 20))],
+  ];
+}
+
+function choice({ models, chosen, best }: ModelOverview, memory: number | undefined): Part {
+  const chosenText = chosen
+    ? html`Search uses <strong data-chosen>${chosen.name}</strong>. `
+    : "Which model search uses is not known here: the stack declares none. ";
+  if (memory === undefined)
+    return html`${chosenText}No card's memory is known, so none is ruled out.`;
+  const count = models.filter(({ fits }) => fits).length;
+  const better =
+    best && best !== chosen && (best.recall ?? 0) > (chosen?.recall ?? 0)
+      ? html` The best search that fits is <strong>${best.name}</strong>, recall ${best.recall}
+          %${chosen?.recall !== undefined && ` instead of ${chosen.recall} %`}.`
+      : best && best === chosen && " Nothing that fits finds more.";
+  return html`${chosenText}${count} of ${models.length} models fit ${gibibytes(memory)}.${better}`;
+}
+
+function fitRow(model: FittingModel, immichVersion: string | undefined): Row {
   const { name, recall, needs, fits, isKnown, isChosen, multilingual, since } = model;
   const presetNames = Object.entries(presets)
     .filter(([, { clip }]) => clip === name)
@@ -71,23 +93,13 @@ function modelRow(model: FittingModel, immichVersion: string | undefined): Html 
     ...presetNames.map((preset) => chip(`preset ${preset}`)),
     isKnown === false && chip(`from Immich ${since}, the stack has ${immichVersion}`, "warn"),
   ];
-  return html`<tr${isChosen && new Html(' class="chosen"')}>
-    <td>${name} ${tags}</td>
-    <td class="number">${known(recall !== undefined && `${recall} %`)}</td>
-    <td class="number">${known(needs !== undefined && gibibytes(needs))}</td>
-    <td>${known(fits !== undefined && (fits ? "yes" : "no"))}</td>
-  </tr>`;
-}
-
-function key(kind: string, shape: "circle" | "diamond"): Html {
-  return html`<svg width="26" height="26" viewBox="-13 -13 26 26" aria-hidden="true">
-    <g class="model ${kind}">
-      ${/chosen|best/.test(kind) && html`<circle class="ring" r="11"></circle>`}
-      ${
-        shape === "circle"
-          ? html`<circle r="6"></circle>`
-          : html`<rect x="-5" y="-5" width="10" height="10" transform="rotate(45)"></rect>`
-      }
-    </g>
-  </svg>`;
+  return {
+    isChosen,
+    cells: [
+      html`${name} ${tags}`,
+      known(recall !== undefined && `${recall} %`),
+      known(needs !== undefined && gibibytes(needs)),
+      known(fits !== undefined && (fits ? "yes" : "no")),
+    ],
+  };
 }

@@ -1,14 +1,15 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 
-import type { BenchmarkResult, Figure } from "../../bench/support/results";
 import type { QueueStatus, SettingStatus } from "../../verify/status";
-import { chip, known, notKnown, numberColumn, section, table, time } from "./elements";
+import { chip, notKnown, type Row, section, table, time } from "./elements";
 import { hostSection } from "./hostSection";
-import { html, Html, type Part } from "./html";
-import { type ModelOverview, overviewOf } from "./modelFit";
+import { html, Html } from "./html";
+import { overviewOf } from "./modelFit";
 import { modelSection } from "./modelSection";
 import type { Operation, ReportData } from "./reportData";
+import { verdictOf } from "./verdict";
+import { videoMemorySection } from "./videoMemory";
 
 /** The whole report as one HTML document that loads nothing and runs no script. */
 export function page(data: ReportData): string {
@@ -38,79 +39,69 @@ export function page(data: ReportData): string {
       </head>
       <body>
         <header>
-          <p>Immich's machine learning</p>
-          <h1>${title}</h1>
           <p>
-            ${data.immichVersion && `For Immich ${data.immichVersion} · `}as it was on
+            ${title}${data.immichVersion && ` · for Immich ${data.immichVersion}`} · as it was on
             ${time(data.made)}
           </p>
-          ${tiles(data, models)}
+          ${verdictPanel(data)}
         </header>
         <main>
-          ${hostSection(data)} ${modelSection(models, data, smallest)} ${immichSection(data)}
-          ${historySection(data)} ${benchmarkSection(data.benchmarks)}
+          ${hostSection(data)} ${modelSection(models, data, smallest)} ${videoMemorySection(data)}
+          ${immichSection(data)} ${historySection(data)}
         </main>
-        <footer>
-          Made by <code>npm run report</code>. What did not answer is marked as not known.
-        </footer>
+        <footer>What did not answer is marked as not known.</footer>
       </body>
     </html> `.text;
 }
 
-function tiles({ hosts, history, benchmarks }: ReportData, models: ModelOverview): Html {
-  const all = hosts.answer ?? [];
-  const figures = benchmarks.flatMap(({ figures }) => figures).filter(({ verdict }) => verdict);
-  const met = figures.filter(({ verdict }) => verdict === "met").length;
-  const last = history.answer?.[0];
-  return html`<div class="tiles">
-    ${tile("Hosts", all.length > 0 && `${all.filter(({ health }) => health === "healthy").length} of ${all.length} healthy`)}
-    ${tile("Search model", models.chosen?.name)}
-    ${tile("Last operation", last && `${last.kind}, ${last.result}`)}
-    ${tile("Goals of the benchmarks", figures.length > 0 && `${met} of ${figures.length} met`)}
+function verdictPanel(data: ReportData): Html {
+  const { tone, title, findings } = verdictOf(data);
+  return html`<div class="verdict ${tone}">
+    <h1>${title}</h1>
+    <ul>
+      ${findings.map(
+        (finding) =>
+          html`<li>
+            <strong class="${finding.tone}">${finding.title}</strong>: ${finding.text}
+            ${finding.whatToDo !== undefined && html`<div>${finding.whatToDo}</div>`}
+          </li>`,
+      )}
+    </ul>
   </div>`;
 }
 
-function tile(title: string, value: Part): Html {
-  return html`<div class="panel tile"><span>${title}</span><strong>${known(value)}</strong></div>`;
-}
-
-function immichSection({ settings, queues, immichProblem }: ReportData): Html {
+/** Only with Immich's API is it known what Immich has; else the declared values stand alone. */
+function immichSection({ settings, queues, immichProblem }: ReportData): Html | undefined {
+  if (settings.length === 0) return undefined;
+  const isCompared = settings.some(({ agrees }) => agrees !== undefined);
   return section(
     "Immich's settings",
     html`<div class="panel">
-      ${
-        settings.length === 0
-          ? notKnown("the stack declares nothing of Immich's configuration")
-          : table(["Setting", "Declared", "In Immich"], settings.map(settingRow), true)
-      }
-      ${
-        queues.length > 0 &&
-        table(["Queue", ...["Waiting", "Active", "Failed"].map(numberColumn)], queues.map(queueRow))
-      }
-      ${immichProblem && html`<p class="problem">${immichProblem}</p>`}
+      ${table(
+        ["Setting", "Declared", ...(isCompared ? ["In Immich"] : [])],
+        settings.map((setting) => settingRow(setting, isCompared)),
+      )}
+      ${queues.length > 0 && table(["Queue", "#Waiting", "#Active", "#Failed"], queues.map(queueRow))}
+      ${immichProblem !== undefined && html`<p class="problem">${immichProblem}</p>`}
     </div>`,
   );
 }
 
-function settingRow({ key, declared, actual, agrees }: SettingStatus): Html {
-  const agreement =
-    agrees === undefined
-      ? html`<span class="unknown">not asked</span>`
-      : agrees
-        ? chip("the same", "good")
-        : html`${chip("differs", "bad")} <code>${asJson(actual)}</code>`;
-  return html`<tr>
-    <td>${key.replace(/^machineLearning\./, "")}</td>
-    <td data-column="Declared"><code>${asJson(declared)}</code></td>
-    <td data-column="In Immich">${agreement}</td>
-  </tr>`;
+function settingRow({ key, declared, actual, agrees }: SettingStatus, isCompared: boolean): Row {
+  const agreement = agrees
+    ? chip("the same", "good")
+    : html`${chip("differs", "bad")} <code>${asJson(actual)}</code>`;
+  return {
+    cells: [
+      key.replace(/^machineLearning\./, ""),
+      html`<code>${asJson(declared)}</code>`,
+      ...(isCompared ? [agreement] : []),
+    ],
+  };
 }
 
-function queueRow({ queue, waiting, active, failed }: QueueStatus): Html {
-  return html`<tr>
-    <td>${queue}</td>
-    ${[waiting, active, failed].map((count) => html`<td class="number">${count}</td>`)}
-  </tr>`;
+function queueRow({ queue, waiting, active, failed }: QueueStatus): Row {
+  return { cells: [queue, waiting, active, failed] };
 }
 
 function historySection({ history }: ReportData): Html {
@@ -122,58 +113,25 @@ function historySection({ history }: ReportData): Html {
       : operations.length === 0
         ? notKnown("nothing was ever deployed")
         : html`<div class="panel">
-            ${table(["When", "What", "Changes"], operations.map(operationRow), true)}
+            ${table(["When", "What", "Changes"], operations.map(operationRow))}
           </div>`,
   );
 }
 
-function operationRow({ kind, result, message, began, ended, changes }: Operation): Html {
+function operationRow({ kind, result, message, began, ended, changes }: Operation): Row {
   const counts = Object.entries(changes)
     .filter(([, count]) => count > 0)
     .sort(([left], [right]) => Number(left === "same") - Number(right === "same"))
     .map(([name, count]) => `${count} ${name}`);
   const seconds = ended && Math.round((ended.getTime() - began.getTime()) / 1000);
-  return html`<tr>
-    <td>
-      ${time(began)}${seconds !== undefined && html`<div class="note" style="margin: 0">${seconds} s</div>`}
-    </td>
-    <td>
-      ${kind}
-      ${chip(result, result === "succeeded" ? "good" : result === "failed" ? "bad" : undefined)}
-      ${message && html`<div>${message.split("\n")[0]}</div>`}
-    </td>
-    <td data-column="Changes">${counts.length > 0 ? counts.join(", ") : "none"}</td>
-  </tr>`;
-}
-
-function benchmarkSection(results: readonly BenchmarkResult[]): Html {
-  return section(
-    "Benchmarks",
-    results.length > 0 ? results.map(benchmarkPanel) : notKnown("bench/RESULTS.md is empty"),
-  );
-}
-
-function benchmarkPanel({ name, date, machine, figures }: BenchmarkResult): Html {
-  const judged = figures.filter(({ verdict }) => verdict);
-  const met = judged.filter(({ verdict }) => verdict === "met").length;
-  return html`<details class="panel">
-    <summary>
-      ${name}
-      ${judged.length > 0 && chip(`${met} of ${judged.length} goals met`, met === judged.length ? "good" : "bad")}
-      <small>${date} · ${machine}</small>
-    </summary>
-    ${table(["Figure", numberColumn("Median"), "Goal"], figures.map(figureRow))}
-  </details>`;
-}
-
-function figureRow({ name, value, unit, goal, verdict, spread }: Figure): Html {
-  return html`<tr>
-    <td>${name}${spread && html`<div class="note" style="margin: 0">${spread}</div>`}</td>
-    <td class="number">${value} ${unit}</td>
-    <td>
-      ${goal && html`${goal} ${verdict && chip(verdict, verdict === "met" ? "good" : "bad")}`}
-    </td>
-  </tr>`;
+  const tone = result === "succeeded" ? "good" : result === "failed" ? "bad" : undefined;
+  return {
+    cells: [
+      html`${time(began)}${seconds !== undefined && html` <span class="note">${seconds} s</span>`}`,
+      html`${kind} ${chip(result, tone)} ${message && html`<div>${message.split("\n")[0]}</div>`}`,
+      counts.length > 0 ? counts.join(", ") : "none",
+    ],
+  };
 }
 
 function asJson(value: unknown): string {

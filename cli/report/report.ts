@@ -1,25 +1,30 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { sanitize } from "../../util/sanitize";
 import { runCommand } from "../command";
 import { gather } from "./gather";
 import { page } from "./page";
+import { earlierReadings, merged } from "./videoMemory";
 
-const usage = `Writes one HTML page about a stack: its hosts and how they are, which CLIP models fit the card,
-Immich's settings, the history, the last check and the benchmarks. The page loads nothing.
+const usage = `Writes one HTML page about a stack: whether its GPU is in use, its hosts and models, the video memory
+over the last runs, Immich's settings and the history. The page loads nothing.
 
   npm run report -- [--stack NAME] [--output FILE]
 
   --stack   default: the selected one
-  --output  default: report.html`;
+  --output  default: report.html; a report that is there hands its video memory on to the new one`;
 
 const options = { output: { type: "string", default: "report.html" } } as const;
 
 runCommand({ usage, options, allowPositionals: false }, async ({ stack, output }) => {
-  const data = await gather(stack);
   const file = path.resolve(output);
-  await writeFile(file, page(data));
+  const [data, earlier] = await Promise.all([
+    gather(stack),
+    readFile(file, "utf8").catch(() => ""),
+  ]);
+  const readings = merged(earlierReadings(earlier, data.stack.answer), data.readings);
+  await writeFile(file, page({ ...data, readings }));
   for (const { unknown } of [data.hosts, data.history])
     if (unknown !== undefined) console.error(`not known: ${sanitize(unknown)}`);
   console.log(file);

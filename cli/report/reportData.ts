@@ -1,4 +1,3 @@
-import type { BenchmarkResult } from "../../bench/support/results";
 import type { CheckResult } from "../../verify/check";
 import type { HostStatus, QueueStatus, SettingStatus } from "../../verify/status";
 
@@ -21,7 +20,8 @@ export interface ReportData {
   readonly immichVersion?: string | undefined;
   /** The newest first. */
   readonly history: Result<readonly Operation[]>;
-  readonly benchmarks: readonly BenchmarkResult[];
+  /** This report's and earlier ones', the oldest run first. */
+  readonly readings: readonly Reading[];
 }
 
 export interface HostReport extends HostStatus {
@@ -40,6 +40,18 @@ export interface DetectedGpu {
 export interface LastCheck {
   readonly check: CheckResult;
   readonly at?: Date | undefined;
+}
+
+/** The video memory of a GPU at the end of a run, with the models loaded. */
+export interface Reading {
+  /** ISO 8601. */
+  readonly at: string;
+  /** The host and its GPU. */
+  readonly of: string;
+  /** MiB. */
+  readonly used: number;
+  /** MiB. */
+  readonly total: number;
 }
 
 /** One `up`, `refresh` or `destroy`. */

@@ -9,7 +9,9 @@ let immich: FakeImmich;
 let api: ImmichApi;
 let logged: string[];
 const log = (line: string) => void logged.push(line);
-const quick = { force: false, timeout: 5, interval: 0.01 };
+const quick = { force: false, timeout: 5, interval: 0.01, settling: 0.01 };
+const done = "Smart Search is done: every photo has an embedding of the new model.";
+const missing = { name: "smartSearch", command: { command: "start", force: false } };
 
 beforeEach(async () => {
   immich = await startFakeImmich();
@@ -18,26 +20,56 @@ beforeEach(async () => {
 });
 afterEach(() => immich.close());
 
-test("starts Smart Search and reports how many photos are left until none is", async () => {
-  immich.waiting = { smartSearch: 12 };
-  expect(await startQueue(api, "smartSearch", quick, log)).toBe("Smart Search is done.");
-  expect(immich.jobs).toEqual([
-    { name: "smartSearch", command: { command: "start", force: false } },
-  ]);
+test("starts Smart Search, reports how many photos are left until none is, and looks again", async () => {
+  immich.onStart = () => (immich.waiting = immich.jobs.length === 1 ? { smartSearch: 12 } : {});
+  expect(await startQueue(api, "smartSearch", quick, log)).toBe(done);
+  expect(immich.jobs).toEqual([missing, missing]);
   expect(logged).toEqual(["Smart Search: 8 photos left", "Smart Search: 3 photos left"]);
 });
 
 test("a long job goes on in Immich, nobody has to wait for it", async () => {
-  immich.waiting = { smartSearch: 100_000 };
+  immich.onStart = () => (immich.waiting = { smartSearch: 100_000 });
   expect(await startQueue(api, "smartSearch", { ...quick, timeout: 0 }, log)).toMatch(
     /^Smart Search goes on in Immich with 99996 photos left/,
   );
 });
 
-test("a job that runs already is all that was wanted", async () => {
-  const body = '{"message":"Job is already running","statusCode":400}';
-  immich.faults.set("PUT /api/jobs/smartSearch", { status: 400, body });
-  expect(await startQueue(api, "smartSearch", quick, log)).toBe("Smart Search is done.");
+test("photos whose embeddings Immich clears only after its answer are found by the second look", async () => {
+  const embedded: number[] = [];
+  immich.onStart = () => void embedded.push(immich.jobs.length === 1 ? 0 : 12);
+  expect(await startQueue(api, "smartSearch", quick, log)).toBe(done);
+  expect(embedded).toEqual([0, 12]);
+});
+
+test("an earlier run is waited for: it knows nothing of the new model", async () => {
+  immich.waiting = { smartSearch: 12 };
+  expect(await startQueue(api, "smartSearch", quick, log)).toBe(done);
+  expect(logged[0]).toMatch(/^Smart Search: waiting for an earlier run with \d+ photos left$/);
+  expect(immich.jobs).toEqual([missing, missing]);
+});
+
+test("an earlier run that does not end is an error, not a success", async () => {
+  immich.waiting = { smartSearch: 100_000 };
+  await expect(startQueue(api, "smartSearch", { ...quick, timeout: 0 }, log)).rejects.toThrow(
+    "Smart Search was not started: an earlier run of it has 99996 photos left",
+  );
+  expect(immich.jobs).toEqual([]);
+});
+
+test("a paused queue is not done: its jobs are counted, and the user is told to resume it", async () => {
+  immich.paused.add("smartSearch");
+  immich.onStart = () => (immich.waiting = { smartSearch: 12 });
+  expect(await startQueue(api, "smartSearch", quick, log)).toMatch(
+    /^Smart Search is paused in Immich, so 12 jobs wait .*resume it/,
+  );
+});
+
+test("jobs that fail, as without machine learning, are photos without an embedding", async () => {
+  immich.failed = { smartSearch: 3 };
+  immich.onStart = () => (immich.failed["smartSearch"]! += 12);
+  expect(await startQueue(api, "smartSearch", quick, log)).toMatch(
+    /^Smart Search is not done: 12 photos have no embedding of the new model/,
+  );
 });
 
 test("a key without the permission: the error names it", async () => {
@@ -48,7 +80,10 @@ test("a key without the permission: the error names it", async () => {
 });
 
 /** Runs the program of the command as Pulumi does, on what the last run left. */
-async function apply(changed: { clipAt?: string; faceAt?: string }, faces = false, before = "") {
+async function apply(
+  changed: { clipAt?: string; faceAt?: string; facesPlannedAt?: string },
+  before = "",
+) {
   const result = await runProgram("applyProgram.ts", before === "" ? "create" : "update", {
     "changed.at": "",
     "changed.clipAt": changed.clipAt ?? "",
@@ -56,7 +91,7 @@ async function apply(changed: { clipAt?: string; faceAt?: string }, faces = fals
     "reindex.url": api.url,
     "reindex.apiKey": api.apiKey,
     "reindex.force": "false",
-    "reindex.faces": String(faces),
+    ...(changed.facesPlannedAt && { "reindex.facesPlannedAt": changed.facesPlannedAt }),
     ...(before !== "" && { PULUMI_COMMAND_STDOUT: before }),
   });
   expect(result.errors).not.toContain("Error");
@@ -74,22 +109,37 @@ test("nothing is started when no model changed", async () => {
 
 test("a changed CLIP model starts Smart Search once, and faces are left alone", async () => {
   const first = await apply({ clipAt: "2026-01-01", faceAt: "2026-01-01" });
-  expect(startedQueues()).toEqual(["smartSearch"]);
-  expect(JSON.parse(first)).toMatchObject({ reindexed: "Smart Search is done." });
+  expect(startedQueues()).toEqual(["smartSearch", "smartSearch"]);
+  expect((JSON.parse(first) as { reindexed: string }).reindexed).toBe(
+    `${done} The face model changed and Face Detection was not started: it deletes the names of all people. ` +
+      "Known faces stay those of the former model, which recognises new photos of them badly; to start over: Administration, Job Queues, Face Detection, Reset.",
+  );
 
-  const again = await apply({ clipAt: "2026-01-01", faceAt: "2026-01-01" }, false, first);
-  expect(startedQueues()).toHaveLength(1);
+  const again = await apply({ clipAt: "2026-01-01", faceAt: "2026-01-01" }, first);
+  expect(startedQueues()).toHaveLength(2);
   expect(JSON.parse(again)).toEqual(JSON.parse(first));
 
-  await apply({ clipAt: "2026-02-02" }, false, again);
-  expect(startedQueues()).toEqual(["smartSearch", "smartSearch"]);
+  await apply({ clipAt: "2026-02-02" }, again);
+  expect(startedQueues()).toHaveLength(4);
 });
 
-test("faces are detected again only when that was asked for, for all photos", async () => {
-  await apply({ faceAt: "2026-01-01" }, true);
-  expect(immich.jobs).toEqual([
-    { name: "faceDetection", command: { command: "start", force: true } },
-  ]);
+const allFaces = { name: "faceDetection", command: { command: "start", force: true } };
+
+test("faces are detected again for the change that this run has announced, once", async () => {
+  const change = { faceAt: "2026-01-01T00:00:05Z", facesPlannedAt: "2026-01-01T00:00:00Z" };
+  const first = await apply(change);
+  expect(immich.jobs).toEqual([allFaces]);
+  await apply(change, first);
+  expect(immich.jobs).toEqual([allFaces]);
+});
+
+test("people keep their names when the wish comes long after the change, or is switched off and on", async () => {
+  const faceAt = "2026-01-01T00:00:05Z";
+  await apply({ faceAt });
+  await apply({ faceAt, facesPlannedAt: "2026-03-03T00:00:00Z" });
+  const first = await apply({ faceAt, facesPlannedAt: "2026-01-01T00:00:00Z" });
+  await apply({ faceAt }, first);
+  expect(immich.jobs).toEqual([allFaces]);
 });
 
 test("a start that fails is repeated by the next run", async () => {
@@ -105,5 +155,5 @@ test("a start that fails is repeated by the next run", async () => {
   expect(failed.errors).toContain("Missing required permission: job.create");
   immich.permissions = ["job.create", "job.read"];
   expect((await runProgram("applyProgram.ts", "create", variables)).code).toBe(0);
-  expect(startedQueues()).toEqual(["smartSearch"]);
+  expect(startedQueues()).toEqual(["smartSearch", "smartSearch"]);
 });

@@ -1,3 +1,11 @@
+import { execFileSync } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer, request as requestHttp } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { readApi, writeApi } from "../../immich/apiStore";
@@ -131,11 +139,124 @@ describe("what Immich refuses", () => {
   });
 });
 
+describe("what an administrator saves at the same moment", () => {
+  const trashDays = () => (immich.configuration as { trash: { days: number } }).trash.days;
+  const saveTrash = (days: number) =>
+    (immich.configuration = { ...immich.configuration, trash: { days } });
+  beforeEach(() => void saveTrash(30));
+
+  test("between our reading and Immich's writing is put back, and said", async () => {
+    let saves = 0;
+    immich.onSave = async () => {
+      saves += 1;
+      if (saves === 1) saveTrash(7);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    };
+    const { putBack } = await writeApi(store, [set(faceModel, "buffalo_s")], options);
+    expect(putBack).toEqual(["trash.days"]);
+    expect(trashDays()).toBe(7);
+    expect((await readApi(store))[faceModel]).toBe("buffalo_s");
+  });
+
+  test("after ours is left alone", async () => {
+    immich.onSave = () => new Promise((resolve) => setTimeout(resolve, 30));
+    const { putBack } = await writeApi(store, [set(faceModel, "buffalo_s")], options);
+    saveTrash(7);
+    expect(putBack).toEqual([]);
+    expect(puts()).toBe(1);
+    expect(trashDays()).toBe(7);
+  });
+});
+
+describe("the probe", () => {
+  test.each([
+    [["systemConfig.read"], false, "systemConfig.update"],
+    [["systemConfig.read", "systemConfig.update"], true, "job.read, job.create"],
+    [["job.create"], true, "systemConfig.read, systemConfig.update, job.read"],
+  ])("a key with %j lacks, reindex %s: %s", async (permissions, reindex, missing) => {
+    immich.permissions = permissions;
+    expect(await probeApi({ ...store, reindex })).toMatchObject({
+      ok: false,
+      message: expect.stringContaining(
+        `immich-ml:immichApiKey lacks the permission ${missing} at `,
+      ) as string,
+    });
+    expect(puts()).toBe(0);
+  });
+
+  test("a key that may do all, and a release that does not know the question, pass", async () => {
+    immich.permissions = ["all", "systemConfig.read", "systemConfig.update"];
+    expect(await probeApi({ ...store, reindex: true })).toMatchObject({ ok: true });
+    immich.faults.set("GET /api/api-keys/me", { status: 404, body: "{}" });
+    expect(await probeApi(store)).toMatchObject({ ok: true });
+  });
+
+  test("a server in maintenance mode says so", async () => {
+    immich.maintenance = true;
+    expect(await failure(readApi(store))).toContain(
+      "is in maintenance mode and answers for nothing else: end it",
+    );
+  });
+
+  test("a redirect names where it points", async () => {
+    const server = createServer((_request, response) =>
+      response.writeHead(301, { location: "https://photos.lan/api/x?token=1" }).end(),
+    );
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    expect(await failure(readApi({ ...store, url }))).toBe(
+      `Immich at ${url} redirects to https://photos.lan: set immich-ml:immich.api.url to that server`,
+    );
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test("a certificate of one's own: what to set, and with it set it answers", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-certificate-"));
+    const [key, cert] = ["key.pem", "cert.pem"].map((file) => path.join(folder, file)) as [
+      string,
+      string,
+    ];
+    execFileSync("openssl", [
+      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"],
+      ...["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
+    ]);
+    const server = createSecureServer(
+      { key: await readFile(key), cert: await readFile(cert) },
+      (request, response) => {
+        const options = { method: request.method, headers: request.headers };
+        const onward = requestHttp(`${immich.url}${request.url}`, options, (answer) => {
+          response.writeHead(answer.statusCode!, answer.headers);
+          answer.pipe(response);
+        });
+        request.pipe(onward);
+      },
+    );
+    await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+    const { port } = server.address() as AddressInfo;
+    const encrypted = { ...store, url: `https://localhost:${port}` };
+    expect(await failure(readApi(encrypted))).toContain(
+      "has a certificate that no known authority has signed (DEPTH_ZERO_SELF_SIGNED_CERT): set immich-ml:immich.api.caCertificate",
+    );
+    const trusted = { ...encrypted, caCertificate: cert };
+    expect(await probeApi(trusted)).toMatchObject({ ok: true });
+    await writeApi(trusted, [set(faceModel, "buffalo_s")], options);
+    expect((await readApi(trusted))[faceModel]).toBe("buffalo_s");
+    expect(await failure(readApi({ ...trusted, url: `https://127.0.0.1:${port}` }))).toContain(
+      "has a certificate for another name",
+    );
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await rm(folder, { recursive: true });
+  });
+});
+
 describe("what goes wrong on the way", () => {
   test("HTTP 500 on reading is tried again, on saving it is not", async () => {
     immich.faults.set(getting, { status: 500, body: "{}", times: 2 });
     await writeApi(store, [set(faceModel, "buffalo_s")], options);
-    expect(immich.requests.filter((request) => request === getting)).toHaveLength(3);
+    const ofConfiguration = immich.requests.filter((request) => request.endsWith("/system-config"));
+    expect(ofConfiguration.slice(0, 3)).toEqual([getting, getting, getting]);
+    expect(puts()).toBe(1);
 
     immich.faults.set(putting, { status: 500, body: '{"message":"Internal server error"}' });
     const before = puts();

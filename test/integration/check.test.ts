@@ -302,10 +302,26 @@ describe("the check of the models Immich is told to use", () => {
     ]);
     for (const { parts, serverMilliseconds } of models!) {
       expect(serverMilliseconds).toBeGreaterThan(0);
-      for (const { provider, milliseconds } of parts) {
+      for (const { provider, milliseconds, cpuMilliseconds } of parts) {
         expect(provider).toBe("CPUExecutionProvider");
         expect(milliseconds).toBeGreaterThan(0);
+        expect(cpuMilliseconds).toBeUndefined();
       }
+    }
+  });
+
+  it("has the CPU's time beside the accelerator's, and the GPU's memory with the models loaded", async () => {
+    const { code, models, result } = await checkModels(await volumeWith([clip]), [clip], {
+      variables: fakeFault("none"),
+      mounts: ["-v", `${join(__dirname, "checkFakes/nvidia-smi")}:/usr/bin/nvidia-smi:ro`],
+    });
+    expect(code).toBe(0);
+    expect(result).toMatchObject({ videoMemory: [{ used: 1320, total: 2000 }] });
+    expect(models).toHaveLength(1);
+    expect(models![0]!.parts.map(({ part }) => part)).toEqual(["visual", "textual"]);
+    for (const { provider, cpuMilliseconds } of models![0]!.parts) {
+      expect(provider).toBe(cuda);
+      expect(cpuMilliseconds).toBeGreaterThan(0);
     }
   });
 
@@ -369,7 +385,9 @@ describe("the check of the models Immich is told to use", () => {
       error: `${clip}/visual fails on CPUExecutionProvider`,
     });
     expect(stderr).toContain("Protobuf parsing failed");
-    expect(stderr).toContain(`the file /cache/${clip}/visual/model.onnx may be damaged`);
+    expect(stderr).toContain(
+      "the model's file is damaged or cut off: delete the model's folder from the cache",
+    );
   });
 
   it("fails with the server's last log lines when the server cannot use a model that computes", async () => {

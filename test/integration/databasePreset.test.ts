@@ -52,6 +52,7 @@ const declare = (settings: Settings = legacy): Declared => ({
   immichVersion: "v2.7.5",
   store,
   embeddings: "clear",
+  onDestroy: "restoreModel",
 });
 const setRow = async (document: string | undefined) => {
   await immich.query("DELETE FROM system_metadata WHERE key = 'system-config'");
@@ -251,6 +252,108 @@ describe("drift", () => {
   ])("%s is reported on reading", async (document, expected) => {
     await setRow(document);
     await expect(driftOf()).rejects.toThrow(expected);
+  });
+});
+
+describe("the photos' search", () => {
+  const clip = (modelName: string) =>
+    `{"machineLearning": {"clip": {"modelName": "${modelName}"}}}`;
+  const embeddings = async () => {
+    const [row] = await immich.query("SELECT count(*)::int AS count FROM smart_search");
+    return (row as { count: number }).count;
+  };
+  const keep = (settings?: Settings): Declared => ({
+    ...declare(settings),
+    onDestroy: "keepModel",
+  });
+  beforeEach(async () => {
+    await immich.query("TRUNCATE smart_search");
+    await immich.query(
+      "INSERT INTO smart_search SELECT gen_random_uuid(), '[0.5]' FROM generate_series(1, 3)",
+    );
+  });
+
+  test("survives a destroy: the CLIP model stays, everything else is given back, and it is said", async () => {
+    await setRow(clip("ViT-B-32__openai"));
+    const { state } = await applySettings({
+      ...keep({ [clipModel]: "RN50__openai", [ocrEnabled]: false }),
+      embeddings: "keep",
+    });
+    const { notes, needsRestart } = await restoreSettings(keep(), state);
+    expect(await immich.configurationText()).toBe(clip("RN50__openai"));
+    expect(await embeddings()).toBe(3);
+    expect(needsRestart).toBe(true);
+    expect(notes).toEqual([
+      `${clipModel} stays "RN50__openai", so that search goes on finding photos; before this program it was "ViT-B-32__openai" (immich-ml:onDestroy: restoreModel gives that back and empties the search)`,
+    ]);
+  });
+
+  test("is emptied by a destroy only where the stack file asks for the former model", async () => {
+    await setRow(clip("ViT-B-32__openai"));
+    const { state } = await applySettings({
+      ...keep({ [clipModel]: "RN50__openai" }),
+      embeddings: "keep",
+    });
+    await restoreSettings(declare(), state);
+    expect(await immich.configurationText()).toBe(clip("ViT-B-32__openai"));
+    expect(await embeddings()).toBe(0);
+  });
+
+  test("survives a stack file that no longer names the CLIP model, and a later destroy still knows the former one", async () => {
+    await setRow(clip("ViT-B-32__openai"));
+    const first = await applySettings({
+      ...keep({ [clipModel]: "RN50__openai", [smartSearch]: 1 }),
+      embeddings: "keep",
+    });
+    const { state } = await applySettings(keep({ [smartSearch]: 1 }), first.state);
+    expect(await embeddings()).toBe(3);
+    await restoreSettings(declare(), state);
+    expect(await immich.configurationText()).toBe(clip("ViT-B-32__openai"));
+  });
+
+  test("and Immich need no restart where a destroy changes nothing", async () => {
+    await setRow("{}");
+    const state = await apply({ [clipModel]: "ViT-B-32__openai", [faceModel]: "buffalo_l" });
+    expect((await restoreSettings(keep(), state)).needsRestart).toBe(false);
+  });
+});
+
+describe("what Immich would refuse", () => {
+  test("is not written: an address that v2.7.5 takes for none and then saves nothing any more", async () => {
+    await setRow("{}");
+    const urls = (url: string): Settings => ({ "machineLearning.urls": [url] });
+    await expect(apply(urls("http://attic-:3003"))).rejects.toThrow(
+      'machineLearning.urls holds "http://attic-:3003", which Immich v2.7.5 takes for no address',
+    );
+    expect(await immich.configurationText()).toBe("{}");
+    for (const url of [
+      "http://attic:3003",
+      "http://[fd00::1]:3003",
+      "http://10.0.0.2:3003",
+      "http://immich_ml:3003",
+    ])
+      await apply(urls(url));
+  });
+
+  test("is not written back: a made-up model that stood there before", async () => {
+    await setRow('{"machineLearning": {"clip": {"modelName": "made-up"}}}');
+    const saved = await apply({ [clipModel]: "RN50__openai" });
+    await restoreSettings(declare(), saved);
+    expect(await immich.configurationText()).toBe('{"machineLearning": {"clip": {}}}');
+  });
+});
+
+describe("a server with IMMICH_MACHINE_LEARNING_URL", () => {
+  const urls: Settings = { "machineLearning.urls": ["http://attic:3003"] };
+
+  test("drops the equal value when somebody saves: neither drift, nor a change by somebody", async () => {
+    const declared: Declared = { ...declare(urls), defaults: urls };
+    await setRow("{}");
+    const { state } = await applySettings(declared);
+    expect(state.changedAt).toBe("");
+    await setRow("{}");
+    expect(changesOf(urls, {}, { major: 2, minor: 7, patch: 5 }, urls)).toEqual([]);
+    expect((await restoreSettings(declared, state)).notes).toEqual([]);
   });
 });
 

@@ -78,7 +78,13 @@ async function useApi(): Promise<void> {
   const probe = await probeApi(store);
   if (!probe.ok) expectClear(probe.message);
   const settings = { [clip]: "RN50__openai", "machineLearning.urls": ["http://a:3003"] };
-  const declared = { settings, immichVersion: "v2.7.5", store, embeddings: "clear" } as const;
+  const declared = {
+    settings,
+    immichVersion: "v2.7.5",
+    store,
+    embeddings: "clear",
+    onDestroy: "restoreModel",
+  } as const;
   await clearFailure(async () => {
     for (const note of (await applySettings(declared)).notes) expectClear(note);
   });

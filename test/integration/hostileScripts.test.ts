@@ -7,7 +7,7 @@ import path from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 
-import { restartServer } from "../../immich/serverContainer";
+import { restartServers } from "../../immich/serverContainer";
 import { parseProbe, probeScript } from "../../preflight/hostProbe";
 import { run, type Run } from "../../util/run";
 import { checkScript, parseCheckResult } from "../../verify/check";
@@ -141,7 +141,7 @@ describe("shell scripts", () => {
         return run(program, parameters, { ...options, environment });
       };
       const options = { changedAt, whenMissing: "fail" } as const;
-      await clearFailure(() => restartServer({ name, timeout: 0 }, options, () => {}, inFolder));
+      await clearFailure(() => restartServers({ name, timeout: 0 }, options, () => {}, inFolder));
       expect(existsSync(path.join(folder, "canary"))).toBe(false);
     },
     { share: 0.1 },

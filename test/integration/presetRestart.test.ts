@@ -1,7 +1,7 @@
 import type Docker from "dockerode";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { restartServer } from "../../immich/serverContainer";
+import { restartServers } from "../../immich/serverContainer";
 import { run } from "../../util/run";
 import { runProgram } from "../support/commandProgram";
 import { fakes, startedDocker, testName } from "../support/docker";
@@ -154,7 +154,7 @@ test("after a destroy, a server that is not there is no error", async () => {
   const name = "immich-ml-test-no-such-container";
   const options = { whenMissing: "ignore" } as const;
   const log = (line: string) => expect.fail(line);
-  expect(await restartServer({ name, timeout: 30 }, options, log, run)).toContain(
+  expect(await restartServers({ name, timeout: 30 }, options, log, run)).toContain(
     `No container ${name} to restart`,
   );
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -32,6 +33,8 @@ function hostileReport(): ReportData {
     },
   };
 }
+
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const screens = [
   { width: 390, colorScheme: "light" },
@@ -90,19 +93,42 @@ describe.skipIf(missingChromium)("a report in a real browser", () => {
       }
     });
 
-    it("shows the chosen model marked, in one chart and in the table", async () => {
+    it("has the verdict on top and the chosen model marked", async () => {
       const { tab } = await open(exampleReport(), screen);
-      const mark = tab.locator(".model.chosen .ring:visible");
-      // One in the chart that fits the screen, one in the legend.
-      expect(await mark.count()).toBe(2);
-      const ring = (await mark.first().boundingBox())!;
-      const chart = (await tab.locator("svg[role=img]:visible").boundingBox())!;
-      expect(ring.x).toBeGreaterThan(chart.x);
-      expect(ring.x + ring.width).toBeLessThan(chart.x + chart.width);
-      expect(await tab.locator("svg[role=img]:visible").getAttribute("aria-label")).toContain(
-        "Chosen: ViT-B-32__openai",
-      );
+      const verdict = (await tab.locator("h1").boundingBox())!;
+      expect(verdict.y + verdict.height).toBeLessThan(300);
+      expect(await tab.locator("h1").innerText()).toBe("2 things need a look");
       expect(await tab.locator("tr.chosen").innerText()).toContain("ViT-B-32__openai");
+      await tab.close();
+    });
+
+    it("has no fault that axe-core finds, with every rule of WCAG 2.2 AA and its best practices", async () => {
+      for (const data of [exampleReport(), hostileReport()]) {
+        const { tab } = await open(data, screen);
+        await tab.evaluate(axe);
+        const faults = await tab.evaluate(
+          `axe.run().then(({ violations, passes }) => ({
+            violations: violations.map(({ id, nodes }) => id + ": " + nodes[0].html),
+            passed: passes.length,
+          }))`,
+        );
+        expect(faults).toMatchObject({ violations: [] });
+        expect((faults as { passed: number }).passed).toBeGreaterThan(15);
+        await tab.close();
+      }
+    });
+
+    it("the keyboard reaches and unfolds what is folded, and shows where it is", async () => {
+      const { tab } = await open(exampleReport(), screen);
+      const isOpen = () => tab.evaluate("document.querySelector('details').open");
+      await tab.keyboard.press("Tab");
+      expect(await tab.evaluate("document.activeElement.tagName")).toBe("SUMMARY");
+      expect(await tab.evaluate("getComputedStyle(document.activeElement).outlineWidth")).toBe(
+        "3px",
+      );
+      expect(await isOpen()).toBe(true);
+      await tab.keyboard.press("Enter");
+      expect(await isOpen()).toBe(false);
       await tab.close();
     });
 

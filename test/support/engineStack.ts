@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, type SpawnOptionsWithoutStdio } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -44,6 +44,8 @@ export interface EngineStack {
    * `process.kill(-child.pid, "SIGINT")` is Ctrl-C.
    */
   command(...words: string[]): EngineCommand;
+  /** Runs one of the npm scripts, such as `forget`, for this stack. */
+  script(name: string, ...words: string[]): EngineCommand["ended"];
   /** The stored state, with encrypted secrets. */
   readState(): Promise<string>;
   /** Destroys the resources and removes the folder. */
@@ -131,6 +133,12 @@ export async function openEngineStack(options: {
         [...words, "--stack", name, "--cwd", repository],
         environment,
       ),
+    script: (script, ...words) =>
+      recordedProcess(
+        process.execPath,
+        ["--import", "tsx", `cli/${script}.ts`, "--stack", name, ...words],
+        { cwd: repository, env: { ...process.env, ...environment } },
+      ).ended,
     configFile,
     // The file, since an export is decrypted.
     readState: () =>
@@ -150,11 +158,18 @@ export function startEngine(
   words: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): EngineCommand {
-  const child = spawn(engine, [...words, "--non-interactive", "--color", "never"], {
+  return recordedProcess(engine, [...words, "--non-interactive", "--color", "never"], {
     detached: true,
     env: { ...process.env, ...environment },
-    stdio: "pipe",
   });
+}
+
+function recordedProcess(
+  program: string,
+  words: readonly string[],
+  options: SpawnOptionsWithoutStdio,
+): EngineCommand {
+  const child = spawn(program, words, options);
   let text = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (more: Buffer) => (text += more.toString()));

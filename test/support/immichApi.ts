@@ -24,6 +24,15 @@ export interface FakeImmich {
   readonly jobs: { name: string; command: unknown }[];
   /** Photos that a job still has to process; each request for it processes some. */
   waiting: Record<string, number>;
+  /** Queues that an administrator has paused: their jobs wait, and are counted apart. */
+  paused: Set<string>;
+  /** Jobs that failed so far. */
+  failed: Record<string, number>;
+  /** Whether an administrator has put the server into its maintenance mode. */
+  maintenance: boolean;
+  /** What happens at a job's start, or while the configuration is being saved. */
+  onStart: (queue: string) => void;
+  onSave: () => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -79,6 +88,11 @@ export async function startFakeImmich(): Promise<FakeImmich> {
     faults: new Map(),
     jobs: [],
     waiting: {},
+    paused: new Set(),
+    failed: {},
+    maintenance: false,
+    onStart: () => {},
+    onSave: () => Promise.resolve(),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -105,6 +119,7 @@ async function handle(
     response.writeHead(fault.status, { "content-type": "text/plain" }).end(fault.body);
     return;
   }
+  if (line === "PUT /api/system-config") await immich.onSave();
   const { status, answer } = answerTo(immich, request, body);
   if (fault !== undefined && "cut" in fault) {
     if (fault.cut === "within") {
@@ -126,6 +141,11 @@ function answerTo(
     status,
     answer: { message, statusCode: status },
   });
+  if (immich.maintenance) {
+    return request.url === "/api/server/config"
+      ? { status: 200, answer: { maintenanceMode: true } }
+      : refuse(404, `Cannot ${request.method} ${request.url}`);
+  }
   switch (`${request.method} ${request.url}`) {
     case "GET /api/server/version":
       return { status: 200, answer: immich.version };
@@ -133,6 +153,9 @@ function answerTo(
       return { status: 200, answer: { configFile: immich.configFile, smartSearch: true } };
   }
   if (request.headers["x-api-key"] !== immich.apiKey) return refuse(401, "Invalid API key");
+  if (request.url === "/api/api-keys/me") {
+    return { status: 200, answer: { name: "immich-ml", permissions: immich.permissions } };
+  }
   const job = /^\/api\/jobs\/(\w+)$/.exec(request.url ?? "")?.[1];
   const permission =
     request.url === "/api/system-config"
@@ -153,12 +176,18 @@ function answerTo(
   }
   if (job !== undefined && request.method === "PUT") {
     const command: unknown = JSON.parse(body);
+    if (!immich.paused.has(job) && (immich.waiting[job] ?? 0) > 0) {
+      return refuse(400, "Job is already running");
+    }
     immich.jobs.push({ name: job, command });
+    immich.onStart(job);
     return { status: 200, answer: counts(immich, job) };
   }
   if (request.url === "/api/jobs") {
-    const names = Object.keys(immich.waiting);
-    for (const name of names) immich.waiting[name] = Math.max(0, (immich.waiting[name] ?? 0) - 5);
+    const names = ["smartSearch", "faceDetection"];
+    for (const name of names.filter((each) => !immich.paused.has(each))) {
+      immich.waiting[name] = Math.max(0, (immich.waiting[name] ?? 0) - 5);
+    }
     const answer = Object.fromEntries(names.map((name) => [name, counts(immich, name)]));
     return { status: 200, answer };
   }
@@ -190,17 +219,19 @@ function save(
 }
 
 function counts(immich: FakeImmich, name: string): object {
-  const waiting = immich.waiting[name] ?? 0;
+  const left = immich.waiting[name] ?? 0;
+  const isPaused = immich.paused.has(name);
+  const isActive = left > 0 && !isPaused;
   return {
     jobCounts: {
-      active: waiting > 0 ? 1 : 0,
-      waiting,
+      active: isActive ? 1 : 0,
+      waiting: isPaused ? 0 : left,
       completed: 0,
-      failed: 0,
+      failed: immich.failed[name] ?? 0,
       delayed: 0,
-      paused: 0,
+      paused: isPaused ? left : 0,
     },
-    queueStatus: { isActive: waiting > 0, isPaused: false },
+    queueStatus: { isActive, isPaused },
   };
 }
 

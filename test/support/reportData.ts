@@ -1,12 +1,12 @@
-import { readFileSync } from "node:fs";
-import path from "node:path";
-
-import { parseResults } from "../../bench/support/results";
 import type { ReportData } from "../../cli/report/reportData";
+
+function part(name: string, milliseconds: number, cpuMilliseconds: number) {
+  const provider = "CUDAExecutionProvider";
+  return { part: name, device: "0", provider, milliseconds, cpuMilliseconds, fallbackOps: [] };
+}
 
 /** A stack with every part of a report and two hosts: one with a GPU of 2 GB, one unreachable. */
 export function exampleReport(): ReportData {
-  const results = path.join(__dirname, "..", "..", "bench", "RESULTS.md");
   return {
     stack: { answer: "dev" },
     made: new Date("2026-11-24T19:05:00Z"),
@@ -42,6 +42,18 @@ export function exampleReport(): ReportData {
                   maximumDifference: 0.000004,
                 },
               ],
+              models: [
+                {
+                  model: "clip/ViT-B-32__openai",
+                  serverMilliseconds: 61.2,
+                  parts: [part("visual", 14.2, 173.9), part("textual", 7.9, 61.4)],
+                },
+                {
+                  model: "facial-recognition/buffalo_s",
+                  parts: [],
+                  notVerified: "is not in the cache",
+                },
+              ],
             },
           },
         },
@@ -67,7 +79,7 @@ export function exampleReport(): ReportData {
         actual: "buffalo_s",
         agrees: true,
       },
-      { key: "machineLearning.ocr.enabled", declared: false },
+      { key: "machineLearning.ocr.enabled", declared: false, actual: false, agrees: true },
     ],
     queues: [{ queue: "smartSearch", waiting: 41, active: 1, failed: 2 }],
     history: {
@@ -90,6 +102,11 @@ export function exampleReport(): ReportData {
         },
       ],
     },
-    benchmarks: parseResults(readFileSync(results, "utf8")),
+    readings: [410, 1320, 1130].map((used, day) => ({
+      at: `2026-11-2${day + 2}T19:05:00Z`,
+      of: "attic, NVIDIA GeForce GTX 750 Ti",
+      used,
+      total: 2000,
+    })),
   };
 }

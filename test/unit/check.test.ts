@@ -74,11 +74,11 @@ describe("the check's script", () => {
     expect(ended.code).toBe(0);
   });
 
-  it("runs the Python program beside it in the container", async () => {
+  it("runs the Python program beside it in the container, with the known errors in front", async () => {
     await check([healthy]);
-    const program = join(__dirname, "../../verify/inference.py");
+    const beside = (name: string) => readFileSync(join(__dirname, "../../verify", name), "utf8");
     expect(readFileSync(join(commands!.folder, "stdin"), "utf8")).toBe(
-      readFileSync(program, "utf8"),
+      `KNOWN_ERRORS = r'''${beside("knownErrors.tsv")}'''\n${beside("inference.py")}`,
     );
   });
 

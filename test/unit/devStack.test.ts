@@ -15,6 +15,7 @@ vi.mock("../../preflight", () => ({
       database: { host: "172.18.0.3", port: 5432 },
       currentClipModel: "ViT-B-32__openai",
       optionalMounts: { attic: [] },
+      aliases: {},
       unreachableHosts: new Set(),
     }),
 }));

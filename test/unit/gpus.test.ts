@@ -21,6 +21,78 @@ describe("findGpu", () => {
     expect(findGpu(name)).toMatchObject({ computeCapability, videoMemory });
   });
 
+  it.each([
+    ["K80", "3.7", 12288],
+    ["Tesla K80 24GB", "3.7", 12288],
+    ["750 Ti", "5.0", 2048],
+    ["GTX 750", "5.0", 1024],
+    ["gtx750ti 4GB", "5.0", 4096],
+    ["Quadro K620", "5.0", 2048],
+    ["K2200", "5.0", 4096],
+    ["M10", "5.0", 8192],
+    ["GeForce 940MX", "5.0", 2048],
+    ["GTX 960 4GB", "5.2", 4096],
+    ["GeForce GTX 960 4G", "5.2", 4096],
+    ["MSI GeForce GTX 960 2GB GDDR5", "5.2", 2048],
+    ["960", "5.2", 2048],
+    ["Titan X (Maxwell)", "5.2", 12288],
+    ["NVIDIA GeForce GTX TITAN X", "5.2", 12288],
+    ["Tesla M40 24GB", "5.2", 24576],
+    ["M60", "5.2", 8192],
+    ["Jetson Nano", "5.3", 4096],
+    ["Tesla P100-PCIE-16GB", "6.0", 16384],
+    ["Tesla P100-PCIE-12GB", "6.0", 12288],
+    ["NVIDIA Tesla P100-SXM2-16GB", "6.0", 16384],
+    ["P4", "6.1", 8192],
+    ["P40", "6.1", 24576],
+    ["Tesla P40", "6.1", 24576],
+    ["GRID P40-8Q", "6.1", 8192],
+    ["NVIDIA P106-100", "6.1", 6144],
+    ["P106-100", "6.1", 6144],
+    ["P104-100", "6.1", 4096],
+    ["P104-100 8GB", "6.1", 8192],
+    ["P102-100", "6.1", 5120],
+    ["1060", "6.1", 3072],
+    ["GTX1060-6GB", "6.1", 6144],
+    ["NVIDIA GeForce GTX 1060 5GB", "6.1", 5120],
+    ["GTX 1050 Ti Mobile", "6.1", 4096],
+    ["NVIDIA GeForce GTX 1070 with Max-Q Design", "6.1", 8192],
+    ["ASUS GTX 1080 Ti 11GB", "6.1", 11264],
+    ["GTX 1030", "6.1", 2048],
+    ["Titan X Pascal", "6.1", 12288],
+    ["NVIDIA TITAN X (Pascal)", "6.1", 12288],
+    ["Titan Xp", "6.1", 12288],
+    ["Quadro P600", "6.1", 2048],
+    ["P2200", "6.1", 5120],
+    ["Tesla V100-SXM2-32GB", "7.0", 32768],
+    ["V100", "7.0", 16384],
+    ["Tesla V100-FHHL-16GB", "7.0", 16384],
+    ["Tesla PG503-216", "7.0", 32768],
+    ["CMP 100-210", "7.0", 16384],
+    ["GTX 1660 SUPER", "7.5", 6144],
+    ["1650 Super", "7.5", 4096],
+    ["NVIDIA GeForce RTX 2080 SUPER", "7.5", 8192],
+    ["Quadro T1000", "7.5", 4096],
+    ["Tesla T4", "7.5", 16384],
+  ])("knows %s as the driver, shops or people write it", (name, computeCapability, videoMemory) => {
+    expect(findGpu(name)).toMatchObject({ computeCapability, videoMemory });
+  });
+
+  it("finds every card by its name in any case, with the maker and without blanks", () => {
+    for (const { name, computeCapability } of gpuModels) {
+      for (const spelling of [name.toUpperCase(), `NVIDIA ${name}`, name.replaceAll(" ", "")]) {
+        expect(findGpu(spelling)?.computeCapability, spelling).toBe(computeCapability);
+      }
+    }
+  });
+
+  it("takes a name for no other card of another capability", () => {
+    for (const name of ["Titan", "GTX 1060 Ti", "Radeon RX 480", "RX 580 8GB", "Arc A380", "8GB"]) {
+      const found = findGpu(name);
+      expect(found === undefined || found.name === "GTX TITAN", name).toBe(true);
+    }
+  });
+
   it("tells the Ti from the plain card, which may need another image", () => {
     expect(findGpu("GTX 1050")?.name).toBe("GeForce GTX 1050");
     expect(findGpu("GTX 1050 Ti")?.name).toBe("GeForce GTX 1050 Ti");

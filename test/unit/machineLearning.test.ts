@@ -120,6 +120,19 @@ describe("MachineLearning", () => {
     });
   });
 
+  it("keeps the models in a folder of the host where one is given, in that or a volume", async () => {
+    const { container } = await create({ cacheVolume: undefined, cacheFolder: "/mnt/cache" });
+    expect(container.inputs["volumes"]).toEqual([
+      { containerPath: "/cache", hostPath: "/mnt/cache" },
+    ]);
+    for (const cacheFolder of [undefined, "/mnt/cache"]) {
+      const cacheVolume = cacheFolder && "model-cache";
+      expect(() => new MachineLearning("x", { ...attic, cacheVolume, cacheFolder })).toThrow(
+        "x:cacheVolume: or cacheFolder must be given, one of them",
+      );
+    }
+  });
+
   it("hides CUDA from ONNX Runtime where none is wanted, whatever the image", async () => {
     const { container } = await create({ accelerator: "cpu", environment: {} });
     expect(container.inputs["envs"]).toEqual(["ORT_CUDA_UNAVAILABLE=1"]);

@@ -31,8 +31,8 @@ async function create(args?: ModelCacheArgs) {
       },
     ],
   });
-  const volumeName = await new Promise((resolve) => cache.volumeName.apply(resolve));
-  expect(await new Promise((resolve) => cache.volume.id.apply(resolve))).toBe("attic-cache");
+  const volumeName = await new Promise((resolve) => cache.volumeName!.apply(resolve));
+  expect(await new Promise((resolve) => cache.volume!.id.apply(resolve))).toBe("attic-cache");
   return { volumeName, options, inputs };
 }
 
@@ -42,6 +42,27 @@ describe("ModelCache", () => {
     expect(volumeName).toBe("model-cache");
     expect(inputs).toEqual({ name: "model-cache", driver: "local", labels: [] });
     expect(options).toMatchObject({ retainOnDelete: true, ignoreChanges: ["labels"] });
+  });
+
+  it("makes nothing for a folder of the host, and copies models into it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
+    writeFileSync(join(folder, "SHA256SUMS"), "abc  ./model.onnx\n");
+    const path = "/mnt/user/appdata/immich-ml";
+    copy = undefined;
+    inputs = undefined;
+    const cache = new ModelCache("attic-cache", { path, models: { folder, image: "sha256:abc" } });
+    await vi.waitFor(() => expect(copy).toBeDefined());
+    expect(copy).toMatchObject({
+      environment: { FOLDER: folder, VOLUME: path },
+      triggers: ["abc  ./model.onnx\n", path],
+    });
+    expect(inputs).toBeUndefined();
+    expect(cache).toMatchObject({ volume: undefined, volumeName: undefined, path, retained: true });
+    for (const beside of [{ volumeName: "b" }, { retain: false }]) {
+      expect(() => new ModelCache("attic-cache", { path, ...beside })).toThrow(
+        "attic-cache: path must not stand beside volumeName or retain: false",
+      );
+    }
   });
 
   it("deletes the volume on destroy where retain is false", async () => {
@@ -64,6 +85,7 @@ describe("ModelCache", () => {
   it("copies models into the volume by the address of its engine", async () => {
     const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
     writeFileSync(join(folder, "SHA256SUMS"), "abc  ./model.onnx\n");
+    copy = undefined;
     await create({ models: { folder, image: "sha256:abc", dockerHost: "ssh://me@gpu-box" } });
     // Registered once the volume has its name, after the component's outputs.
     await vi.waitFor(() => expect(copy).toBeDefined());

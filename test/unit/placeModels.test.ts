@@ -71,7 +71,7 @@ describe("the folder of cacheModels", () => {
     chmodSync(join(folder, "clip"), 0o7777);
     chmodSync(join(folder, model), 0o666);
     const { status, stdout, stderr } = place();
-    expect(stderr).toContain("checking the files in the volume");
+    expect(stderr).toContain("checking the files in the cache");
     expect({ status, stdout }).toEqual({ status: 0, stdout: "2\n" });
     const listed = execFileSync("tar", ["tvf", join(root, "archive")], { encoding: "utf8" });
     expect(listed).toMatch(/^drwxr-xr-x 0\/0 .* \.\/clip\/$/m);

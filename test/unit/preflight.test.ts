@@ -100,6 +100,8 @@ const attic = {
   image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
   gpus: undefined,
   containerName: "immich_machine_learning",
+  cache: { kind: "volume", volume: "model-cache", keep: true },
+  hardening: {},
   network: "immich_default",
 } as unknown as HostSettings;
 
@@ -402,8 +404,8 @@ const joined = {
   ...attic,
   network: "immich_default",
   networkAlias: "immich-machine-learning",
-  cacheVolume: "model-cache",
-};
+  cache: { kind: "volume", volume: "model-cache", keep: true },
+} as const;
 
 describe("checkTakeOver", () => {
   const compose = {
@@ -413,7 +415,7 @@ describe("checkTakeOver", () => {
     Mounts: [{ Source: "/x", Name: "immich_model-cache", Destination: "/cache" }],
   };
   const host = { ...joined, takeOver: "immich_machine_learning" };
-  const messages = (of: typeof host, deployed: boolean, ...found: object[]) =>
+  const messages = (of: HostSettings, deployed: boolean, ...found: object[]) =>
     checkTakeOver(of, containersOf(...found), deployed).map(
       ({ severity, message }) => `${severity}: ${message}`,
     );
@@ -421,9 +423,12 @@ describe("checkTakeOver", () => {
   it("says what is handed over, and that its models would be left behind", () => {
     expect(messages(host, false, compose)).toEqual([
       "note: takes over from immich_machine_learning (docker compose's service immich-machine-learning), which answers as immich-machine-learning until the new container has computed; then it is stopped and kept as immich_machine_learning-before-immich-ml, and destroy brings it back",
-      "warning: immich_machine_learning keeps its models in immich_model-cache, and cacheVolume is model-cache: set cacheVolume: immich_model-cache to keep its models",
+      "warning: immich_machine_learning keeps its models in the volume immich_model-cache, and this host in the volume model-cache: set cache: { volume: immich_model-cache } to keep them",
     ]);
-    const same = { ...host, cacheVolume: "immich_model-cache" };
+    const same = {
+      ...host,
+      cache: { kind: "volume", volume: "immich_model-cache", keep: true },
+    } as const;
     expect(messages(same, false, compose)).toHaveLength(1);
   });
 
@@ -693,6 +698,7 @@ describe("preflight", () => {
       mayBeFirstRelease: true,
       optionalMounts: {},
       drift: {},
+      aliases: {},
       unreachableHosts: new Set(),
     });
   });
@@ -716,7 +722,7 @@ describe("preflight", () => {
       ...attic,
       name,
       containerName: name,
-      cacheVolume: `${name}-cache`,
+      cache: { kind: "volume" as const, volume: `${name}-cache`, keep: true },
       accelerator: "cpu" as const,
     }));
     await expect(preflight(settings(hosts), counted)).rejects.toThrow(

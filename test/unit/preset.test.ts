@@ -205,6 +205,13 @@ describe("database store", () => {
       "changed.at": saved.changedAt,
       "changed.clipAt": saved.clipChangedAt,
       "changed.faceAt": saved.faceChangedAt,
+      "store.kind": "database",
+      "store.host": "172.18.0.5",
+      "store.port": "5432",
+      "store.database": "immich",
+      "store.user": "postgres",
+      "store.password": "admin-password",
+      "store.sslMode": "disable",
     });
     expect(inputsOf("preset-apply")?.["interpreter"]).toContainEqual(
       expect.stringMatching(/immich\/applyProgram\.ts$/),
@@ -276,7 +283,6 @@ describe("indexing the photos again", () => {
       "reindex.url": reindex.url,
       "reindex.apiKey": "key",
       "reindex.force": "false",
-      "reindex.faces": "false",
     });
     expect(inputsOf("preset-apply")?.["environment"]).toHaveProperty(secretMark);
     expect(reindexed).toBe("Smart Search is done.");
@@ -295,11 +301,25 @@ describe("indexing the photos again", () => {
   });
 
   test("touches faces only with the word that names what is lost", async () => {
-    await outputsOf({ ...databaseArgs, reindex: { ...reindex, facesLosingNames: true } });
-    expect(environmentOf("preset-apply")).toMatchObject({
-      "changed.faceAt": saved.faceChangedAt,
-      "reindex.faces": "true",
-    });
+    const models = { facialRecognition: { modelName: "buffalo_s" } };
+    const planned = ["reindex.facesPlannedAt"];
+    const wish = { ...databaseArgs, models, reindex: { ...reindex, facesLosingNames: true } };
+    await outputsOf({ ...wish, currentSettings: {} });
+    expect(environmentOf("preset-apply")).toHaveProperty(planned);
+    expect(warnings).toEqual([expect.stringContaining("NAMES OF ALL PEOPLE")]);
+    const others = [
+      { ...wish, currentSettings: { "machineLearning.facialRecognition.modelName": "buffalo_s" } },
+      // What Immich uses now is not known.
+      wish,
+      { ...wish, currentSettings: {}, reindex },
+    ];
+    for (const args of others) {
+      await outputsOf(args);
+      expect(environmentOf("preset-apply")).not.toHaveProperty(planned);
+    }
+    expect(warnings.at(-1)).toContain(
+      "The face model changes from buffalo_l to buffalo_s: known faces stay those of the former model",
+    );
   });
 });
 

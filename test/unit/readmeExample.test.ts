@@ -81,7 +81,9 @@ describe("the example of two machines in docs/several-machines.md", () => {
   });
 });
 
-describe.each(["docs/presets.md", "docs/zh-CN/presets.md"])("the examples in %s", (page) => {
+describe.each(
+  ["presets.md", "mirrors.md"].flatMap((page) => [`docs/${page}`, `docs/zh-CN/${page}`]),
+)("the examples in %s", (page) => {
   const examples = [...read(page).matchAll(/```yaml\n([^]*?)```/g)].map(([, example]) => example!);
   const rest = {
     immich: {

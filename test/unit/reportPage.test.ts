@@ -5,7 +5,10 @@ import { parseDeclared, parseHistory, parseCheckResults } from "../../cli/report
 import { html } from "../../cli/report/html";
 import { overviewOf } from "../../cli/report/modelFit";
 import { page } from "../../cli/report/page";
-import type { ReportData } from "../../cli/report/reportData";
+import type { HostReport, ReportData } from "../../cli/report/reportData";
+import { verdictOf } from "../../cli/report/verdict";
+import { earlierReadings, merged, readingsOf } from "../../cli/report/videoMemory";
+import type { PassedCheck } from "../../verify/check";
 import { exampleReport } from "../support/reportData";
 
 /** The tags of a document with the names of their attributes, without any text or value. */
@@ -92,20 +95,137 @@ describe("a report", () => {
       settings: [],
       queues: [],
       history: { unknown: "there is no pulumi on the PATH" },
-      benchmarks: [],
+      readings: [],
     };
     const text = page(nothing);
     expect(text.match(/Not known: there is no pulumi on the PATH/g)).toHaveLength(2);
     expect(text).toContain("memory is known, so none is ruled out.");
-    expect(text).toContain("Not known: the stack declares nothing of Immich");
-    expect(text).toContain("Not known: bench/RESULTS.md is empty");
+    expect(text).toContain("<h1>Nothing is known about this stack</h1>");
+    expect(text).toContain("Not known: no check has tried Immich");
     expect(text).not.toMatch(/undefined|NaN|Infinity|\[object/);
+  });
+
+  it("without Immich's API shows the declared settings alone", () => {
+    const settings = [{ key: "machineLearning.ocr.enabled", declared: false }];
+    const text = page({ ...exampleReport(), settings, queues: [] });
+    expect(text).toContain("ocr.enabled");
+    expect(text).not.toMatch(/In Immich|Queue|differs|not asked/);
+  });
+
+  it("shows each model's time on the GPU beside the CPU's", () => {
+    const cells = /ViT-B-32__openai<\/strong> visual on attic[^]*?<\/tr>/.exec(
+      page(exampleReport()),
+    )![0];
+    expect(cells).toMatch(/CUDA[^]*14\.2 ms[^]*173\.9 ms[^]*12 times/);
   });
 
   it("shows no password of an address", () => {
     const data = exampleReport();
     const settings = [{ key: "machineLearning.urls", declared: ["http://me:hunter2@attic:3003"] }];
     expect(page({ ...data, settings })).not.toContain("hunter2");
+  });
+});
+
+describe("the verdict of a report", () => {
+  const [attic, cellar] = exampleReport().hosts.answer!;
+  const data = { ...exampleReport(), settings: [] };
+  const verdict = (...hosts: readonly object[]) =>
+    verdictOf({ ...data, hosts: { answer: hosts as readonly HostReport[] } });
+  const passed = attic!.check!.check as PassedCheck;
+  const checked = (check: object) => ({ ...attic, check: { check: { ...passed, ...check } } });
+
+  it.each([
+    ["one card", [attic], "good", "Your GPU is in use"],
+    [
+      "two cards",
+      [checked({ devices: [...passed.devices, ...passed.devices] })],
+      "good",
+      "Your GPUs are in use",
+    ],
+    [
+      "a CPU that shall compute",
+      [{ ...checked({ provider: "CPUExecutionProvider" }), accelerator: "cpu" }],
+      "good",
+      "Your CPU is in use",
+    ],
+    [
+      "a silent fallback",
+      [checked({ provider: "CPUExecutionProvider" })],
+      "bad",
+      "attic computes on its CPU",
+    ],
+    [
+      "a failed check",
+      [checked({ ok: false, error: "no kernel" })],
+      "bad",
+      "attic does not compute",
+    ],
+    ["a stopped container", [{ ...attic, health: "exited" }], "bad", "attic does not work"],
+    ["an unhealthy container", [{ ...attic, health: "unhealthy" }], "bad", "attic does not work"],
+    ["no check", [{ ...attic, check: undefined }], "warn", "attic was never checked"],
+    ["a host that is off", [attic, cellar], "warn", "cellar does not answer"],
+    ["several problems", [{ ...attic, health: "exited" }, cellar], "bad", "2 things need a look"],
+    ["no host", [], "warn", "This stack has no host yet"],
+  ])("of %s", (_case, hosts, tone, title) => {
+    expect(verdict(...(hosts as object[]))).toMatchObject({ tone, title });
+  });
+
+  it("is the worst first, and good only where everything is", () => {
+    const { findings } = verdict(cellar!, attic!, { ...attic, host: "shed", health: "dead" });
+    expect(findings.map(({ tone }) => tone)).toEqual(["bad", "warn", "good"]);
+    const drifted = verdictOf({ ...exampleReport(), hosts: { answer: [attic!] } });
+    expect(drifted).toMatchObject({
+      tone: "warn",
+      title: "Immich's settings differ from the stack file",
+    });
+  });
+});
+
+describe("the video memory of earlier reports", () => {
+  const { readings } = exampleReport();
+
+  it("goes from one report to the next, whatever the names", () => {
+    for (const name of ["attic", ...hostile]) {
+      const named = readings.map((reading) => ({ ...reading, of: name }));
+      const text = page({ ...exampleReport(), stack: { answer: name }, readings: named });
+      expect(earlierReadings(text, name)).toEqual(named);
+      expect(earlierReadings(text, "another")).toEqual([]);
+    }
+  });
+
+  it("is empty where the file is something else, and bounded", () => {
+    for (const text of ["", "hello", 'data-readings="{"', 'data-readings="[1]"'])
+      expect(earlierReadings(text, "dev")).toEqual([]);
+    const many = Array.from({ length: 200 }, () => readings[0]!);
+    expect(earlierReadings(page({ ...exampleReport(), readings: many }), "dev")).toHaveLength(40);
+  });
+
+  it("is that of the last check, with the models loaded", () => {
+    const [attic] = exampleReport().hosts.answer!;
+    const at = new Date("2026-11-24T18:40:00Z");
+    const check = {
+      ...(attic!.check!.check as PassedCheck),
+      videoMemory: [{ used: 1320, total: 2000 }],
+    };
+    expect(readingsOf([{ ...attic!, check: { check, at } }], new Date(0))).toEqual([
+      { at: at.toISOString(), of: "attic, NVIDIA GeForce GTX 750 Ti", used: 1320, total: 2000 },
+    ]);
+  });
+
+  it("is that of now where the check has none, of each GPU that answers", () => {
+    const gpus = [
+      { name: "GTX 970", used: 100, free: 3996 },
+      { name: "GTX 970", used: NaN, free: NaN },
+    ];
+    const host = { ...exampleReport().hosts.answer![0]!, gpus };
+    expect(readingsOf([host], new Date(0))).toEqual([
+      { at: "1970-01-01T00:00:00.000Z", of: "attic, GTX 970", used: 100, total: 4096 },
+    ]);
+  });
+
+  it("is counted once for each run, however many reports there are", () => {
+    const [first, second] = readings;
+    expect(merged([second!, first!], [second!])).toEqual([first, second]);
   });
 });
 

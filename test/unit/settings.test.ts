@@ -92,7 +92,7 @@ describe("what a stack file means", () => {
       gpu: { computeCapability: "5.0", videoMemory: 2048 },
       image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       dockerHost: "unix:///var/run/docker.sock",
-      cacheVolume: "immich-ml-attic-cache",
+      cache: { kind: "volume", volume: "immich-ml-attic-cache", keep: true },
       networkAlias: "immich-machine-learning",
       url: "http://immich-machine-learning:3003",
       restart: "always",
@@ -102,6 +102,15 @@ describe("what a stack file means", () => {
   it("takes a compute capability that YAML has turned into a number", () => {
     const [host] = settingsOf({ ...good, hosts: [{ ...attic, gpu: 5 }] }).hosts;
     expect(host!.gpu!.computeCapability).toBe("5.0");
+  });
+
+  it.each([
+    [1060, "6.1", 3072],
+    [960, "5.2", 2048],
+    ["GTX 960 4GB", "5.2", 4096],
+  ])("takes %j for the card", (gpu, computeCapability, videoMemory) => {
+    const [host] = settingsOf({ ...good, preset: "none", hosts: [{ ...attic, gpu }] }).hosts;
+    expect(host!.gpu).toMatchObject({ computeCapability, videoMemory });
   });
 
   it("gives a card the official image still serves the official image of the server's version", () => {

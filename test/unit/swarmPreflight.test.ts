@@ -61,6 +61,7 @@ const rack = {
   accelerator: "cpu",
   containerName: "immich-ml-rack",
   network: undefined,
+  cache: { kind: "volume", name: "models", keep: true },
   image: { kind: "given", reference: "x" },
 } as unknown as HostSettings;
 
@@ -114,7 +115,7 @@ describe("checkSwarm", () => {
       [node("one", twoCards), node("two", { resources: [discrete("NVIDIA-GPU", 2)] })],
       {},
     ],
-    ["our own service from before", {}, [node("one")], { service: { labels: ours } }],
+    ["our own service from before", {}, [node("one")], { service: { labels: ours, aliases: [] } }],
   ])("finds nothing wrong with %s", (_title, more, nodes, found) => {
     expect(diagnostics(more, nodes, found)).toEqual([]);
   });
@@ -189,7 +190,7 @@ describe("checkSwarm", () => {
       "a service that is not ours",
       {},
       [node("one")],
-      { service: { labels: {} } },
+      { service: { labels: {}, aliases: [] } },
       manager,
       /service name immich-ml-rack is taken by a service that is not ours/,
     ],
@@ -197,7 +198,7 @@ describe("checkSwarm", () => {
       "another stack's service",
       {},
       [node("one")],
-      { service: { labels: { ...ours, "org.immich-ml.stack": "test" } } },
+      { service: { labels: { ...ours, "org.immich-ml.stack": "test" }, aliases: [] } },
       manager,
       /taken by a service of stack immich-ml\/test/,
     ],

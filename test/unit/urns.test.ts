@@ -15,6 +15,7 @@ vi.mock("../../preflight", () => ({
       database: immich.database && { host: "172.18.0.3", port: 5432 },
       optionalMounts: {},
       drift: {},
+      aliases: {},
       unreachableHosts: new Set(),
     }),
 }));

@@ -1,0 +1,953 @@
+/*
+ * Errors that people meet, by the words of the program that prints them: ONNX Runtime, the drivers,
+ * Docker, pip. The first row whose pattern is found counts, so a special case stands above a general one.
+ *
+ * `npm run docs:generate` makes verify/knownErrors.tsv (which the check searches) and
+ * docs/troubleshooting.md of it; catalog/knownErrorsChinese.ts holds the Chinese texts. Every row has the
+ * real text of such an error in test/unit/knownErrors.samples.ts.
+ */
+
+/**
+ * Where an error is looked for: the check's own small network, a model, a container's log, Docker when it
+ * starts a container, the build of an image, nvidia-smi.
+ */
+export type Place = "network" | "model" | "log" | "start" | "build" | "nvidia-smi";
+
+/** The tables of docs/troubleshooting.md, in its order. */
+export const sections = ["nvidia", "others", "models", "container", "start", "build"] as const;
+
+export interface KnownError {
+  readonly section: (typeof sections)[number];
+  readonly seen: readonly Place[];
+  /**
+   * An extended regular expression that JavaScript, Python and awk read alike: no backslash, no interval.
+   * It is compared with the text in small letters, in which everything but printable ASCII has become
+   * one blank.
+   */
+  readonly pattern: string;
+  /** What the documentation shows of the error. «…» encloses what is quoted or a setting, here and below. */
+  readonly shown: string;
+  readonly cause: string;
+  readonly cure: string;
+}
+
+const inContainer: readonly Place[] = ["network", "model", "log"];
+const anywhere: readonly Place[] = ["model", "log", "start", "build"];
+
+const lessVideoMemory =
+  "stop what else uses the card, or choose a smaller preset («legacy-2gb»), «requestThreads: 1», batch" +
+  " sizes of 1 and «modelTtl: 10»";
+const toolkit =
+  "install the NVIDIA Container Toolkit, then: nvidia-ctk runtime configure --runtime=docker, and restart Docker";
+
+const rows = {
+  // --- NVIDIA's driver, as nvidia-smi and the start of a container show it ---------------------------
+  "nvidia-smi-hangs": {
+    section: "nvidia",
+    seen: ["network", "model", "nvidia-smi"],
+    pattern: "nvidia-smi has not answered",
+    shown: "«nvidia-smi has not answered»",
+    cause: "the driver hangs",
+    cure: "restart the host, and look for «Xid» in its kernel log (dmesg) before that",
+  },
+  "gpu-cut-off": {
+    section: "nvidia",
+    seen: ["network", "model", "log", "nvidia-smi"],
+    pattern: "failed to initialize nvml: unknown error",
+    shown: "«Failed to initialize NVML: Unknown Error» in a container that worked before",
+    cause:
+      "the container has lost its card: a systemctl daemon-reload on the host took its device rights away, as" +
+      " unattended upgrades do (NVIDIA/nvidia-container-toolkit#48)",
+    cure:
+      "restart the container; to prevent it, run nvidia-ctk system create-dev-char-symlinks" +
+      " --create-all on the host at each boot, or give the card by «gpus: { cdi: […] }»",
+  },
+  "driver-mismatch": {
+    section: "nvidia",
+    seen: ["network", "model", "log", "start", "nvidia-smi"],
+    pattern:
+      "driver/library version mismatch|unsupported display driver|systemdrivermismatch|cuda (failure|error) 803[^0-9]",
+    shown: "«Driver/library version mismatch», «CUDA failure 803»",
+    cause:
+      "the driver was updated while its old kernel module still runs, so the two are of different versions",
+    cure: "restart the host (or unload and load the nvidia modules), then the container",
+  },
+  "gpu-lost": {
+    section: "nvidia",
+    seen: ["network", "model", "log", "start", "nvidia-smi"],
+    pattern:
+      "gpu is lost|unable to determine the device handle|fallen off the bus|nvml: gpu is lost|requires (a )?reset",
+    shown: "«Unable to determine the device handle for GPU … GPU is lost»",
+    cause: "the card no longer answers on its bus: power, heat, a loose slot or a defect",
+    cure: "restart the host, look for «Xid» in its kernel log (dmesg), check the card's power and cooling",
+  },
+  "nvml-permissions": {
+    section: "nvidia",
+    seen: ["start", "nvidia-smi", "log"],
+    pattern: "nvml.*insufficient permissions|blocked by the operating system",
+    shown: "«Failed to initialize NVML: Insufficient Permissions»",
+    cause: "the device nodes may not be opened",
+    cure:
+      "check the rights of /dev/nvidia* on the host (666 is usual), and in an LXC guest its" +
+      " lxc.cgroup2.devices.allow lines",
+  },
+  "driver-not-running": {
+    section: "nvidia",
+    seen: ["start", "nvidia-smi", "log"],
+    pattern:
+      "couldn't communicate with the nvidia driver|driver not loaded|load library failed: libnvidia-ml|nvidia-container-cli: initialization error|nvml library (doesn't exist|not found)|libnvidia-ml.so[^ ]* (shared )?(library )?(not found|couldn't be found)|nvidia-smi couldn't find libnvidia-ml|failed to initialize nvml|failed to initialise nvml",
+    shown:
+      "«NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver», «nvml error: driver not loaded»",
+    cause: "the NVIDIA driver is not installed, or its kernel module does not run",
+    cure:
+      "make nvidia-smi work on the host first: install the driver, build its module for the running kernel" +
+      " (dkms, kernel headers) and sign it where Secure Boot is on",
+  },
+  "no-devices": {
+    section: "nvidia",
+    seen: ["nvidia-smi", "start"],
+    pattern: "no devices (were )?found",
+    shown: "«No devices were found» from nvidia-smi, though the card is in the machine",
+    cause:
+      "the driver runs but takes no card: NVIDIA's open kernel modules know no card before Turing, and newer" +
+      " drivers (from 590) none before it",
+    cure:
+      "install the proprietary modules of a driver for the card (at most 470 for Kepler, 580 for Maxwell," +
+      " Pascal and Volta), then restart the host; in a virtual machine check the pass-through",
+  },
+  "no-nvidia-smi": {
+    section: "nvidia",
+    seen: ["nvidia-smi"],
+    pattern: "nvidia-smi[^ ]* (executable file )?not found|nvidia-smi.*no such file",
+    shown: '«exec: "nvidia-smi": executable file not found in $PATH»',
+    cause: "the container was started without a card",
+    cure: `${toolkit}; then start the container anew`,
+  },
+
+  // --- CUDA --------------------------------------------------------------------------------------------
+  "rocm-no-code": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|cannot find co in the bundle|missing co for these isas|tensilelibrary|unsupported gpu arch",
+    shown: "«HIP failure 98: invalid device function», «hipErrorNoBinaryForGpu»",
+    cause: "this ROCm has no machine code for the AMD GPU",
+    cure:
+      "set «HSA_OVERRIDE_GFX_VERSION» to a related GPU that ROCm supports, such as 10.3.0 for gfx1031 to" +
+      " gfx1036; where there is none, «accelerator: cpu»",
+  },
+  "rocm-memory": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "hip (failure|error):? 2[^0-9]|hiperroroutofmemory|hiperrormemoryallocation|hip out of memory|miopenstatusallocfailed|rocblas_status_memory_error|hip error: out of memory",
+    shown: "«HIP failure 2: out of memory»",
+    cause: "the AMD GPU's memory is full",
+    cure: lessVideoMemory,
+  },
+  "rocm-no-gpu": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "no rocm-capable device|hip (failure|error):? 10[01][^0-9]|hiperrornodevice|hiperrorinvaliddevice|no hip gpus|unable to open /dev/kfd|hsa_status_error_out_of_resources|/dev/kfd",
+    shown: "«HIP failure 100: no ROCm-capable device is detected», «Unable to open /dev/kfd»",
+    cause: "the container reaches no AMD GPU",
+    cure:
+      "check on the host that /dev/kfd and /dev/dri/renderD128 exist (kernel driver amdgpu) and that the" +
+      " container is in their group (usually render)",
+  },
+  "rocm-hang": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "memory access fault by gpu|hw exception by gpu|gpu hang|hsa_status_error|hip (failure|error):? (700|719)[^0-9]|hiperrorillegaladdress|hiperrorlaunchfailure|hip (failure|error)",
+    shown:
+      "«Memory access fault by GPU», «HW Exception by GPU … GPU Hang», any other «HIP failure»",
+    cause: "a computation on the AMD GPU broke off",
+    cure:
+      "correct «HSA_OVERRIDE_GFX_VERSION» or leave it out, set «HSA_USE_SVM» to 0 on an integrated GPU," +
+      " and restart the container; when it comes back, «accelerator: cpu»",
+  },
+  miopen: {
+    section: "others",
+    seen: inContainer,
+    pattern: "miopen(status| failure| error)|rocblas_status|migraphx|miopen",
+    shown: "«MIOPEN failure 7: miopenStatusUnknownError», «migraphx»: «Failed to call function»",
+    cause: "MIOpen or MIGraphX cannot compile the model for this AMD GPU",
+    cure:
+      "set «HSA_OVERRIDE_GFX_VERSION» to a GPU that ROCm supports, or use a newer release of Immich;" +
+      " otherwise «accelerator: cpu»",
+  },
+  "no-kernel-image": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "no kernel image|nokernelimage|device kernel image is invalid|invalidkernelimage|cuda (failure|error):? (98|200|209)[^0-9]|invalid device function|invaliddevicefunction",
+    shown:
+      "«cudaErrorNoKernelImageForDevice», «CUDA failure 209: no kernel image is available» (for instance in a Resize node)",
+    cause: "this ONNX Runtime has no machine code for the card's compute capability",
+    cure: "let the host's «gpu» choose the image (leave «imageVariant» out, correct «gpu»): the program builds the one that fits the card",
+  },
+  "driver-too-old": {
+    section: "nvidia",
+    seen: ["network", "model", "log", "start"],
+    pattern:
+      "cuda (failure|error):? (35|36)[^0-9]|driver version is insufficient|insufficientdriver|unsatisfied condition: (cuda|driver)|please update your driver",
+    shown:
+      "«CUDA failure 35: CUDA driver version is insufficient», «unsatisfied condition: cuda>=12.6»",
+    cause: "the NVIDIA driver is missing in the container or older than this CUDA needs",
+    cure:
+      "check nvidia-smi on the host, then install a newer driver, or choose an older «imageVariant»;" +
+      ` without a driver in the container: ${toolkit}`,
+  },
+  "ptx-too-new": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? (218|222)[^0-9]|unsupported toolchain|unsupportedptxversion|ptx jit compilation failed|invalidptx",
+    shown: "«CUDA failure 222: the provided PTX was compiled with an unsupported toolchain»",
+    cause: "the driver is older than the CUDA that this code was compiled with",
+    cure: "install a newer NVIDIA driver on the host, or choose an older «imageVariant»",
+  },
+  "named-symbol": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? 500[^0-9]|named symbol not found|errorsymbolnotfound|cuda_error_not_found",
+    shown: "«CUDA failure 500: named symbol not found»",
+    cause:
+      "what the container has of the driver does not fit the driver itself (Docker Desktop or WSL older than the" +
+      " NVIDIA driver), or this ONNX Runtime was not compiled for the card",
+    cure:
+      "update Docker Desktop, WSL (wsl --update) and the NVIDIA Container Toolkit, then restart the container;" +
+      " on Linux let the host's «gpu» choose the image",
+  },
+  "compat-libraries": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? 804[^0-9]|forward compatibility was attempted|compatnotsupportedondevice|stub library|cuda (failure|error):? 34[^0-9]",
+    shown: "«CUDA failure 804: forward compatibility was attempted on non supported HW»",
+    cause:
+      "the image brings a libcuda of its own (compat or stubs), which works on data-centre cards only, in place of the host's",
+    cure:
+      "install a newer NVIDIA driver on the host, or choose an older «imageVariant»; in an image of your own" +
+      " take /usr/local/cuda/compat and stubs from the library path",
+  },
+  "video-memory": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cublas_status_alloc_failed|cudnn_status_alloc_failed|(device|host)_allocation_failed|cublas failure:? 3[^0-9]|the resource allocation failed|cuda (failure|error):? 2[^0-9]|cudaerrormemoryallocation|cuda_error_out_of_memory|failed to allocate memory for requested buffer|out of memory[^?]",
+    shown:
+      "«CUDA failure 2: out of memory», «CUBLAS_STATUS_ALLOC_FAILED», «CUDNN_STATUS_ALLOC_FAILED»",
+    cause: "the video memory is full",
+    cure: lessVideoMemory,
+  },
+  "cudnn-not-initialized": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "(cudnn|cublas|curand|cufft)_status_(not_initialized|internal_error)|cudnn failure:? (1|4|1001|5000)[^0-9]|cublas failure:? (1|14)[^0-9]|the library was not initialized|cublas_status_internal|an internal operation failed",
+    shown:
+      "«CUDNN_STATUS_NOT_INITIALIZED», «CUBLAS_STATUS_NOT_INITIALIZED», «…_STATUS_INTERNAL_ERROR»",
+    cause:
+      "cuDNN or cuBLAS could not begin: mostly there was too little free video memory, else the driver is too old for them",
+    cure: `${lessVideoMemory}; on an empty card install a newer driver`,
+  },
+  "cudnn-libraries": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "(sublibrary|_)?version_mismatch|sublibrary_loading_failed|(could not|unable to|failed to) load (any of |dynamic )?(library )?.*libcudnn|libcudnn[^ ]*: cannot open",
+    shown: "«CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH», «Could not load library libcudnn…»",
+    cause: "cuDNN's libraries are missing or of several versions",
+    cure: "use an image of this program or Immich's -cuda one; in an image of your own install one cuDNN and leave «LD_LIBRARY_PATH» out",
+  },
+  "cudnn-arch": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "(cudnn|cublas)_status_arch_mismatch|cudnn_status_not_supported|cudnn_status_execution_failed|cublas_status_not_supported|cublas failure:? 8[^0-9]|architecture mismatch",
+    shown: "«CUDNN_STATUS_ARCH_MISMATCH», «CUDNN_STATUS_EXECUTION_FAILED»",
+    cause: "this cuDNN no longer supports the card (9.11 dropped Maxwell, Pascal and Volta)",
+    cure: "choose an image with an older one: leave «imageVariant» out, and the host's «gpu» chooses",
+  },
+  "gpu-busy": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? 46[^0-9]|busy or unavailable|devicesunavailable",
+    shown: "«CUDA failure 46: CUDA-capable device(s) is/are busy or unavailable»",
+    cause:
+      "another program has the card for itself (compute mode «Exclusive_Process» or «Prohibited»)",
+    cure: "nvidia-smi --compute-mode=DEFAULT on the host, or stop the other program",
+  },
+  "invalid-device": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? (10|101)[^0-9]|invalid device ordinal|cudaerrorinvaliddevice[^f]|invalid device_id|device_id .*invalid",
+    shown: "«CUDA failure 101: invalid device ordinal»",
+    cause:
+      "«deviceIds» names a card that the container does not have: it counts its own cards from 0",
+    cure: "correct «deviceIds», or «gpus», which says how many cards the container is given",
+  },
+  "no-cuda-device": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? (100|38)[^0-9]|no cuda-capable device|errornodevice|cuda_error_no_device",
+    shown: "«CUDA failure 100: no CUDA-capable device is detected»",
+    cause: "the container has no usable GPU",
+    cure: `check nvidia-smi on the host and in the container; ${toolkit}; a container that worked before has lost its card: restart it`,
+  },
+  ecc: {
+    section: "nvidia",
+    seen: ["network", "model", "log", "nvidia-smi"],
+    pattern:
+      "cuda (failure|error):? (214|220|226)[^0-9]|uncorrectable ecc|uncorrectable nvlink|eccuncorrectable",
+    shown: "«CUDA failure 214: uncorrectable ECC error encountered»",
+    cause: "the card's memory has a fault",
+    cure: "restart the host, then watch nvidia-smi -q -d ECC; a card whose count rises has to be replaced",
+  },
+  "launch-timeout": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? (702|6)[^0-9]|launch timed out|launchtimeout",
+    shown: "«CUDA failure 702: the launch timed out and was terminated»",
+    cause: "the driver ends long computations on a card that also drives a display",
+    cure: "let another card drive the display, or run the host without a desktop",
+  },
+  "card-fault": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? (4|77|700|70[3-9]|71[0-9])[^0-9]|illegal memory access|illegaladdress|unspecified launch failure|launchfailure|misaligned address|illegal instruction was encountered|illegalinstruction|hardware stack error|device-side assert|cublas_status_(execution_failed|mapping_error)|cudnn_status_mapping_error|cublas failure:? (11|13)[^0-9]|the gpu program failed to execute",
+    shown:
+      "«CUDA failure 700: an illegal memory access was encountered», «CUDA failure 719: unspecified launch failure»",
+    cause:
+      "a computation on the card broke off: the image is not meant for the card, or the card is faulty, too hot or overclocked",
+    cure:
+      "restart the container and look for «Xid» in the host's kernel log (dmesg); let the host's «gpu»" +
+      " choose the image, and take overclocking back",
+  },
+  "cuda-unknown": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? (3|30|304|800|802|999)[^0-9]|cudaerrorunknown|cuda unknown error|cudaerrorinitializationerror|system not yet initialized|os call failed|cuda_error_unknown",
+    shown: "«CUDA failure 999: unknown error», «CUDA failure 3: initialization error»",
+    cause:
+      "the driver cannot begin: often /dev/nvidia-uvm is missing, or the module was left behind by standby",
+    cure:
+      "on the host: nvidia-modprobe -u -c=0 (after standby rmmod nvidia_uvm first), or restart it, then restart" +
+      " the container; an LXC guest needs /dev/nvidia-uvm, too",
+  },
+  "cuda-other": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cuda runtime error",
+    shown: "any other «CUDA failure»",
+    cause: "CUDA reports a fault of the card or its driver",
+    cure: "check nvidia-smi on the host and look for «Xid» in its kernel log (dmesg), then restart the container",
+  },
+
+  // --- Other accelerators --------------------------------------------------------------------------------
+  armnn: {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "could not initialize the cl runtime|couldn't find any (of the following )?opencl lib|can't load libopencl|libmali|/dev/mali0|libann|ann shared libraries|armnn",
+    shown:
+      "«Could not initialize the CL runtime», «Could not load ANN shared libraries», «libann is not available!»",
+    cause:
+      "ARM NN does not reach the Mali GPU: its driver or its firmware is missing in the container",
+    cure: "check on the host that /dev/mali0 and libmali.so exist (a vendor's kernel; panfrost has neither); otherwise «accelerator: cpu»",
+  },
+  "rknn-model": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "rknn_err_model_invalid|rknn model does not match|failed to load rknn model|unsupport(ed)? (os|target) platform|invalid rknn",
+    shown: "«RKNN_ERR_MODEL_INVALID», «Failed to load RKNN model»",
+    cause: "the model's RKNN file is damaged, or it is for another chip or a newer kernel driver",
+    cure: "delete the model from the cache, so that it is downloaded again, and update the host's kernel (driver rknpu 0.9.8 or newer)",
+  },
+  "rknn-memory": {
+    section: "others",
+    seen: inContainer,
+    pattern: "rknn_err_malloc_fail|rknpu.*(out of|alloc)",
+    shown: "«RKNN_ERR_MALLOC_FAIL»",
+    cause: "the NPU has no memory left",
+    cure: "«rknnThreads: 1», or a smaller model",
+  },
+  rknn: {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "rknn_err|failed to open rkn|rknn init|rknn_init|initialize rknn|rknn inference failed|rknn is not available|not supported for rknn|librknnrt|rknpu",
+    shown: "«RKNN init failed», «failed to open rknpu module», «rknn is not available!»",
+    cause: "the NPU cannot be reached",
+    cure:
+      "check on the host that the rknpu kernel driver runs (a vendor's kernel: cat /sys/kernel/debug/rknpu/version)" +
+      " and that /dev/dri exists; otherwise «accelerator: cpu»",
+  },
+  "intel-memory": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "out of gpu resources|cl_out_of_resources|cl_out_of_host_memory|cl_mem_object_allocation_failure|exceed(ed|s)? (the )?max size of memory|out_of_(device|host)_memory|insufficient_resources|cl error code: -[456][^0-9]|error code: -[456] |cl_invalid_buffer_size|not enough memory",
+    shown:
+      "«[GPU] out of GPU resources», «CL_OUT_OF_RESOURCES», «ZE_RESULT_ERROR_OUT_OF_DEVICE_MEMORY»",
+    cause: "the memory that the GPU shares with the host is full",
+    cure: "choose a smaller model, «requestThreads: 1» and batch sizes of 1; more memory for the host or guest helps, too",
+  },
+  "intel-no-gpu": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_found|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|/dev/dri",
+    shown:
+      '«Device with "GPU" name is not registered», «clGetPlatformIDs», «ZE_RESULT_ERROR_UNINITIALIZED»',
+    cause: "OpenVINO finds no Intel GPU that it can use",
+    cure:
+      "check on the host that /dev/dri/renderD128 exists (driver i915 or xe) and that the container is in its" +
+      " group (usually render); GPUs before the 6th Core generation need «accelerator: cpu»",
+  },
+  opencl: {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "ze_result_error|level.zero|clbuildprogram|cl_build_program_failure|program build failed|clenqueue|cl_invalid|opencl|ocl_(engine|stream)|openvino-ep",
+    shown: "«clEnqueueNDRangeKernel», «CL_BUILD_PROGRAM_FAILURE», any other «ZE_RESULT_ERROR»",
+    cause: "the GPU's OpenCL or Level Zero driver fails",
+    cure:
+      "use the newest release of Immich, whose image brings newer drivers, and «openvinoPrecision: FP32»; when it" +
+      " comes back, «accelerator: cpu»",
+  },
+  "provider-library": {
+    section: "nvidia",
+    seen: ["network", "model", "log"],
+    pattern: "cannot open shared object file|failed to load library|failed to load shared library",
+    shown:
+      "«Failed to load library libonnxruntime_providers_….so»: «cannot open shared object file»",
+    cause:
+      "a library of the provider is missing in the image, or the driver's libraries are missing in the container",
+    cure: "check that the image is meant for the accelerator, and nvidia-smi in the container: docker exec <container> nvidia-smi",
+  },
+  "no-cuda-provider": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "failed to create cudaexecutionprovider",
+    shown:
+      "«Failed to create CUDAExecutionProvider»; everything is healthy, but the card stays idle",
+    cause:
+      "the CUDA libraries in the image or the NVIDIA driver in the container could not be loaded",
+    cure: "check nvidia-smi on the host and that the image is meant for CUDA",
+  },
+  "device-permission": {
+    section: "others",
+    seen: inContainer,
+    pattern:
+      "permission denied.*/dev/|/dev/[a-z0-9/]+.*permission denied|failed to open /dev/|cannot open /dev/",
+    shown: "«Permission denied: '/dev/…'»",
+    cause: "the container may not open the device",
+    cure: "check the device nodes' group on the host, and that the container's user is in it",
+  },
+
+  // --- Models and their cache ----------------------------------------------------------------------------
+  "cache-full": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "no space in the model cache|no space left on device|errno 28|errno 122|disk quota exceeded|not enough free disk space",
+    shown: "«No space left on device», «no space in the model cache»",
+    cause: "the disk with the model cache is full",
+    cure: "free some space there, or move the cache; nothing in the cache is damaged",
+  },
+  "cache-owner": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "model cache cannot be written .(permission denied|operation not permitted)|permission denied: .?/cache|permission denied: .?/[^ ]*(clip|facial-recognition|ocr|hf-cache)|permissionerror|errno 13",
+    shown: "«Permission denied» below «/cache»",
+    cause: "the cache belongs to another user than the container's",
+    cure: "give it to that user (chown -R 0:0 for root), or set «hardening: { dropCapabilities: false }» where root runs the container",
+  },
+  "cache-read-only": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "model cache cannot be written|read-only file system|errno 30",
+    shown: "«Read-only file system», «the model cache cannot be written»",
+    cause: "the model cache is read-only",
+    cure: "make it writable once, for the download and the conversion; a disk that the kernel made read-only has a fault: see dmesg",
+  },
+  "converter-refuses": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "has no form in opset|functions cannot be inlined|fields; choose another model|no file in the model's folder|put the file itself there",
+    shown: "«operator … of opset … has no form in opset …»",
+    cause:
+      "the model uses what this card's ONNX Runtime cannot compute, and it cannot be converted",
+    cure: "choose another model, as the preset names one",
+  },
+  "converted-unreadable": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "model converted for this onnx runtime cannot be opened|weights of [^ ]+ (cannot be found|reach behind)|was truncated while it was read",
+    shown:
+      "«the model converted for this ONNX Runtime cannot be opened», «the weights of … cannot be found»",
+    cause: "the model in the cache is incomplete",
+    cure: "delete the model's folder from the cache: it is downloaded and converted again",
+  },
+  "ir-version": {
+    section: "models",
+    seen: inContainer,
+    pattern: "unsupported model ir version|max supported ir version|ir version: ?[0-9]+",
+    shown: "«Unsupported model IR version: 9, max supported IR version: 8»",
+    cause: "the model is newer than this ONNX Runtime reads (Immich's models since March 2025)",
+    cure: "leave «imageVariant» out: the program's own images convert such a file once, beside the original in the cache",
+  },
+  "opset-too-new": {
+    section: "models",
+    seen: inContainer,
+    pattern:
+      "could not find an implementation for|only [*]?guarantees[*]? support for models|official support for domain|unrecognized attribute|is not a registered function/op|no op registered for|no opset import",
+    shown: "«Could not find an implementation for Reshape(19) node»",
+    cause:
+      "the model was exported with a newer opset than this ONNX Runtime knows (such as 1.15 and opset 19)",
+    cure: "leave «imageVariant» out: the program's own images convert such a file once; an image of your own needs a newer ONNX Runtime",
+  },
+  "model-damaged": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|invalid_argument : load model",
+    shown: "«INVALID_PROTOBUF: Load model from … failed: Protobuf parsing failed»",
+    cause: "the model's file is damaged or cut off",
+    cure: "delete the model's folder from the cache: it is downloaded again",
+  },
+  proxy: {
+    section: "build",
+    seen: anywhere,
+    pattern:
+      "proxyerror|proxy authentication required|407 proxy|tunnel connection failed|cannot connect to proxy",
+    shown: "«ProxyError», «407 Proxy Authentication Required»",
+    cause: "the proxy does not answer or wants a password",
+    cure: "correct «build.httpProxy» and «build.httpsProxy» (for the server «environment», for pulls Docker's own settings)",
+  },
+  certificate: {
+    section: "models",
+    seen: ["model", "log", "build", "start"],
+    pattern:
+      "certificate_verify_failed|certificate verify failed|sslcertverificationerror|certificate signed by unknown authority|self.signed certificate|ssl certificate problem|certificate has expired|certificate is not valid|certificate verification failed|server certificate verification|x509: ",
+    shown: "«CERTIFICATE_VERIFY_FAILED», «x509: certificate signed by unknown authority»",
+    cause:
+      "the network re-signs TLS, or a mirror has a certificate of an authority that is not known here",
+    cure:
+      "«build.caCertificate» with the authority's certificate (for the image's build and the server in it); for Docker's" +
+      " own pulls the host has to trust it; check the host's clock",
+  },
+  "wrong-clock": {
+    section: "build",
+    seen: ["build"],
+    pattern: "is not valid yet|not yet valid",
+    shown: "«Release file … is not valid yet»",
+    cause: "the host's clock is wrong",
+    cure: "set it (timedatectl set-ntp true), then run it again",
+  },
+  "model-unknown": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "repositorynotfounderror|repository not found|entrynotfounderror.*404|404 client error|401 client error",
+    shown: "«RepositoryNotFoundError», «404 Client Error … huggingface.co»",
+    cause: "Hugging Face, or the mirror in «huggingFaceEndpoint», has no such model",
+    cure: "correct the model's name in Immich's settings or the preset, or choose another mirror",
+  },
+  "model-download": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "localentrynotfounderror|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
+    shown: "«LocalEntryNotFoundError», «couldn't connect to 'https://huggingface.co'»",
+    cause: "the container does not reach Hugging Face",
+    cure: "set «environment: { huggingFaceEndpoint: https://… }» (a mirror) or a proxy, or bring the models with «cacheModels»",
+  },
+  "model-missing": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "no_suchfile|nosuchfile|file doesn't exist|model file not found",
+    shown: "«NO_SUCHFILE: … File doesn't exist», «Model file not found»",
+    cause: "a file of the model is missing in the cache",
+    cure: "delete the model's folder from the cache, so that it is downloaded again; without internet bring it with «cacheModels»",
+  },
+
+  // --- The container ---------------------------------------------------------------------------------------
+  "no-ipv6": {
+    section: "container",
+    seen: ["log"],
+    pattern:
+      "can't connect to .'::'|connection to .'::'[^)]*. failed|address family not supported|errno 97",
+    shown: "«Can't connect to ('::', 3003)»",
+    cause: "the host has no IPv6, and the server listens on it by default",
+    cure: "«environment: { host: 0.0.0.0 }»",
+  },
+  "port-in-use": {
+    section: "container",
+    seen: ["log", "start"],
+    pattern:
+      "connection in use|address already in use|errno 98|port is already allocated|can't connect to .'",
+    shown: "«port is already allocated», «Address already in use»",
+    cause: "another program or container has the port",
+    cure: "stop it, or choose another port («publish», «environment: { port: … }»)",
+  },
+  "old-cpu": {
+    section: "container",
+    seen: ["log", "build"],
+    pattern:
+      "baseline optimizations|your machine doesn't support|illegal instruction|sigill|code 132|exit code: 132|exit status 132",
+    shown: "«Illegal instruction», exit code 132, «NumPy was built with baseline optimizations»",
+    cause: "the host's CPU lacks instructions that this image needs (such as SSE4.2 or AVX)",
+    cure: "update the program: its images avoid what it can; in a virtual machine set the CPU type to host; an older CPU cannot run it",
+  },
+  "host-memory": {
+    section: "container",
+    seen: ["log", "build", "model"],
+    pattern:
+      "perhaps out of memory|sigkill|code 137|exit code: 137|exit status 137|oomkilled|std::bad_alloc|bad allocation|cannot allocate memory|errno 12[^0-9]|memoryerror|arraymemoryerror",
+    shown: "«Worker was sent SIGKILL! Perhaps out of memory?», exit code 137, «std::bad_alloc»",
+    cause: "the container or its host ran out of memory",
+    cure: "raise «limits.memory», choose a smaller preset or «workers: 1»; on a small host add swap",
+  },
+  "worker-timeout": {
+    section: "container",
+    seen: ["log"],
+    pattern: "worker timeout|critical worker",
+    shown: "«WORKER TIMEOUT»",
+    cause:
+      "a request took longer than the server allows: a slow accelerator compiles, or a slow network downloads a model",
+    cure: "raise «workerTimeout» (seconds, 300 by default)",
+  },
+  "too-many-threads": {
+    section: "container",
+    seen: ["log", "build"],
+    pattern:
+      "can't start new thread|pthread_create failed|resource temporarily unavailable|operation not permitted.*(thread|clone)",
+    shown: "«can't start new thread»",
+    cause:
+      "Docker before 20.10.10 forbids what new images use to start a thread, or the limit of processes is reached",
+    cure: "update Docker to 20.10.10 or newer; else «hardening: { limitProcesses: false }»",
+  },
+  "bad-variable": {
+    section: "container",
+    seen: ["log"],
+    pattern:
+      "validation errors? for|extra inputs are not permitted|is not a valid port number|pydantic",
+    shown: "«validation error for Settings»",
+    cause: "a variable of the container has a value that Immich's server does not take",
+    cure: "correct the variable that the lines above name («environment», or an env file)",
+  },
+  "package-missing": {
+    section: "container",
+    seen: ["log"],
+    pattern: "modulenotfounderror|no module named|importerror",
+    shown: "«ModuleNotFoundError: No module named …»",
+    cause: "the image lacks a Python package that this release of Immich needs",
+    cure: "build it again (pulumi up after docker rmi of the image); an image of your own needs the package",
+  },
+  "worker-crash": {
+    section: "container",
+    seen: ["log"],
+    pattern:
+      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|fatal python error",
+    shown: "«Worker was sent code 139!», exit code 139, «Segmentation fault»",
+    cause: "the server crashed: this image cannot run on this GPU or its driver",
+    cure: "let the host's «gpu» choose the image, check the driver (nvidia-smi); «accelerator: cpu» shows whether the GPU is the reason",
+  },
+  "control-socket": {
+    section: "container",
+    seen: ["log"],
+    pattern: "control socket listening|gunicorn.ctl",
+    shown: "the log ends with «Control socket listening at …», and the container is unhealthy",
+    cause:
+      "Gunicorn 25 of Immich v2.6.0 to v2.7.5 hangs on its control socket (immich-app/immich#27173)",
+    cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
+  },
+  "locked-out": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "failed to load model|failed to load [a-z -]+ model",
+    shown: "«Failed to load model '…'» again and again",
+    cause:
+      "Immich's server gave up on the model after two failed loads, and tries it again only after a restart",
+    cure: "mend what the first error in the container's log names, then restart the container",
+  },
+
+  // --- Docker starts a container -----------------------------------------------------------------------------
+  cdi: {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "unresolvable cdi devices|device driver .?.?cdi|cdi devices? (injection|not)|failed to inject cdi|cdi (is )?(not enabled|disabled)",
+    shown: '«could not select device driver "cdi"», «unresolvable CDI devices»',
+    cause: "Docker has no CDI, or no description of the card for it",
+    cure:
+      'Docker 25 or newer with "features": { "cdi": true } in /etc/docker/daemon.json (standard from 28.3 on), then on the host:' +
+      " nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
+  },
+  "device-driver": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "could not select device driver|unknown or invalid runtime name|unknown runtime specified|nvidia-container-runtime[^ ]*.*not found",
+    shown:
+      '«could not select device driver "nvidia" with capabilities: [[gpu]]», «unknown or invalid runtime name: nvidia»',
+    cause: "Docker does not know how to give a container an NVIDIA card",
+    cure: `${toolkit}; Docker as a snap or rootless needs its own configuration of it`,
+  },
+  "lxc-cgroups": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "bpf_prog_query|bpf_prog_attach|failed to add device rules|device filters|nvidia-container-cli: mount error",
+    shown:
+      "«nvidia-container-cli: mount error: failed to add device rules … bpf_prog_query(BPF_CGROUP_DEVICE) failed»",
+    cause: "in an LXC guest the NVIDIA Container Toolkit may not change device rights",
+    cure:
+      "no-cgroups = true below [nvidia-container-cli] in the guest's /etc/nvidia-container-runtime/config.toml, then restart Docker;" +
+      " the guest itself needs the card's device nodes",
+  },
+  "lxc-sysctl": {
+    section: "start",
+    seen: ["start"],
+    pattern: "open sysctl|ip_unprivileged_port_start|reopen fd [0-9]+: permission denied",
+    shown: "«open sysctl net.ipv4.ip_unprivileged_port_start file: reopen fd 8: permission denied»",
+    cause:
+      "in an LXC guest the host's AppArmor rules do not fit runc 1.2.8, 1.3.3 or newer (opencontainers/runc#4968)",
+    cure: "update Proxmox (LXC 6.0.5-2 or newer) or Incus on the host; until then containerd.io 1.7.28-1 in the guest",
+  },
+  "unknown-gpu": {
+    section: "start",
+    seen: ["start"],
+    pattern: "unknown device|device error|no such device",
+    shown: "«nvidia-container-cli: device error: …: unknown device»",
+    cause: "the card in «gpus.ids» is not in this host",
+    cure: "take an index or a UUID that nvidia-smi -L lists on the host",
+  },
+  ldconfig: {
+    section: "start",
+    seen: ["start"],
+    pattern: "ldcache error|ldconfig",
+    shown: "«nvidia-container-cli: ldcache error»",
+    cause:
+      "the NVIDIA Container Toolkit looks for ldconfig in a place where this system does not have it",
+    cure: 'ldconfig = "@/sbin/ldconfig" in the host\'s /etc/nvidia-container-runtime/config.toml ("@/sbin/ldconfig.real" on Ubuntu)',
+  },
+  "nvidia-cli": {
+    section: "start",
+    seen: ["start"],
+    pattern: "nvidia-container-cli|nvidia-container-runtime|libnvidia",
+    shown: "any other error of «nvidia-container-cli»",
+    cause: "the NVIDIA Container Toolkit cannot give the container the card",
+    cure: "make nvidia-smi and nvidia-container-cli info work on the host, and update the toolkit",
+  },
+  "device-missing": {
+    section: "start",
+    seen: ["start"],
+    pattern: "gathering device information|not a device node",
+    shown:
+      '«error gathering device information while adding custom device "/dev/…": no such file or directory»',
+    cause: "the host has no such device node",
+    cure: "load its kernel driver, or pass it through to the guest; otherwise choose another «accelerator»",
+  },
+  "mount-missing": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "bind source path does not exist|invalid mount config|error while creating mount source path|not shared from the host|mounts denied",
+    shown: "«bind source path does not exist: …»",
+    cause: "a folder or file that the container mounts is missing on the host",
+    cure: "create it there, or correct the path in the stack file",
+  },
+  "name-taken": {
+    section: "start",
+    seen: ["start"],
+    pattern: "container name .* is already in use|name .* is already in use by",
+    shown: "«The container name … is already in use»",
+    cause: "another container has the name, such as docker compose's own after docker compose up",
+    cure: "take the service out of the compose file, docker rm -f <container>, then pulumi up",
+  },
+  "network-alias": {
+    section: "start",
+    seen: ["start"],
+    pattern: "network-scoped alias",
+    shown: "«network-scoped alias is supported only for containers in user defined networks»",
+    cause: "Docker's own network «bridge» knows no names",
+    cure: "set «network» to Immich's own, such as «immich_default»",
+  },
+  "network-missing": {
+    section: "start",
+    seen: ["start"],
+    pattern: "network [^ ]+ not found|no such network|could not find network",
+    shown: "«network immich_default not found»",
+    cause: "the network is gone, as after docker compose down",
+    cure: "docker compose up -d for Immich, then pulumi up",
+  },
+  "rate-limit": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "toomanyrequests|rate limit|too many requests",
+    shown: "«toomanyrequests: You have reached your pull rate limit»",
+    cause: "the registry answers no more pulls from this address for now",
+    cure: "docker login, wait some hours, or set «build.imageMirror»",
+  },
+  "image-unknown": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|denied: ",
+    shown: "«manifest unknown», «pull access denied»",
+    cause: "the registry or its mirror has no such image, or not for this CPU, or it wants a login",
+    cure: "correct the version or «build.imageMirror»; docker login where it is needed",
+  },
+  "wrong-architecture": {
+    section: "start",
+    seen: ["log", "start", "build"],
+    pattern: "exec format error|does not match the detected host platform",
+    shown: "«exec format error»",
+    cause: "the image is for another kind of CPU",
+    cure: "the program's own images are for amd64; on arm64 use the official ones (accelerators «cpu», «armnn», «rknn»)",
+  },
+  "no-python": {
+    section: "start",
+    seen: ["start", "log"],
+    pattern: "executable file not found|no python in this image|no such file or directory: unknown",
+    shown: "«executable file not found in $PATH»",
+    cause: "the image does not hold the program that the container is to run",
+    cure: "is this an image of Immich's machine learning? Correct «image»",
+  },
+
+  // --- The build of an image -----------------------------------------------------------------------------------
+  "certificate-text": {
+    section: "build",
+    seen: ["build"],
+    pattern: "cacertificate: not pem",
+    shown: "«caCertificate: not PEM text»",
+    cause: "the file in «build.caCertificate» is no PEM text",
+    cure: "convert it: openssl x509 -inform der -in ca.der -out ca.pem",
+  },
+  "pip-hashes": {
+    section: "build",
+    seen: ["build"],
+    pattern: "do not match the hashes|hash mismatch|hashes are required",
+    shown: "«THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE»",
+    cause: "the package index delivers other files than PyPI, or a download was cut off",
+    cure: "run it again; when it comes back, choose another «build.packageIndex»",
+  },
+  "pip-missing": {
+    section: "build",
+    seen: ["build"],
+    pattern:
+      "no matching distribution|could not find a version that satisfies|is not a supported wheel|http error 40[0-9]",
+    shown:
+      "«No matching distribution found for …», «Could not find a version that satisfies the requirement»",
+    cause:
+      "the package index does not have the package, or the address is not that of a simple index",
+    cure: "correct «build.packageIndex» (it ends with /simple as a rule) or leave it out; the mirror has to be complete",
+  },
+  "build-disk-full": {
+    section: "build",
+    seen: ["build", "start"],
+    pattern:
+      "no space left on device|errno 28|disk quota exceeded|not enough free space|you don't have enough free space",
+    shown: "«No space left on device» during a build or a pull",
+    cause: "the disk with Docker's data is full: an image needs up to 10 GB while it is built",
+    cure: "docker system df shows what can go, docker builder prune and docker image prune remove it",
+  },
+  "package-network": {
+    section: "build",
+    seen: ["build", "start", "log"],
+    pattern:
+      "readtimeout|read timed out|connecttimeout|connection timed out|timed out waiting|i/o timeout|tls handshake timeout|connection broken|incompleteread|newconnectionerror|max retries exceeded|connection reset|connection refused|network is unreachable|no route to host|name or service not known|temporary failure (in name resolution|resolving)|could not resolve|no such host|server misbehaving|context deadline exceeded|client.timeout|unexpected eof|remote end closed|protocolerror",
+    shown:
+      "«Read timed out», «Temporary failure in name resolution», «i/o timeout», «TLS handshake timeout»",
+    cause: "Docker Hub, PyPI, Debian or Hugging Face is slow, filtered or not reachable from there",
+    cure:
+      "run it again: what was finished is kept. Else «build.imageMirror», «build.packageIndex», «build.aptMirror», a proxy" +
+      ' («build.httpsProxy»), or working DNS in Docker ("dns" in /etc/docker/daemon.json)',
+  },
+  apt: {
+    section: "build",
+    seen: ["build"],
+    pattern:
+      "failed to fetch|unable to locate package|has no installation candidate|does not have a release file|no longer has a release file|index files failed|hash sum mismatch|repository .* is not signed|release file .* expired|e: unable to|sub-process .* returned an error",
+    shown: "«E: Failed to fetch …», «does not have a Release file», «Unable to locate package»",
+    cause: "the Debian mirror is incomplete or its address is wrong",
+    cure: "correct «build.aptMirror» (an address that ends with /debian, with debian-security beside it), or leave it out",
+  },
+  "image-check": {
+    section: "build",
+    seen: ["build"],
+    pattern: "image check failed",
+    shown: "«image check FAILED: …»",
+    cause: "the finished image lacks what this release of Immich needs",
+    cure: "choose another release of Immich that the program supports, and report the line: the lock has to follow",
+  },
+  "no-buildkit": {
+    section: "build",
+    seen: ["build"],
+    pattern:
+      "mount option requires buildkit|buildkit is (enabled but|not)|unknown flag: mount|unknown instruction",
+    shown: "«the --mount option requires BuildKit»",
+    cause: "the engine builds without BuildKit",
+    cure: 'update Docker (20.10.10 or newer), and take "buildkit": false from /etc/docker/daemon.json',
+  },
+  "pip-other": {
+    section: "build",
+    seen: ["build"],
+    pattern:
+      "error: could not install|error: failed building|resolutionimpossible|subprocess-exited-with-error|error: .*exception",
+    shown: "any other «ERROR:» of pip",
+    cause: "pip could not install the packages of the lock",
+    cure: "run it again; when it comes back, report the lines above",
+  },
+} as const satisfies Readonly<Record<string, KnownError>>;
+
+/** A row's name, the same in every language. */
+export type KnownErrorName = keyof typeof rows;
+
+/** In the order in which they are compared. */
+export const knownErrors = Object.entries(rows) as readonly (readonly [
+  KnownErrorName,
+  KnownError,
+])[];
+
+/** A row, found in a text. */
+export type FoundError = KnownError & { readonly name: KnownErrorName };
+
+/** The first row that is known at that place and found in the text. */
+export function findKnownError(text: string, place: Place): FoundError | undefined {
+  const compared = ` ${text} `
+    .replace(/\u001b\[[0-9;]*m/g, "")
+    .replace(/[^!-~]+/g, " ")
+    .toLowerCase();
+  const found = knownErrors.find(
+    ([, { seen, pattern }]) => seen.includes(place) && new RegExp(pattern).test(compared),
+  );
+  return found && { name: found[0], ...found[1] };
+}
+
+/** A row in one line of a terminal: what happened and what to do. */
+export function hintOf({ cause, cure }: KnownError): string {
+  return `${cause}: ${cure}`;
+}
+
+/** The rows for verify/common.sh and verify/inference.py: places, pattern and hint, between tabs. */
+export function renderRows(): string {
+  return knownErrors
+    .map(([, row]) => `${row.seen.join(",")}\t${row.pattern}\t${hintOf(row)}\n`)
+    .join("");
+}

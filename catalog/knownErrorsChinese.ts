@@ -1,0 +1,359 @@
+import type { KnownErrorName } from "./knownErrors";
+
+const lessVideoMemory =
+  "停掉占用显卡的其他程序，或改用更小的预设（«legacy-2gb»）、«requestThreads: 1»、批大小 1、«modelTtl: 10»";
+const toolkit =
+  "安装 NVIDIA Container Toolkit，执行 «nvidia-ctk runtime configure --runtime=docker» 并重启 Docker";
+
+/** The rows of catalog/knownErrors.ts in Chinese: why, and what to do. */
+export const knownErrorsChinese: Readonly<
+  Record<KnownErrorName, { readonly cause: string; readonly cure: string }>
+> = {
+  "nvidia-smi-hangs": {
+    cause: "驱动卡死",
+    cure: "先在宿主机内核日志（dmesg）里查 «Xid»，再重启宿主机",
+  },
+  "gpu-cut-off": {
+    cause:
+      "容器失去了显卡：宿主机上的 systemctl daemon-reload（自动更新会执行它）收回了设备权限（NVIDIA/nvidia-container-toolkit#48）",
+    cure: "重启容器；要避免再次发生，可在每次开机时运行 «nvidia-ctk system create-dev-char-symlinks --create-all»，或用 «gpus: { cdi: […] }» 分配显卡",
+  },
+  "driver-mismatch": {
+    cause: "驱动已更新，旧的内核模块还在运行，两者版本不一致",
+    cure: "重启宿主机（或卸载并重新加载 nvidia 模块），再重启容器",
+  },
+  "gpu-lost": {
+    cause: "显卡在总线上没有响应：供电、过热、插槽松动或硬件故障",
+    cure: "重启宿主机，在内核日志（dmesg）里查 «Xid»，检查供电和散热",
+  },
+  "nvml-permissions": {
+    cause: "没有权限打开设备节点",
+    cure: "检查宿主机上 «/dev/nvidia*» 的权限（通常为 666）；LXC 中还要检查 «lxc.cgroup2.devices.allow»",
+  },
+  "driver-not-running": {
+    cause: "没有安装 NVIDIA 驱动，或内核模块没有运行",
+    cure: "先让宿主机上的 nvidia-smi 正常工作：安装驱动，为当前内核编译模块（dkms、内核头文件），启用 Secure Boot 时给模块签名",
+  },
+  "no-devices": {
+    cause:
+      "驱动在运行，但不支持这张卡：NVIDIA 的开源内核模块只支持 Turing 及更新的显卡，590 起的驱动也不再支持更老的显卡",
+    cure: "安装支持该卡的专有驱动（Kepler 最高 470，Maxwell、Pascal、Volta 最高 580）并重启宿主机；虚拟机请检查直通",
+  },
+  "no-nvidia-smi": { cause: "容器启动时没有分配显卡", cure: `${toolkit}，然后重新启动容器` },
+  "rocm-no-code": {
+    cause: "这个 ROCm 不带该 AMD GPU 的机器码",
+    cure: "把 «HSA_OVERRIDE_GFX_VERSION» 设为 ROCm 支持的相近型号，例如 gfx1031 到 gfx1036 用 10.3.0；没有相近型号就用 «accelerator: cpu»",
+  },
+  "rocm-memory": { cause: "AMD GPU 的显存不足", cure: lessVideoMemory },
+  "rocm-no-gpu": {
+    cause: "容器访问不到 AMD GPU",
+    cure: "在宿主机上确认有 «/dev/kfd» 和 «/dev/dri/renderD128»（内核驱动 amdgpu），并且容器在它们的用户组里（通常是 render）",
+  },
+  "rocm-hang": {
+    cause: "AMD GPU 上的计算中断",
+    cure: "改正或去掉 «HSA_OVERRIDE_GFX_VERSION»，集成显卡把 «HSA_USE_SVM» 设为 0，然后重启容器；再次出现就用 «accelerator: cpu»",
+  },
+  miopen: {
+    cause: "MIOpen 或 MIGraphX 无法为这个 AMD GPU 编译模型",
+    cure: "把 «HSA_OVERRIDE_GFX_VERSION» 设为 ROCm 支持的型号，或升级 Immich；否则用 «accelerator: cpu»",
+  },
+  "no-kernel-image": {
+    cause: "这个 ONNX Runtime 不带该显卡计算能力的机器码",
+    cure: "由主机的 «gpu» 决定镜像（不写 «imageVariant»，改正 «gpu»）：程序会构建合适的镜像",
+  },
+  "driver-too-old": {
+    cause: "容器里没有 NVIDIA 驱动，或驱动比这个 CUDA 要求的旧",
+    cure: `在宿主机上检查 nvidia-smi，升级驱动或选择更旧的 «imageVariant»；容器里没有驱动时：${toolkit}`,
+  },
+  "ptx-too-new": {
+    cause: "驱动比编译这段代码的 CUDA 旧",
+    cure: "升级宿主机的 NVIDIA 驱动，或选择更旧的 «imageVariant»",
+  },
+  "named-symbol": {
+    cause:
+      "容器里的驱动文件与驱动本身不匹配（Docker Desktop 或 WSL 比 NVIDIA 驱动旧），或这个 ONNX Runtime 不是为该显卡编译的",
+    cure: "升级 Docker Desktop、WSL（«wsl --update»）和 NVIDIA Container Toolkit 并重启容器；Linux 上由主机的 «gpu» 决定镜像",
+  },
+  "compat-libraries": {
+    cause: "镜像自带 libcuda（compat 或 stubs），顶替了宿主机的驱动库，而它只能用于数据中心显卡",
+    cure: "升级宿主机的 NVIDIA 驱动，或选择更旧的 «imageVariant»；自制镜像请把 «/usr/local/cuda/compat» 和 stubs 移出库路径",
+  },
+  "video-memory": { cause: "显存不足", cure: lessVideoMemory },
+  "cudnn-not-initialized": {
+    cause: "cuDNN 或 cuBLAS 无法启动：多半是空闲显存太少，否则是驱动太旧",
+    cure: `${lessVideoMemory}；显卡空闲时请升级驱动`,
+  },
+  "cudnn-libraries": {
+    cause: "缺少 cuDNN 的库，或混用了多个版本",
+    cure: "使用本程序的镜像或 Immich 的 -cuda 镜像；自制镜像只装一个 cuDNN，并去掉 «LD_LIBRARY_PATH»",
+  },
+  "cudnn-arch": {
+    cause: "这个 cuDNN 已不支持该显卡（9.11 去掉了 Maxwell、Pascal 和 Volta）",
+    cure: "改用带旧版 cuDNN 的镜像：不写 «imageVariant»，由主机的 «gpu» 决定",
+  },
+  "gpu-busy": {
+    cause: "另一个程序独占了显卡（计算模式为 «Exclusive_Process» 或 «Prohibited»）",
+    cure: "在宿主机上执行 «nvidia-smi --compute-mode=DEFAULT»，或停掉那个程序",
+  },
+  "invalid-device": {
+    cause: "«deviceIds» 写了容器里没有的显卡：容器内从 0 开始编号",
+    cure: "改正 «deviceIds»，或改正决定显卡数量的 «gpus»",
+  },
+  "no-cuda-device": {
+    cause: "容器里没有可用的 GPU",
+    cure: `在宿主机和容器里检查 nvidia-smi；${toolkit}；原来正常的容器是失去了显卡：重启它`,
+  },
+  ecc: {
+    cause: "显卡的显存有故障",
+    cure: "重启宿主机，再观察 «nvidia-smi -q -d ECC»；计数继续增加的卡需要更换",
+  },
+  "launch-timeout": {
+    cause: "显卡同时接着显示器时，驱动会中止耗时的计算",
+    cure: "把显示器接到另一张卡上，或不运行桌面",
+  },
+  "card-fault": {
+    cause: "显卡上的计算中断：镜像不适合该卡，或显卡有故障、过热、超频",
+    cure: "重启容器，在宿主机内核日志（dmesg）里查 «Xid»；由主机的 «gpu» 决定镜像，并取消超频",
+  },
+  "cuda-unknown": {
+    cause: "驱动无法启动：常见原因是缺少 «/dev/nvidia-uvm»，或待机后模块状态异常",
+    cure: "在宿主机上执行 «nvidia-modprobe -u -c=0»（待机后先 «rmmod nvidia_uvm»）或重启宿主机，再重启容器；LXC 还需要 «/dev/nvidia-uvm»",
+  },
+  "cuda-other": {
+    cause: "CUDA 报告显卡或驱动出错",
+    cure: "在宿主机上检查 nvidia-smi，在内核日志（dmesg）里查 «Xid»，再重启容器",
+  },
+  "provider-library": {
+    cause: "镜像里缺少 provider 的库，或容器里缺少驱动的库",
+    cure: "确认镜像适合该加速器，并在容器里检查：«docker exec <container> nvidia-smi»",
+  },
+  "no-cuda-provider": {
+    cause: "无法加载镜像里的 CUDA 库或容器里的 NVIDIA 驱动",
+    cure: "在宿主机上检查 nvidia-smi，并确认镜像用于 CUDA",
+  },
+  armnn: {
+    cause: "ARM NN 访问不到 Mali GPU：容器里缺少驱动或固件",
+    cure: "在宿主机上确认有 «/dev/mali0» 和 libmali.so（厂商内核；panfrost 两者都没有）；否则用 «accelerator: cpu»",
+  },
+  "rknn-model": {
+    cause: "RKNN 模型文件损坏，或用于另一种芯片，或需要更新的内核驱动",
+    cure: "从缓存中删除该模型，它会重新下载；并升级宿主机内核（rknpu 驱动 0.9.8 或更新）",
+  },
+  "rknn-memory": { cause: "NPU 的内存用尽", cure: "«rknnThreads: 1»，或更小的模型" },
+  rknn: {
+    cause: "访问不到 NPU",
+    cure: "在宿主机上确认 rknpu 内核驱动在运行（厂商内核：«cat /sys/kernel/debug/rknpu/version»），并且有 «/dev/dri»；否则用 «accelerator: cpu»",
+  },
+  "intel-memory": {
+    cause: "GPU 与宿主机共用的内存已满",
+    cure: "改用更小的模型、«requestThreads: 1»、批大小 1；给宿主机或虚拟机加内存也有帮助",
+  },
+  "intel-no-gpu": {
+    cause: "OpenVINO 找不到可用的 Intel GPU",
+    cure: "在宿主机上确认有 «/dev/dri/renderD128»（驱动 i915 或 xe），并且容器在它的用户组里（通常是 render）；第 6 代酷睿之前的 GPU 请用 «accelerator: cpu»",
+  },
+  opencl: {
+    cause: "GPU 的 OpenCL 或 Level Zero 驱动出错",
+    cure: "升级到最新的 Immich（镜像带有更新的驱动），并设 «openvinoPrecision: FP32»；再次出现就用 «accelerator: cpu»",
+  },
+  "device-permission": {
+    cause: "容器没有权限打开设备",
+    cure: "检查宿主机上设备节点的用户组，并确认容器的用户在该组里",
+  },
+  "cache-full": {
+    cause: "模型缓存所在的磁盘已满",
+    cure: "腾出空间，或把缓存移到别处；缓存本身没有损坏",
+  },
+  "cache-owner": {
+    cause: "缓存属于其他用户，不属于容器的用户",
+    cure: "把它改给该用户（root 用 «chown -R 0:0»）；容器以 root 运行时也可设 «hardening: { dropCapabilities: false }»",
+  },
+  "cache-read-only": {
+    cause: "模型缓存是只读的",
+    cure: "下载和转换时需要可写一次；如果是内核把磁盘改为只读，说明磁盘有故障：见 dmesg",
+  },
+  "converter-refuses": {
+    cause: "模型用到了该显卡的 ONNX Runtime 无法计算的算子，也无法转换",
+    cure: "换一个模型，例如预设里的模型",
+  },
+  "converted-unreadable": {
+    cause: "缓存里的模型不完整",
+    cure: "从缓存中删除该模型的文件夹：它会重新下载并转换",
+  },
+  "ir-version": {
+    cause: "模型比这个 ONNX Runtime 能读的版本新（Immich 自 2025 年 3 月起发布的模型）",
+    cure: "不写 «imageVariant»：本程序的镜像会把这样的文件转换一次，存放在缓存中原文件旁边",
+  },
+  "opset-too-new": {
+    cause: "导出模型所用的 opset 比这个 ONNX Runtime 支持的新（例如 1.15 遇上 opset 19）",
+    cure: "不写 «imageVariant»：本程序的镜像会把这样的文件转换一次；自制镜像需要更新的 ONNX Runtime",
+  },
+  "model-damaged": {
+    cause: "模型文件损坏或不完整",
+    cure: "从缓存中删除该模型的文件夹：它会重新下载",
+  },
+  proxy: {
+    cause: "代理没有响应，或需要密码",
+    cure: "改正 «build.httpProxy» 和 «build.httpsProxy»（运行中的服务用 «environment»，拉取镜像用 Docker 自己的设置）",
+  },
+  certificate: {
+    cause: "网络会重新签发 TLS 证书，或镜像站的证书颁发机构不受信任",
+    cure: "在 «build.caCertificate» 里给出该机构的证书（用于构建镜像和其中的服务）；Docker 自身的拉取要由宿主机信任它；并检查宿主机时钟",
+  },
+  "wrong-clock": { cause: "宿主机时钟不准", cure: "校准时钟（«timedatectl set-ntp true»）后重试" },
+  "model-unknown": {
+    cause: "Hugging Face 或 «huggingFaceEndpoint» 指定的镜像站没有这个模型",
+    cure: "改正 Immich 设置或预设里的模型名，或换一个镜像站",
+  },
+  "model-download": {
+    cause: "容器访问不到 Hugging Face",
+    cure: "设置 «environment: { huggingFaceEndpoint: https://… }»（镜像站）或代理，或用 «cacheModels» 带入模型",
+  },
+  "model-missing": {
+    cause: "缓存里缺少模型的文件",
+    cure: "从缓存中删除该模型的文件夹，它会重新下载；没有网络时用 «cacheModels» 带入",
+  },
+  "no-ipv6": {
+    cause: "宿主机没有 IPv6，而服务默认监听 IPv6",
+    cure: "«environment: { host: 0.0.0.0 }»",
+  },
+  "port-in-use": {
+    cause: "端口被另一个程序或容器占用",
+    cure: "停掉它，或换一个端口（«publish»、«environment: { port: … }»）",
+  },
+  "old-cpu": {
+    cause: "宿主机的 CPU 缺少这个镜像需要的指令（例如 SSE4.2 或 AVX）",
+    cure: "更新本程序：它的镜像尽量不用这些指令；虚拟机请把 CPU 类型设为 host；更老的 CPU 无法运行",
+  },
+  "host-memory": {
+    cause: "容器或宿主机内存不足",
+    cure: "调大 «limits.memory»，或改用更小的预设、«workers: 1»；内存小的宿主机可加 swap",
+  },
+  "worker-timeout": {
+    cause: "请求超过了服务允许的时间：慢的加速器在编译，或慢的网络在下载模型",
+    cure: "调大 «workerTimeout»（秒，默认 300）",
+  },
+  "too-many-threads": {
+    cause: "早于 20.10.10 的 Docker 禁止新镜像创建线程所用的调用，或已达到进程数上限",
+    cure: "把 Docker 升级到 20.10.10 或更新；否则 «hardening: { limitProcesses: false }»",
+  },
+  "bad-variable": {
+    cause: "容器的某个环境变量的值不被 Immich 服务接受",
+    cure: "改正上面几行提到的变量（«environment» 或 env 文件）",
+  },
+  "package-missing": {
+    cause: "镜像缺少这个 Immich 版本需要的 Python 包",
+    cure: "重新构建镜像（docker rmi 之后 pulumi up）；自制镜像请装上该包",
+  },
+  "worker-crash": {
+    cause: "服务崩溃：这个镜像无法在该 GPU 或其驱动上运行",
+    cure: "由主机的 «gpu» 决定镜像，检查驱动（nvidia-smi）；用 «accelerator: cpu» 可判断是不是 GPU 的原因",
+  },
+  "control-socket": {
+    cause:
+      "Immich v2.6.0 到 v2.7.5 的 Gunicorn 25 卡在 control socket 上（immich-app/immich#27173）",
+    cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
+  },
+  "locked-out": {
+    cause: "加载失败两次后，Immich 的服务不再尝试该模型，直到重启",
+    cure: "先按容器日志里的第一个错误处理，再重启容器",
+  },
+  cdi: {
+    cause: "Docker 没有启用 CDI，或没有该显卡的描述文件",
+    cure: 'Docker 25 或更新，在 «/etc/docker/daemon.json» 里设 «"features": { "cdi": true }»（28.3 起默认启用），再在宿主机上执行 «nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml»',
+  },
+  "device-driver": {
+    cause: "Docker 不知道怎样把 NVIDIA 显卡分配给容器",
+    cure: `${toolkit}；snap 版或 rootless 的 Docker 需要单独配置`,
+  },
+  "lxc-cgroups": {
+    cause: "LXC 中的 NVIDIA Container Toolkit 无权更改设备权限",
+    cure: "在 LXC 里的 «/etc/nvidia-container-runtime/config.toml» 的 «[nvidia-container-cli]» 下写 «no-cgroups = true»，再重启 Docker；LXC 本身需要显卡的设备节点",
+  },
+  "lxc-sysctl": {
+    cause:
+      "宿主机的 AppArmor 规则与 runc 1.2.8、1.3.3 及更新版本不兼容（opencontainers/runc#4968）",
+    cure: "升级宿主机的 Proxmox（LXC 6.0.5-2 或更新）或 Incus；在此之前可在 LXC 里使用 containerd.io 1.7.28-1",
+  },
+  "unknown-gpu": {
+    cause: "«gpus.ids» 里的显卡不在这台宿主机上",
+    cure: "填写宿主机上 «nvidia-smi -L» 列出的序号或 UUID",
+  },
+  ldconfig: {
+    cause: "NVIDIA Container Toolkit 在这个系统上找不到 ldconfig",
+    cure: '在宿主机的 «/etc/nvidia-container-runtime/config.toml» 里设 «ldconfig = "@/sbin/ldconfig"»（Ubuntu 为 «"@/sbin/ldconfig.real"»）',
+  },
+  "nvidia-cli": {
+    cause: "NVIDIA Container Toolkit 无法把显卡交给容器",
+    cure: "先让宿主机上的 nvidia-smi 和 «nvidia-container-cli info» 正常工作，并升级 toolkit",
+  },
+  "device-missing": {
+    cause: "宿主机上没有这个设备节点",
+    cure: "加载它的内核驱动，或把它直通给虚拟机；否则换一个 «accelerator»",
+  },
+  "mount-missing": {
+    cause: "容器要挂载的文件夹或文件在宿主机上不存在",
+    cure: "创建它，或改正 stack 文件里的路径",
+  },
+  "name-taken": {
+    cause: "名称已被另一个容器占用，例如执行 docker compose up 之后 compose 自己的容器又回来了",
+    cure: "从 compose 文件中去掉该服务，执行 «docker rm -f <container>»，再 «pulumi up»",
+  },
+  "network-alias": {
+    cause: "Docker 自带的 «bridge» 网络没有名称解析",
+    cure: "把 «network» 设为 Immich 自己的网络，例如 «immich_default»",
+  },
+  "network-missing": {
+    cause: "网络已不存在，例如执行过 docker compose down",
+    cure: "对 Immich 执行 «docker compose up -d»，再 «pulumi up»",
+  },
+  "rate-limit": {
+    cause: "仓库暂时不再接受来自这个地址的拉取",
+    cure: "«docker login»，或等几个小时，或设置 «build.imageMirror»",
+  },
+  "image-unknown": {
+    cause: "仓库或镜像站没有这个镜像，或没有这种 CPU 的版本，或需要登录",
+    cure: "改正版本或 «build.imageMirror»；需要时 «docker login»",
+  },
+  "wrong-architecture": {
+    cause: "镜像用于另一种 CPU",
+    cure: "本程序的镜像只支持 amd64；arm64 请用官方镜像（加速器 «cpu»、«armnn»、«rknn»）",
+  },
+  "no-python": {
+    cause: "镜像里没有容器要运行的程序",
+    cure: "这是 Immich 机器学习的镜像吗？请改正 «image»",
+  },
+  "certificate-text": {
+    cause: "«build.caCertificate» 指定的文件不是 PEM 文本",
+    cure: "转换它：«openssl x509 -inform der -in ca.der -out ca.pem»",
+  },
+  "pip-hashes": {
+    cause: "软件源提供的文件与 PyPI 不同，或下载中断",
+    cure: "重试；再次出现就换一个 «build.packageIndex»",
+  },
+  "pip-missing": {
+    cause: "软件源没有这个包，或地址不是 simple 索引",
+    cure: "改正 «build.packageIndex»（通常以 /simple 结尾）或去掉它；镜像站必须完整",
+  },
+  "build-disk-full": {
+    cause: "Docker 数据所在的磁盘已满：构建一个镜像最多需要 10 GB",
+    cure: "用 «docker system df» 查看，用 «docker builder prune» 和 «docker image prune» 清理",
+  },
+  "package-network": {
+    cause: "访问 Docker Hub、PyPI、Debian 或 Hugging Face 很慢、受限或不通",
+    cure: '重试：已完成的部分会保留。否则设置 «build.imageMirror»、«build.packageIndex»、«build.aptMirror»、代理（«build.httpsProxy»），或修好 Docker 的 DNS（«/etc/docker/daemon.json» 里的 «"dns"»）',
+  },
+  apt: {
+    cause: "Debian 镜像站不完整，或地址有误",
+    cure: "改正 «build.aptMirror»（以 /debian 结尾，旁边要有 debian-security），或去掉它",
+  },
+  "image-check": {
+    cause: "构建出的镜像缺少这个 Immich 版本需要的内容",
+    cure: "换一个本程序支持的 Immich 版本，并报告这一行：锁文件需要跟进",
+  },
+  "no-buildkit": {
+    cause: "Docker 引擎没有使用 BuildKit",
+    cure: '把 Docker 升级到 20.10.10 或更新，并从 «/etc/docker/daemon.json» 中去掉 «"buildkit": false»',
+  },
+  "pip-other": { cause: "pip 无法安装锁文件中的包", cure: "重试；再次出现请报告上面几行" },
+};

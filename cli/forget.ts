@@ -1,0 +1,46 @@
+import { sanitize } from "../util/sanitize";
+import { runCommand } from "./command";
+import { hostsOf, nameOf, readState, type StoredResource, withoutHosts, writeState } from "./state";
+
+const usage = `Forgets hosts that will never answer again: takes them out of the stack's state without asking them.
+Immich's configuration and every other host stay as they are until the next pulumi up.
+
+  npm run forget -- [--stack NAME] HOST…
+
+Take them out of the stack file, too, or the next pulumi up sets them up again.`;
+
+runCommand({ usage, options: {}, allowPositionals: true }, async ({ stack }, hosts) => {
+  const before = await readState(stack);
+  const known = hostsOf(before);
+  const listed = known.join(", ") || "none";
+  if (hosts.length === 0) throw new Error(`name the hosts to forget; there are: ${listed}`);
+  const unknown = hosts.filter((host) => !known.includes(host));
+  if (unknown.length > 0) {
+    throw new Error(`the stack has no host ${unknown.join(", ")}; there are: ${listed}`);
+  }
+  const { state, gone } = withoutHosts(before, hosts);
+  await writeState(stack, state);
+  console.log(`forgotten: ${hosts.join(", ")}`);
+  const left = gone.flatMap(removal);
+  if (left.length > 0) {
+    console.log("Should they ever run again, remove there by hand:");
+    for (const command of left) console.log(`  ${command}`);
+  }
+  return 0;
+});
+
+const removals: Readonly<Record<string, string>> = {
+  "docker:index/container:Container": "docker rm --force",
+  "docker:index/service:Service": "docker service rm",
+  "docker:index/network:Network": "docker network rm",
+  "docker:index/volume:Volume": "docker volume rm",
+  "docker:index/remoteImage:RemoteImage": "docker image rm",
+};
+
+/** What is left on the host of a resource, as the command that removes it. */
+function removal(resource: StoredResource): string[] {
+  const command = removals[resource.type];
+  const name = resource.outputs?.["name"];
+  if (command === undefined) return [];
+  return [`${command} ${sanitize(typeof name === "string" ? name : nameOf(resource))}`];
+}

@@ -1,0 +1,165 @@
+import { accelerators, type AcceleratorName } from "../catalog/accelerators";
+import { assignGpus } from "../catalog/deviceIds";
+import { hasControlSocket } from "../catalog/immichReleases";
+import type { ImmichVersion } from "../catalog/immichVersion";
+import {
+  checkEnvironmentFile,
+  isSetting,
+  renderEnvironment,
+  servicePort,
+} from "../catalog/renderEnvironment";
+import { isVariableName } from "../catalog/runtimeVariables";
+import type { Problem, Resolved } from "../util/problem";
+import { hasCredentials } from "../util/sanitize";
+import { gpuCount } from "./gpu";
+import { isOfficialImage } from "./image";
+import type { HostEntry } from "./schema";
+import type { ImageSource } from "./settings";
+
+/** What a host's variables follow from, beside its entry. */
+interface Container {
+  readonly accelerator: AcceleratorName;
+  readonly image: ImageSource | undefined;
+  /** The variables of its env files. */
+  readonly file: Readonly<Record<string, string>>;
+}
+
+interface HostEnvironment {
+  /** By the names of catalog/environment.ts, or the variables' own. */
+  readonly settings: HostEntry["environment"];
+  /** The port the server listens on. */
+  readonly port: number;
+}
+
+/** A host's environment with everything the program adds, and what is wrong with it. */
+export function resolveEnvironment(
+  host: HostEntry,
+  key: string,
+  version: ImmichVersion | undefined,
+  { accelerator, image, file }: Container,
+): Resolved<HostEnvironment> {
+  const { environment } = host;
+  if (!version) return { value: { settings: environment, port: 3003 }, problems: [], notes: [] };
+  const rendered = renderEnvironment(environment, version, accelerator);
+  const unchecked = resolveUnchecked(host, `${key}.uncheckedEnvironment`);
+  const overridden = { ...rendered.variables, ...host.uncheckedEnvironment };
+  const fromFile = checkEnvironmentFile(
+    Object.fromEntries(Object.entries(file).filter(([name]) => !Object.hasOwn(overridden, name))),
+    version,
+    accelerator,
+  );
+  const variables = { ...file, ...rendered.variables };
+  const assigned = accelerators[accelerator].gpuRequest
+    ? assignGpus(variables, gpuCount(host.gpus), version)
+    : undefined;
+  return {
+    value: {
+      settings: {
+        ...environment,
+        ...assigned?.value,
+        ...webServerArguments(variables, version, image),
+      },
+      port: servicePort(variables, version),
+    },
+    problems: [
+      ...rendered.problems.map(({ name, message }) => ({
+        key: `${key}.environment.${name}`,
+        expected: message,
+      })),
+      ...fromFile.problems.map(({ name, message }) => ({
+        key: `${key}.envFiles`,
+        expected: `${name}: ${message}`,
+      })),
+      ...(assigned?.problems ?? []).map((problem) => ({
+        ...problem,
+        key: `${key}.${problem.key}`,
+      })),
+      ...credentialProblems(environment, `${key}.environment`),
+      ...proxyProblems(variables, host, key, image),
+      ...unchecked.problems,
+    ],
+    notes: [
+      ...rendered.notes,
+      ...fromFile.notes,
+      ...unchecked.notes,
+      ...(assigned?.notes ?? []),
+      ...visibleDevicesNote(variables, accelerator),
+    ],
+  };
+}
+
+/** Variables that people ask for though this program knows nothing of them. */
+function resolveUnchecked({ uncheckedEnvironment, environment }: HostEntry, key: string) {
+  const problems = Object.entries(uncheckedEnvironment).flatMap(([name, value]): Problem[] => {
+    const problem = (expected: string) => [{ key: `${key}.${name}`, expected }];
+    if (!isVariableName(name)) {
+      return problem("is no variable's name: letters, digits and '_', not beginning with a digit");
+    }
+    if (isSetting(name))
+      return problem("is a variable this program knows; put it into environment");
+    if (Object.hasOwn(environment, name)) return problem("is given in environment, too");
+    if (hasCredentials(value) || secretName.test(name)) return problem(intoFile);
+    return [];
+  });
+  const names = Object.keys(uncheckedEnvironment);
+  const note = `${names.join(", ")} (uncheckedEnvironment) is passed on as it is; nothing checks it`;
+  return { problems, notes: names.length > 0 && problems.length === 0 ? [note] : [] };
+}
+
+const secretName = /pass(word|wd)?$|secret|token|api_?key|credential/i;
+const intoFile =
+  "may be a secret, and a stack file stands in clear; put the variable into an env file (envFiles)";
+
+/**
+ * Immich's images with gunicorn 25 hang on its control socket. Ours set the argument themselves, so only
+ * a user's own arguments would undo it there.
+ */
+function webServerArguments(
+  variables: Readonly<Record<string, string>>,
+  version: ImmichVersion,
+  image: ImageSource | undefined,
+): Readonly<Record<string, string>> {
+  const given = variables["GUNICORN_CMD_ARGS"];
+  const isOurs = image?.kind === "legacy" && given !== undefined;
+  const isAffected = isOurs || (isOfficialImage(image) && hasControlSocket(version));
+  if (!isAffected || given?.includes("control-socket")) return {};
+  return { GUNICORN_CMD_ARGS: [given, "--no-control-socket"].filter(Boolean).join(" ") };
+}
+
+/** A stack file stands in clear. */
+function credentialProblems(environment: HostEntry["environment"], key: string): Problem[] {
+  const expected =
+    "must be an address without a user or password; put the variable with them into an env file (envFiles)";
+  return Object.entries(environment).flatMap(([name, value]) =>
+    hasCredentials(String(value)) ? [{ key: `${key}.${name}`, expected }] : [],
+  );
+}
+
+/** Neither Immich's images nor ours have the library for SOCKS (PySocks, socksio). */
+function proxyProblems(
+  variables: Readonly<Record<string, string>>,
+  { environment }: HostEntry,
+  key: string,
+  image: ImageSource | undefined,
+): Problem[] {
+  if (image?.kind === "given" && !isOfficialImage(image)) return [];
+  return Object.entries(variables).flatMap(([name, value]) => {
+    if (!/^(https?|all)_proxy$/i.test(name) || !/^socks/i.test(value)) return [];
+    const settings: Record<string, string> = { HTTP_PROXY: "httpProxy", HTTPS_PROXY: "httpsProxy" };
+    const spelling = [name, settings[name]].find(
+      (each) => each && Object.hasOwn(environment, each),
+    );
+    const expected =
+      "must be an http:// proxy: the image has no library for SOCKS, so every download would fail; put an HTTP proxy such as Privoxy before it, or download through huggingFaceEndpoint";
+    return [{ key: spelling ? `${key}.environment.${spelling}` : `${key}.envFiles`, expected }];
+  });
+}
+
+/** `docker run --gpus` decides, whatever the variable says. */
+function visibleDevicesNote(
+  variables: Readonly<Record<string, string>>,
+  accelerator: AcceleratorName,
+): string[] {
+  if (!accelerators[accelerator].gpuRequest || !variables["NVIDIA_VISIBLE_DEVICES"]) return [];
+  return ["NVIDIA_VISIBLE_DEVICES has no effect: gpus decides which cards the container gets"];
+}

@@ -1,0 +1,66 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+import { type KnownError, knownErrors, renderRows, sections } from "../catalog/knownErrors";
+import { knownErrorsChinese } from "../catalog/knownErrorsChinese";
+
+/*
+ * Writes what is made of catalog/knownErrors.ts: the tables in both pages on troubleshooting, between the
+ * comments `<!-- known errors: SECTION -->` and `<!-- end -->`, and the rows that the check searches.
+ */
+
+const repository = path.join(__dirname, "..");
+const read = (file: string) => readFileSync(path.join(repository, file), "utf8");
+
+/** The generated files and their content. */
+export function generatedFiles(): Readonly<Record<string, string>> {
+  return {
+    "verify/knownErrors.tsv": renderRows(),
+    "docs/troubleshooting.md": withTables(
+      read("docs/troubleshooting.md"),
+      "| What you see | Why | What to do |",
+      (_name, { shown, cause, cure }) => [shown, cause, cure],
+    ),
+    "docs/zh-CN/troubleshooting.md": withTables(
+      read("docs/zh-CN/troubleshooting.md"),
+      "| 现象 | 原因 | 怎么办 |",
+      (name, { shown }) => {
+        const { cause, cure } = knownErrorsChinese[name];
+        return [quotedIn(shown).join("、"), cause, cure];
+      },
+    ),
+  };
+}
+
+type Row = (name: keyof typeof knownErrorsChinese, error: KnownError) => readonly string[];
+
+function withTables(page: string, heading: string, row: Row): string {
+  return sections.reduce((text, section) => {
+    const rows = knownErrors
+      .filter(([, error]) => error.section === section)
+      .map(([name, error]) => `| ${row(name, error).map(asMarkdown).join(" | ")} |`);
+    const begin = `<!-- known errors: ${section} -->\n`;
+    const [before, rest] = text.split(begin);
+    if (rest === undefined) throw new Error(`a page has no ${begin}`);
+    const table = [heading, "|---|---|---|", ...rows].join("\n");
+    return `${before}${begin}\n${table}\n\n${rest.slice(rest.indexOf("<!-- end -->"))}`;
+  }, page);
+}
+
+function quotedIn(text: string): string[] {
+  return text.match(/«[^»]*»/g) ?? [text];
+}
+
+/** What is quoted becomes code; the rest must not be read as a tag. */
+function asMarkdown(text: string): string {
+  return text
+    .replace(/«([^»]*)»/g, (_all, quoted: string) => `\`${quoted}\``)
+    .replaceAll("|", "\\|")
+    .replace(/(^|`)([^`]*)/g, (all) => (all.startsWith("`") ? all : all.replaceAll("<", "&lt;")));
+}
+
+if (require.main === module) {
+  for (const [file, content] of Object.entries(generatedFiles())) {
+    writeFileSync(path.join(repository, file), content);
+  }
+}

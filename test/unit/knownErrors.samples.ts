@@ -1,0 +1,561 @@
+import type { KnownErrorName, Place } from "../../catalog/knownErrors";
+
+/**
+ * Errors as the real tools print them (host names and paths shortened), where they are seen, and the row
+ * that is meant. Taken from public reports of Immich, ONNX Runtime, NVIDIA, ROCm, OpenVINO, ARM NN,
+ * Rockchip, Docker, runc, pip and apt; those without a source were printed here.
+ */
+export interface Sample {
+  readonly place: Place;
+  readonly text: string;
+  readonly row: KnownErrorName;
+}
+
+/** What stands before ONNX Runtime's own words since 1.15. */
+const cudaCall =
+  "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:121 std::conditional_t<THRW, void, onnxruntime::common::Status> onnxruntime::CudaCall(ERRTYPE, const char*, const char*, ERRTYPE, const char*, const char*, int) [with ERRTYPE = cudaError; bool THRW = true; std::conditional_t<THRW, void, onnxruntime::common::Status> = void] ";
+const cuda = (code: number, words: string, call = "cudaSetDevice(info_.device_id)") =>
+  `[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Exception during initialization: ${cudaCall}CUDA failure ${code}: ${words} ; GPU=0 ; hostname=attic ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_execution_provider.cc ; line=245 ; expr=${call}; `;
+const library = (name: string, words: string) =>
+  `[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Exception during initialization: ${cudaCall}${name} failure ${words} ; GPU=0 ; hostname=attic ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_execution_provider.cc ; line=164 ; expr=create(&handle_); `;
+const hip = (code: number, words: string) =>
+  `/code/onnxruntime/onnxruntime/core/providers/rocm/rocm_call.cc:119 bool onnxruntime::RocmCall(ERRTYPE, const char*, const char*, ERRTYPE, const char*, const char*, int) [with ERRTYPE = hipError_t; bool THRW = true] HIP failure ${code}: ${words} ; GPU=0 ; hostname=attic ; file=/code/onnxruntime/core/providers/rocm/rocm_execution_provider.cc ; line=170 ; expr=hipSetDevice(info_.device_id); `;
+const load = (words: string) =>
+  `[ONNXRuntimeError] : 1 : FAIL : Load model from /cache/clip/ViT-B-32__openai/visual/model.onnx failed:${words}`;
+const oci = (words: string) =>
+  `Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ${words}: unknown`;
+const hook = (words: string) =>
+  oci(
+    `error running prestart hook #0: exit status 1, stdout: , stderr: Auto-detected mode as 'legacy'\nnvidia-container-cli: ${words}`,
+  );
+const bridge = (words: string) =>
+  `/cache/clip/ViT-B-32__openai/visual/model.onnx: opset 19 is too new for this ONNX Runtime, and the model converted for it cannot be kept beside it: ${words}`;
+
+const of = (place: Place, rows: readonly (readonly [KnownErrorName, ...string[]])[]): Sample[] =>
+  rows.flatMap(([row, ...texts]) => texts.map((text) => ({ place, text, row })));
+
+export const samples: readonly Sample[] = [
+  ...of("network", [
+    ["driver-too-old", cuda(35, "CUDA driver version is insufficient for CUDA runtime version")],
+    [
+      "no-kernel-image",
+      "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Resize node. Name:'' Status Message: CUDA error cudaErrorNoKernelImageForDevice:no kernel image is available for execution on the device",
+      cuda(209, "no kernel image is available for execution on the device"),
+      cuda(98, "invalid device function"),
+      cuda(200, "device kernel image is invalid"),
+    ],
+    [
+      "ptx-too-new",
+      cuda(222, "the provided PTX was compiled with an unsupported toolchain."),
+      cuda(218, "a PTX JIT compilation failed"),
+    ],
+    [
+      "named-symbol",
+      cuda(500, "named symbol not found"),
+      "CUDA failure 500: named symbol not found ; GPU=-1 ; hostname=0ec3d2c5f698 ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_execution_provider_info.cc ; line=66 ; expr=cudaGetDeviceCount(&num_devices); ",
+      "Non-zero status code returned while running QuickGelu node. Name:'/model.0/act/Mul/QuickGeluFusion/' Status Message: CUDA error cudaErrorSymbolNotFound:named symbol not found",
+    ],
+    [
+      "compat-libraries",
+      cuda(804, "forward compatibility was attempted on non supported HW"),
+      cuda(34, "CUDA driver is a stub library"),
+    ],
+    [
+      "driver-mismatch",
+      cuda(803, "system has unsupported display driver / cuda driver combination"),
+    ],
+    [
+      "video-memory",
+      cuda(2, "out of memory"),
+      library("CUBLAS", "3: CUBLAS_STATUS_ALLOC_FAILED"),
+      library("CUBLAS", "3: the resource allocation failed"),
+      library("CUDNN", "4: CUDNN_STATUS_ALLOC_FAILED"),
+      library("CUDNN", "2: CUDNN_STATUS_ALLOC_FAILED"),
+      library("CUDNN", "4002: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+      "onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*, bool) Failed to allocate memory for requested buffer of size 16777216",
+    ],
+    [
+      "cudnn-not-initialized",
+      library("CUDNN", "1: CUDNN_STATUS_NOT_INITIALIZED"),
+      library("CUDNN", "1001: CUDNN_STATUS_NOT_INITIALIZED"),
+      library("CUBLAS", "1: CUBLAS_STATUS_NOT_INITIALIZED"),
+      library("CUBLAS", "1: the library was not initialized"),
+      library("CUDNN", "4: CUDNN_STATUS_INTERNAL_ERROR"),
+      library("CUDNN", "5000: CUDNN_STATUS_EXECUTION_FAILED_CUBLAS, CUBLAS_STATUS_NOT_INITIALIZED"),
+    ],
+    [
+      "cudnn-libraries",
+      "Could not load library libcudnn_ops_infer.so.8. Error: libcudnn_ops_infer.so.8: cannot open shared object file: No such file or directory",
+      library("CUDNN", "1003: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH"),
+      "Unable to load any of {libcudnn_cnn.so.9.1.0, libcudnn_cnn.so.9.1, libcudnn_cnn.so.9, libcudnn_cnn.so}",
+    ],
+    [
+      "cudnn-arch",
+      library("CUDNN", "3008: CUDNN_STATUS_ARCH_MISMATCH"),
+      library("CUDNN", "9: CUDNN_STATUS_NOT_SUPPORTED"),
+      library("CUDNN", "8: CUDNN_STATUS_EXECUTION_FAILED"),
+      library("CUBLAS", "8: CUBLAS_STATUS_ARCH_MISMATCH"),
+    ],
+    [
+      "gpu-busy",
+      cuda(46, "all CUDA-capable devices are busy or unavailable"),
+      cuda(46, "CUDA-capable device(s) is/are busy or unavailable"),
+    ],
+    ["invalid-device", cuda(101, "invalid device ordinal"), cuda(10, "invalid device ordinal")],
+    ["no-cuda-device", cuda(100, "no CUDA-capable device is detected")],
+    ["ecc", cuda(214, "uncorrectable ECC error encountered")],
+    ["launch-timeout", cuda(702, "the launch timed out and was terminated")],
+    [
+      "card-fault",
+      cuda(700, "an illegal memory access was encountered"),
+      cuda(719, "unspecified launch failure"),
+      cuda(715, "an illegal instruction was encountered"),
+      cuda(716, "misaligned address"),
+      cuda(717, "operation not supported on global/shared address space"),
+      library("CUBLAS", "13: CUBLAS_STATUS_EXECUTION_FAILED"),
+      library("CUBLAS", "13: the GPU program failed to execute"),
+    ],
+    [
+      "cuda-unknown",
+      cuda(999, "unknown error"),
+      cuda(3, "initialization error"),
+      cuda(802, "system not yet initialized"),
+      cuda(304, "OS call failed or operation not supported on this OS"),
+      cuda(800, "operation not permitted"),
+    ],
+    ["cuda-other", cuda(1, "invalid argument"), cuda(801, "operation not supported")],
+    [
+      "provider-library",
+      "[E:onnxruntime:Default, provider_bridge_ort.cc:1480 TryGetProviderInfo_CUDA] [ONNXRuntimeError] : 1 : FAIL : Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.12: cannot open shared object file: No such file or directory",
+    ],
+    [
+      "no-cuda-provider",
+      "[W:onnxruntime:Default, onnxruntime_pybind_state.cc:574 CreateExecutionProviderInstance] Failed to create CUDAExecutionProvider. Please reference https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html#requirements to ensure all dependencies are met.",
+    ],
+    [
+      "rocm-no-gpu",
+      hip(100, "no ROCm-capable device is detected"),
+      hip(101, "invalid device ordinal"),
+      "Unable to open /dev/kfd read-write: Permission denied",
+    ],
+    [
+      "rocm-no-code",
+      hip(98, "invalid device function"),
+      hip(209, "no kernel image is available for execution on the device"),
+      '"hipErrorNoBinaryForGpu: Unable to find code object for all current devices!"',
+      "rocBLAS error: Cannot read /opt/rocm/lib/rocblas/library/TensileLibrary.dat: No such file or directory for GPU arch : gfx1031",
+    ],
+    ["rocm-memory", hip(2, "out of memory"), "hipErrorOutOfMemory"],
+    [
+      "rocm-hang",
+      "Memory access fault by GPU node-1 (Agent handle: 0x7f69) on address 0x7f0000. Reason: Page not present or supervisor privilege.",
+      "HW Exception by GPU node-1 (Agent handle: 0x7f6898248910) reason :GPU Hang",
+      hip(719, "unspecified launch failure"),
+      hip(1, "invalid argument"),
+    ],
+    [
+      "miopen",
+      "Non-zero status code returned while running Conv node. Name:'Conv_426' Status Message: MIOPEN failure 7: miopenStatusUnknownError ; GPU=0 ; hostname=b86317b041da ; file=/code/onnxruntime/core/providers/rocm/nn/conv.cc",
+      "Non-zero status code returned while running MGXKernel_graph_main_graph_748_0 node. Name:'MIGraphXExecutionProvider_MGXKernel_graph_main_graph_748_0_0' Status Message: Failed to call function",
+    ],
+    [
+      "intel-memory",
+      "[OpenVINO-EP]  Wait Model Failed: Exception from src/inference/src/cpp/infer_request.cpp:245:\nException from src/plugins/intel_gpu/src/runtime/ocl/ocl_engine.cpp:185:\n[GPU] out of GPU resources",
+      "[GPU] CL_OUT_OF_RESOURCES exception.",
+      "onednn_verbose,v1,primitive,error,ocl,errcode -6,CL_OUT_OF_HOST_MEMORY,src/gpu/intel/ocl/ocl_gpu_engine.cpp:261",
+      "[GPU] Exceeded max size of memory object allocation: requested 2147483648 bytes, but max alloc size supported by device is 1073741824 bytes.",
+      "ZE_RESULT_ERROR_OUT_OF_DEVICE_MEMORY",
+    ],
+    [
+      "intel-no-gpu",
+      'Exception from src/inference/src/dev/core_impl.cpp:566:\nDevice with "GPU" name is not registered in the OpenVINO Runtime',
+      "Exception from src/plugins/intel_gpu/src/runtime/ocl/ocl_device_detector.cpp:164:\n[GPU] Can't get PERFORMANCE_HINT property as no supported devices found or an error happened during devices query.\n[GPU] Please check OpenVINO documentation for GPU drivers setup guide.",
+      "RuntimeError: Failed to create plugin /opt/venv/lib/libopenvino_intel_gpu_plugin.so for device GPU",
+      "clGetPlatformIDs, error code: -1001",
+      "ZE_RESULT_ERROR_UNINITIALIZED",
+    ],
+    [
+      "opencl",
+      "Exception from src/plugins/intel_gpu/src/runtime/ocl/ocl_stream.cpp:310:\n[GPU] clEnqueueNDRangeKernel, error code: -54",
+      "[GPU] ProgramBuilder build failed!\nProgram build failed: CL_BUILD_PROGRAM_FAILURE",
+      "ZE_RESULT_ERROR_INVALID_KERNEL_NAME",
+      "Level Zero: zeModuleCreate failed",
+    ],
+    [
+      "armnn",
+      "Could not initialize the CL runtime. Error description: clGetPlatformIDs. CL error code: -1001",
+      "Couldn't find any of the following OpenCL library: libOpenCL.so libGLES_mali.so libmali.so",
+      "Can't load libOpenCL.so: libOpenCL.so: cannot open shared object file: No such file or directory",
+      "Could not load ANN shared libraries, using ONNX: libmali.so: cannot open shared object file",
+    ],
+    ["rknn-model", "Exception: RKNN init failed. error code: RKNN_ERR_MODEL_INVALID"],
+    ["rknn-memory", "Exception: RKNN init failed. error code: RKNN_ERR_MALLOC_FAIL"],
+    [
+      "rknn",
+      "E RKNN: [03:28:11.710] failed to open rknpu module, need to insmod rknpu dirver!\nE RKNN: [03:28:11.711] failed to open rknn device!",
+      "RuntimeError: Failed to initialize RKNN runtime environment",
+      "rknn is not available!",
+    ],
+    ["device-permission", "[Errno 13] Permission denied: '/dev/accel/accel0'"],
+    ["gpu-cut-off", "Failed to initialize NVML: Unknown Error"],
+    ["nvidia-smi-hangs", "nvidia-smi has not answered for 20 s"],
+  ]),
+  ...of("model", [
+    ["driver-too-old", cuda(35, "CUDA driver version is insufficient for CUDA runtime version")],
+    ["named-symbol", cuda(500, "named symbol not found")],
+    ["cudnn-not-initialized", library("CUDNN", "1: CUDNN_STATUS_NOT_INITIALIZED")],
+    ["video-memory", library("CUBLAS", "3: CUBLAS_STATUS_ALLOC_FAILED")],
+    [
+      "opset-too-new",
+      "[ONNXRuntimeError] : 9 : NOT_IMPLEMENTED : Could not find an implementation for Reshape(19) node with name '/text_projection/Reshape'",
+      load(
+        "/onnxruntime_src/onnxruntime/core/graph/model_load_utils.h:47 void onnxruntime::model_load_utils::ValidateOpsetForDomain(...) ONNX Runtime only *guarantees* support for models stamped with official released onnx opset versions. Opset 21 is under development and support for this is limited. Current official support for domain ai.onnx is till opset 18.",
+      ),
+      '[ONNXRuntimeError] : 10 : INVALID_GRAPH : Load model from /cache/m.onnx failed:This is an invalid model. In Node, ("", Resize) : Error Unrecognized attribute: antialias for operator Resize',
+      load("Fatal error: com.microsoft:MultiHeadAttention(-1) is not a registered function/op"),
+    ],
+    [
+      "ir-version",
+      load(
+        "/onnxruntime_src/onnxruntime/core/graph/model.cc:146 onnxruntime::Model::Model(...) Unsupported model IR version: 9, max supported IR version: 8",
+      ),
+      "onnx IR version: 9 is not supported",
+    ],
+    [
+      "model-damaged",
+      "[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from /cache/clip/ViT-B-32__openai/visual/model.onnx failed:Protobuf parsing failed.",
+      "[ONNXRuntimeError] : 1 : FAIL : Load model from /cache/m.onnx failed:ModelProto does not have a graph.",
+      "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : No graph was found in the protobuf.",
+      "[ONNXRuntimeError] : 1 : FAIL : Deserialize tensor visual.proj failed.GetFileLength for /cache/clip/m/visual/model.data failed:open file fail",
+      "External initializer: visual.proj offset: 0 size to read: 1572864 given file_length: 10 are out of bounds or can not be read in full.",
+      "UnpackTensor: the pre-allocated size does not match the raw data size, expected 512 got 100",
+    ],
+    [
+      "cache-full",
+      bridge(
+        "no space in the model cache (350 MiB are needed and 12 MiB are free); free some or enlarge it",
+      ),
+      "OSError: [Errno 28] No space left on device: '/cache/clip/m/visual/model.onnx'",
+    ],
+    [
+      "cache-owner",
+      bridge("the model cache cannot be written (Permission denied); make it writable once"),
+      "PermissionError: [Errno 13] Permission denied: '/cache/clip/ViT-B-32__openai'",
+    ],
+    [
+      "cache-read-only",
+      bridge("the model cache cannot be written (Read-only file system); make it writable once"),
+      "OSError: [Errno 30] Read-only file system: '/cache/clip'",
+    ],
+    [
+      "converter-refuses",
+      "/cache/clip/m/visual/model.onnx: operator GroupNormalization of opset 21 has no form in opset 17, the newest that the ONNX Runtime installed can read; choose another model",
+      "/cache/clip/m/visual/model.onnx: its functions cannot be inlined: bad",
+      "/cache/clip/m/visual/model.onnx: the model has more than 100000 fields; choose another model",
+    ],
+    [
+      "converted-unreadable",
+      "/cache/m.onnx: the model converted for this ONNX Runtime cannot be opened: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Protobuf parsing failed.",
+      "/cache/m.onnx: the weights of visual.proj reach behind the end of model.data: delete the model from the cache, Immich downloads it again",
+    ],
+    [
+      "locked-out",
+      'the server answered 500: {"detail":"Failed to load model \'ViT-B-32__openai\'"}',
+    ],
+    [
+      "model-missing",
+      "[ONNXRuntimeError] : 3 : NO_SUCHFILE : Load model from /cache/m.onnx failed:Load model /cache/m.onnx failed. File doesn't exist",
+      "FileNotFoundError: Model file not found: /cache/clip/m/visual/model.onnx",
+    ],
+    [
+      "rknn-model",
+      "RuntimeError: Failed to load RKNN model",
+      "E RKNN: The rknn model does not match the RKNPU hardware version!",
+    ],
+    [
+      "host-memory",
+      "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Exception during initialization: std::bad_alloc",
+    ],
+  ]),
+  ...of("log", [
+    [
+      "no-ipv6",
+      "[03/23/24 12:31:57] ERROR    Retrying in 1 second.\n[03/23/24 12:31:58] ERROR    Can't connect to ('::', 3003)",
+      "[12/06/25 10:47:23] ERROR    connection to ('::', 3003) failed: [Errno 97]      \n                             Address family not supported by protocol           ",
+    ],
+    [
+      "port-in-use",
+      "[ERROR] Connection in use: ('0.0.0.0', 3003)",
+      "OSError: [Errno 98] Address already in use",
+    ],
+    [
+      "named-symbol",
+      // Rich wraps what Immich logs and draws a box around it.
+      "│ RuntimeException: [ONNXRuntimeError] : 6 : CUDA failure 500: named symbol     │\n│ not found ; GPU=0 ; hostname=attic                                             │",
+    ],
+    [
+      "old-cpu",
+      "RuntimeError: NumPy was built with baseline optimizations:\n(X86_V2) but your machine doesn't support:\n(X86_V2).",
+      "[ERROR] Worker (pid:9) was sent code 132!",
+    ],
+    [
+      "host-memory",
+      "[08/29/24 10:00:00] ERROR    Worker (pid:165) was sent SIGKILL! Perhaps out of memory?",
+    ],
+    ["worker-timeout", "[CRITICAL] WORKER TIMEOUT (pid:10)"],
+    [
+      "worker-crash",
+      "[08/29/24 10:00:00] ERROR    Worker (pid:165) was sent code 134!",
+      "Segmentation fault (core dumped)",
+      "[ERROR] Worker (pid:12) was sent code 139!",
+    ],
+    [
+      "too-many-threads",
+      "RuntimeError: can't start new thread",
+      "OpenBLAS blas_thread_init: pthread_create failed for thread 1 of 4: Operation not permitted",
+    ],
+    [
+      "bad-variable",
+      "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nworkers\n  Input should be greater than 0",
+      "Error: '' is not a valid port number.",
+    ],
+    ["package-missing", "ModuleNotFoundError: No module named 'rapidocr'"],
+    [
+      "control-socket",
+      "[INFO] Listening at: http://[::]:3003 (9)\n[INFO] Control socket listening at /usr/src/gunicorn.ctl",
+    ],
+    ["cache-owner", "PermissionError: [Errno 13] Permission denied: '/cache/facial-recognition'"],
+    [
+      "model-download",
+      "LocalEntryNotFoundError: An error happened while trying to locate the files on the Hub and we cannot find the appropriate snapshot folder for the specified revision on the local disk.",
+      "OSError: We couldn't connect to 'https://huggingface.co' to load the files",
+    ],
+    [
+      "certificate",
+      "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain (_ssl.c:1000)",
+    ],
+    [
+      "model-unknown",
+      "huggingface_hub.errors.RepositoryNotFoundError: 401 Client Error. (Request ID: Root=1-67)\nRepository Not Found for url: https://huggingface.co/api/models/immich-app/none/revision/main.",
+    ],
+    [
+      "package-network",
+      "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='cdn.example.org', port=443): Max retries exceeded with url: /m (Caused by NameResolutionError: Temporary failure in name resolution)",
+    ],
+    [
+      "proxy",
+      "requests.exceptions.ProxyError: HTTPSConnectionPool(host='huggingface.co', port=443): Max retries exceeded with url: / (Caused by ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 407 Proxy Authentication Required')))",
+    ],
+    [
+      "locked-out",
+      "fastapi.exceptions.HTTPException: 500: Failed to load model 'ViT-B-32__openai'",
+    ],
+    ["wrong-architecture", "exec /usr/bin/tini: exec format error"],
+    ["rocm-hang", "Memory access fault by GPU node-1 on address (nil)."],
+    [
+      "model-damaged",
+      "[W] Failed to load clip model 'ViT-B-32__openai'. Clearing cache.\nInvalidProtobuf: [ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from /cache/m.onnx failed:Protobuf parsing failed.",
+    ],
+  ]),
+  ...of("nvidia-smi", [
+    ["gpu-cut-off", "Failed to initialize NVML: Unknown Error"],
+    [
+      "driver-mismatch",
+      "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 535.183",
+    ],
+    ["no-devices", "No devices were found", "No devices found."],
+    [
+      "driver-not-running",
+      "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.",
+      "Failed to initialize NVML: Driver Not Loaded",
+      "NVIDIA-SMI couldn't find libnvidia-ml.so library in your system.",
+    ],
+    [
+      "gpu-lost",
+      "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.  Reboot the system to recover this GPU",
+      "Unable to determine the device handle for GPU0000:02:00.0: Unknown Error",
+    ],
+    [
+      "nvml-permissions",
+      "Failed to initialize NVML: Insufficient Permissions",
+      "Failed to initialize NVML: GPU access blocked by the operating system",
+    ],
+    [
+      "no-nvidia-smi",
+      'OCI runtime exec failed: exec failed: unable to start container process: exec: "nvidia-smi": executable file not found in $PATH: unknown',
+    ],
+  ]),
+  ...of("start", [
+    [
+      "device-driver",
+      'Error response from daemon: could not select device driver "nvidia" with capabilities: [[gpu]]',
+      'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+      "Error response from daemon: unknown or invalid runtime name: nvidia",
+      "docker: Error response from daemon: Unknown runtime specified nvidia.",
+    ],
+    [
+      "cdi",
+      'docker: Error response from daemon: could not select device driver "cdi" with capabilities: [].',
+      "Error response from daemon: CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all",
+    ],
+    [
+      "lxc-cgroups",
+      hook(
+        "mount error: failed to add device rules: unable to find any existing device filters attached to the cgroup: bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted",
+      ),
+    ],
+    [
+      "lxc-sysctl",
+      oci("open sysctl net.ipv4.ip_unprivileged_port_start file: reopen fd 8: permission denied"),
+    ],
+    [
+      "driver-not-running",
+      hook("initialization error: nvml error: driver not loaded"),
+      hook(
+        "initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory",
+      ),
+      hook("initialization error: driver rpc error: failed to process request"),
+    ],
+    ["driver-mismatch", hook("initialization error: nvml error: driver/library version mismatch")],
+    [
+      "driver-too-old",
+      hook(
+        "requirement error: unsatisfied condition: cuda>=12.6, please update your driver to a newer version, or use an earlier cuda container",
+      ),
+    ],
+    ["unknown-gpu", hook("device error: GPU-3f2b: unknown device")],
+    [
+      "ldconfig",
+      hook("ldcache error: open failed: /sbin/ldconfig.real: no such file or directory"),
+    ],
+    [
+      "nvidia-cli",
+      hook("detection error: open failed: /proc/sys/kernel/overflowuid: permission denied"),
+    ],
+    [
+      "device-missing",
+      'Error response from daemon: error gathering device information while adding custom device "/dev/kfd": no such file or directory',
+    ],
+    [
+      "mount-missing",
+      'Error response from daemon: invalid mount config for type "bind": bind source path does not exist: /dev/bus/usb',
+    ],
+    [
+      "name-taken",
+      'Error response from daemon: Conflict. The container name "/immich_machine_learning" is already in use by container "1a2b". You have to remove (or rename) that container to be able to reuse that name.',
+    ],
+    [
+      "network-alias",
+      "Error response from daemon: network-scoped alias is supported only for containers in user defined networks",
+    ],
+    ["network-missing", "Error response from daemon: network immich_default not found"],
+    [
+      "port-in-use",
+      "Error response from daemon: driver failed programming external connectivity on endpoint ml: Bind for 0.0.0.0:3003 failed: port is already allocated",
+    ],
+    ["rate-limit", "toomanyrequests: You have reached your pull rate limit."],
+    [
+      "image-unknown",
+      "Error response from daemon: manifest unknown",
+      "Error response from daemon: pull access denied for immich, repository does not exist or may require 'docker login'",
+    ],
+    [
+      "package-network",
+      'Error response from daemon: Get "https://ghcr.io/v2/": net/http: TLS handshake timeout',
+      'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host',
+    ],
+    [
+      "certificate",
+      'Error response from daemon: Get "https://mirror.example.org/v2/": x509: certificate signed by unknown authority',
+    ],
+    ["no-python", oci('exec: "tini": executable file not found in $PATH')],
+    ["build-disk-full", "write /var/lib/docker/tmp/GetImageBlob1: no space left on device"],
+    [
+      "wrong-architecture",
+      "WARNING: The requested image's platform (linux/arm64) does not match the detected host platform (linux/amd64/v3)",
+    ],
+  ]),
+  ...of("build", [
+    [
+      "pip-missing",
+      "ERROR: Could not find a version that satisfies the requirement nvidia-cublas-cu11==11.11.3.6 (from versions: none)\nERROR: No matching distribution found for nvidia-cublas-cu11==11.11.3.6",
+      "ERROR: HTTP error 404 while getting https://mirror.example.org/simple/onnx.whl",
+    ],
+    [
+      "pip-hashes",
+      "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package versions, please update the hashes.",
+    ],
+    [
+      "certificate",
+      "WARNING: Retrying (Retry(total=4)) after connection broken by 'SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer certificate (_ssl.c:1007)'))': /simple/onnx/",
+      "Err:1 https://mirror.example.org/debian bookworm InRelease\n  Certificate verification failed: The certificate is NOT trusted.",
+    ],
+    [
+      "package-network",
+      "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/onnx/\nERROR: Could not install packages due to an OSError",
+      "pip._vendor.urllib3.exceptions.ReadTimeoutError: HTTPSConnectionPool(host='files.pythonhosted.org', port=443): Read timed out.",
+    ],
+    [
+      "apt",
+      "E: The repository 'http://mirror.example.org/debian bookworm Release' does not have a Release file.",
+      "E: Failed to fetch http://deb.debian.org/debian/pool/main/t/tini/tini_0.19.0-1_amd64.deb  404  Not Found",
+      "E: Unable to locate package libmimalloc2.0",
+    ],
+    [
+      "wrong-clock",
+      "E: Release file for http://deb.debian.org/debian/dists/bookworm-updates/InRelease is not valid yet (invalid for another 2h 1min 8s).",
+    ],
+    [
+      "build-disk-full",
+      "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+    ],
+    [
+      "image-check",
+      "image check FAILED: cannot import: cannot import name 'DownloadFile' from 'rapidocr.utils.download_file'",
+    ],
+    ["certificate-text", "caCertificate: not PEM text (no BEGIN CERTIFICATE line)"],
+    [
+      "proxy",
+      "ERROR: Could not install packages due to an OSError: HTTPSConnectionPool(host='pypi.org', port=443): Max retries exceeded with url: /simple/onnx/ (Caused by ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 Proxy Authentication Required')))",
+    ],
+    [
+      "no-buildkit",
+      "the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled",
+    ],
+    [
+      "old-cpu",
+      'process "/bin/sh -c python /checks/check.py libraries" did not complete successfully: exit code: 132',
+    ],
+    [
+      "host-memory",
+      'process "/bin/sh -c sh /tmp/install.sh python" did not complete successfully: exit code: 137',
+    ],
+    [
+      "pip-other",
+      "ERROR: Could not install packages due to an OSError: [Errno 5] Input/output error",
+    ],
+    [
+      "rate-limit",
+      "toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit",
+    ],
+    [
+      "image-unknown",
+      "docker.io/library/python:3.10-slim-bookworm@sha256:68d9: not found",
+      "failed to solve: manifest unknown",
+    ],
+    ["too-many-threads", "RuntimeError: can't start new thread"],
+  ]),
+];
+
+/** Texts that no row may claim. */
+export const unknown: readonly (readonly [Place, string])[] = [
+  ["model", "[ONNXRuntimeError] : 1 : FAIL : something that nobody has seen before"],
+  ["model", "the server answered 500: Internal Server Error"],
+  ["log", "[INFO] Application startup complete."],
+  [
+    "log",
+    "[INFO] Loading visual model 'ViT-B-32__openai' to memory\n[INFO] Setting execution providers to ['CUDAExecutionProvider', 'CPUExecutionProvider'], in descending order of preference",
+  ],
+  ["build", "Collecting numpy==1.26.4\n  Downloading numpy-1.26.4.whl (18.2 MB)"],
+  ["nvidia-smi", "NVIDIA GeForce GTX 750 Ti, 321, 1680"],
+];
