@@ -16,6 +16,7 @@ const mayImport = {
   image: ["util", "catalog"],
   policy: [],
   cli: ["util", "catalog", "immich", "config", "preflight", "verify"],
+  setup: ["util", "catalog", "immich", "config", "preflight", "verify", "cli"],
   demo: ["util", "catalog", "immich", "config", "preflight", "verify", "components", "image"],
 };
 

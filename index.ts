@@ -20,7 +20,7 @@ import { memoize, run } from "./util/run";
 export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
-  const declared = await loadSettings((hosts) => detectGpus(hosts, ask));
+  const declared = await loadSettings((hosts) => detectGpus(hosts, ask), ask);
   const found = await preflight(declared, ask);
   const settings = keepAliases(declared, found.aliases);
   const repairs = await repairsOf(settings, found);
@@ -49,6 +49,7 @@ export = async function immichMachineLearning() {
     });
 
   return {
+    immichVersion: settings.immich.version,
     machineLearning: hosts.map(hostOutputs),
     ...(preset && {
       systemConfig: preset.settings,

@@ -129,7 +129,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|cannot find co in the bundle|missing co for these isas|tensilelibrary|unsupported gpu arch",
+      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|cannot find co in the bundle|missing co for these isas|tensile|unable to find code object|unsupported gpu arch",
     shown: "«HIP failure 98: invalid device function», «hipErrorNoBinaryForGpu»",
     cause: "this ROCm has no machine code for the AMD GPU",
     cure:
@@ -160,7 +160,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "memory access fault by gpu|hw exception by gpu|gpu hang|hsa_status_error|hip (failure|error):? (700|719)[^0-9]|hiperrorillegaladdress|hiperrorlaunchfailure|hip (failure|error)",
+      "memory access fault by gpu|hw exception by gpu|gpu hang|hsa_status_error|hip (failure|error):? (700|719)[^0-9]|hip (failure|error)|hiperror[a-z]",
     shown:
       "«Memory access fault by GPU», «HW Exception by GPU … GPU Hang», any other «HIP failure»",
     cause: "a computation on the AMD GPU broke off",
@@ -268,7 +268,7 @@ const rows = {
     section: "nvidia",
     seen: inContainer,
     pattern:
-      "(cudnn|cublas)_status_arch_mismatch|cudnn_status_not_supported|cudnn_status_execution_failed|cublas_status_not_supported|cublas failure:? 8[^0-9]|architecture mismatch",
+      "(cudnn|cublas)_status_arch_mismatch|cudnn_status_not_supported|cudnn_status_bad_param|cudnn_fe failure|cudnn_backend_api_failed|no valid engine|heuristic_query_failed|cudnn_status_execution_failed|cublas_status_not_supported|cublas failure:? 8[^0-9]|architecture mismatch",
     shown: "«CUDNN_STATUS_ARCH_MISMATCH», «CUDNN_STATUS_EXECUTION_FAILED»",
     cause: "this cuDNN no longer supports the card (9.11 dropped Maxwell, Pascal and Volta)",
     cure: "choose an image with an older one: leave «imageVariant» out, and the host's «gpu» chooses",
@@ -346,7 +346,8 @@ const rows = {
   "cuda-other": {
     section: "nvidia",
     seen: inContainer,
-    pattern: "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cuda runtime error",
+    pattern:
+      "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cuda runtime error|(cudnn|cublas|cufft|curand|cublaslt) failure",
     shown: "any other «CUDA failure»",
     cause: "CUDA reports a fault of the card or its driver",
     cure: "check nvidia-smi on the host and look for «Xid» in its kernel log (dmesg), then restart the container",
@@ -357,7 +358,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "could not initialize the cl runtime|couldn't find any (of the following )?opencl lib|can't load libopencl|libmali|/dev/mali0|libann|ann shared libraries|armnn",
+      "could not initialize the cl runtime|couldn't find any (of the following )?opencl lib|can't load libopencl|libmali|/dev/mali0|libann|cannot load model!|clruntimeunavailable|ann shared libraries|armnn",
     shown:
       "«Could not initialize the CL runtime», «Could not load ANN shared libraries», «libann is not available!»",
     cause:
@@ -406,7 +407,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_found|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|/dev/dri",
+      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_(found|available)|zeinit|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|/dev/dri",
     shown:
       '«Device with "GPU" name is not registered», «clGetPlatformIDs», «ZE_RESULT_ERROR_UNINITIALIZED»',
     cause: "OpenVINO finds no Intel GPU that it can use",
@@ -464,6 +465,15 @@ const rows = {
     shown: "«No space left on device», «no space in the model cache»",
     cause: "the disk with the model cache is full",
     cure: "free some space there, or move the cache; nothing in the cache is damaged",
+  },
+  "disk-fault": {
+    section: "models",
+    seen: ["model", "log", "build", "start"],
+    pattern:
+      "input/output error|errno 5[^0-9]|structure needs cleaning|stale file handle|errno 116[^0-9]",
+    shown: "«Input/output error», «Stale file handle»",
+    cause: "the disk or the network share fails",
+    cure: "look into the host's kernel log (dmesg) and check the disk (smartctl -a) or the share",
   },
   "cache-owner": {
     section: "models",
@@ -662,7 +672,7 @@ const rows = {
     section: "container",
     seen: ["log"],
     pattern:
-      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|fatal python error",
+      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|exit code: (134|135|139)|fatal python error",
     shown: "«Worker was sent code 139!», exit code 139, «Segmentation fault»",
     cause: "the server crashed: this image cannot run on this GPU or its driver",
     cure: "let the host's «gpu» choose the image, check the driver (nvidia-smi); «accelerator: cpu» shows whether the GPU is the reason",
@@ -728,6 +738,24 @@ const rows = {
     cause:
       "in an LXC guest the host's AppArmor rules do not fit runc 1.2.8, 1.3.3 or newer (opencontainers/runc#4968)",
     cure: "update Proxmox (LXC 6.0.5-2 or newer) or Incus on the host; until then containerd.io 1.7.28-1 in the guest",
+  },
+  "lxc-overlay": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "not supported as upperdir|failed to mount overlay|creating overlay mount|error mounting .?overlay",
+    shown: "«failed to mount overlay», «not supported as upperdir»",
+    cause: "in an LXC guest on ZFS, or on a share, Docker cannot use overlay2",
+    cure: "let the guest's /var/lib/docker lie on ext4 (a volume of its own), or use Docker's fuse-overlayfs driver",
+  },
+  "lxc-nesting": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|session key|remount-private",
+    shown: '«error mounting "proc" to rootfs», «unable to apply apparmor profile»',
+    cause: "the LXC guest may not run containers of its own",
+    cure: "features: nesting=1,keyctl=1 in the guest's configuration on the host, the package apparmor in the guest, then restart the guest",
   },
   "unknown-gpu": {
     section: "start",
@@ -847,6 +875,14 @@ const rows = {
     cause: "the package index delivers other files than PyPI, or a download was cut off",
     cure: "run it again; when it comes back, choose another «build.packageIndex»",
   },
+  "pip-plain-http": {
+    section: "build",
+    seen: ["build"],
+    pattern: "is not a trusted or secure host",
+    shown: "«The repository located at … is not a trusted or secure host and is being ignored»",
+    cause: "pip takes no packages over plain http from another host",
+    cure: "give «build.packageIndex» an https:// address",
+  },
   "pip-missing": {
     section: "build",
     seen: ["build"],
@@ -928,9 +964,12 @@ export const knownErrors = Object.entries(rows) as readonly (readonly [
 /** A row, found in a text. */
 export type FoundError = KnownError & { readonly name: KnownErrorName };
 
+/** Characters that are compared: the end of a text is enough. */
+const maxTextLength = 20_000;
+
 /** The first row that is known at that place and found in the text. */
 export function findKnownError(text: string, place: Place): FoundError | undefined {
-  const compared = ` ${text} `
+  const compared = ` ${text.slice(-maxTextLength)} `
     .replace(/\u001b\[[0-9;]*m/g, "")
     .replace(/[^!-~]+/g, " ")
     .toLowerCase();

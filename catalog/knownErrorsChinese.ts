@@ -164,6 +164,10 @@ export const knownErrorsChinese: Readonly<
     cause: "模型缓存所在的磁盘已满",
     cure: "腾出空间，或把缓存移到别处；缓存本身没有损坏",
   },
+  "disk-fault": {
+    cause: "磁盘或网络共享出错",
+    cure: "查看宿主机内核日志（dmesg），检查磁盘（«smartctl -a»）或网络共享",
+  },
   "cache-owner": {
     cause: "缓存属于其他用户，不属于容器的用户",
     cure: "把它改给该用户（root 用 «chown -R 0:0»）；容器以 root 运行时也可设 «hardening: { dropCapabilities: false }»",
@@ -275,6 +279,14 @@ export const knownErrorsChinese: Readonly<
       "宿主机的 AppArmor 规则与 runc 1.2.8、1.3.3 及更新版本不兼容（opencontainers/runc#4968）",
     cure: "升级宿主机的 Proxmox（LXC 6.0.5-2 或更新）或 Incus；在此之前可在 LXC 里使用 containerd.io 1.7.28-1",
   },
+  "lxc-overlay": {
+    cause: "LXC 位于 ZFS 上，或数据在网络共享上，Docker 无法使用 overlay2",
+    cure: "把 LXC 的 «/var/lib/docker» 放到 ext4 上（单独的卷），或使用 Docker 的 fuse-overlayfs 驱动",
+  },
+  "lxc-nesting": {
+    cause: "这个 LXC 不允许运行自己的容器",
+    cure: "在宿主机上该 LXC 的配置里设 «features: nesting=1,keyctl=1»，在 LXC 里安装 apparmor，然后重启它",
+  },
   "unknown-gpu": {
     cause: "«gpus.ids» 里的显卡不在这台宿主机上",
     cure: "填写宿主机上 «nvidia-smi -L» 列出的序号或 UUID",
@@ -330,6 +342,10 @@ export const knownErrorsChinese: Readonly<
   "pip-hashes": {
     cause: "软件源提供的文件与 PyPI 不同，或下载中断",
     cure: "重试；再次出现就换一个 «build.packageIndex»",
+  },
+  "pip-plain-http": {
+    cause: "pip 不接受来自其他主机的明文 http 软件源",
+    cure: "把 «build.packageIndex» 改为 https:// 地址",
   },
   "pip-missing": {
     cause: "软件源没有这个包，或地址不是 simple 索引",

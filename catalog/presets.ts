@@ -13,9 +13,20 @@ export interface Preset {
     readonly faceDetection: number;
     readonly ocr: number;
   };
+  /** What a host's `environment` is where it says nothing itself, by the settings' names. */
+  readonly environment?: Readonly<Record<string, number>>;
 }
 
 const oneAtATime = { smartSearch: 1, faceDetection: 1, ocr: 1 } as const;
+
+/** One process that computes one request at a time, and frees the memory ten seconds after the last one. */
+const sparing = {
+  workers: 1,
+  requestThreads: 1,
+  maxBatchSizeFacialRecognition: 1,
+  modelTtl: 10,
+} as const;
+
 const asImmich = { smartSearch: 2, faceDetection: 2, ocr: 1 } as const;
 
 /**
@@ -29,6 +40,7 @@ export const presets: Readonly<Record<string, Preset>> = {
     facialRecognition: "buffalo_s",
     ocr: false,
     concurrency: oneAtATime,
+    environment: sparing,
   },
   "legacy-4gb": {
     description:
@@ -37,6 +49,15 @@ export const presets: Readonly<Record<string, Preset>> = {
     facialRecognition: "buffalo_l",
     ocr: "PP-OCRv5_mobile",
     concurrency: oneAtATime,
+    environment: { ...sparing, maxBatchSizeOcr: 1 },
+  },
+  "legacy-4gb-multilingual": {
+    description: "4 GB: very good search in many languages, the smallest face model, OCR off",
+    clip: "ViT-B-16-SigLIP2__webli",
+    facialRecognition: "buffalo_s",
+    ocr: false,
+    concurrency: oneAtATime,
+    environment: sparing,
   },
   balanced: {
     description: "6 GB: very good search in many languages at little computing time",
@@ -60,6 +81,12 @@ export const presets: Readonly<Record<string, Preset>> = {
     concurrency: asImmich,
   },
 };
+
+/** The presets to choose from by a GPU's memory, smallest first: the last one that fits serves best. */
+export const presetsBySize = {
+  english: ["legacy-2gb", "legacy-4gb", "balanced", "large"],
+  multilingual: ["legacy-4gb-multilingual", "balanced", "large"],
+} as const;
 
 /**
  * Memory in MiB that a GPU needs besides the models: driver context and the libraries' work space.

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { run } from "../util/run";
@@ -12,17 +13,19 @@ import {
   parseCheckResults,
   rolloutScript,
 } from "../verify/check";
+import { bundle } from "./bundle";
 import { chooseHosts, dockerHostOption, runCommand } from "./command";
 import { asJson, asTable, modelCells, modelHeading } from "./table";
 
 const usage = `Checks that the accelerator of a stack's containers computes, and the models Immich uses that are in
 the cache.
 
-  npm run check -- [--stack NAME] [--json] [HOST…]
+  npm run check -- [--stack NAME] [--json] [--bundle] [HOST…]
   npm run check -- --container NAME --accelerator NAME [--docker-host ADDRESS] [--json]
 
 The second form checks any container of Immich's machine learning, such as docker compose's, and the
 models in its cache.
+--bundle writes immich-ml-bundle.txt for a bug report, without secrets and addresses of the outside.
 Ends with 1 when one of them is not verified.`;
 
 const options = {
@@ -30,6 +33,7 @@ const options = {
   accelerator: { type: "string", default: "cpu" },
   "docker-host": dockerHostOption,
   json: { type: "boolean", default: false },
+  bundle: { type: "boolean", default: false },
 } as const;
 
 interface CheckedHost {
@@ -43,7 +47,14 @@ runCommand({ usage, options, allowPositionals: true }, async (values, names) => 
     container === undefined
       ? (await readDeployment(stack)).hosts
       : [namedContainer({ container, accelerator, dockerHost })];
-  const checked = (await Promise.all(chooseHosts(hosts, names).map(checkHost))).flat();
+  const chosen = chooseHosts(hosts, names);
+  const checked = (await Promise.all(chosen.map(checkHost))).flat();
+  if (values.bundle) {
+    const file = path.resolve("immich-ml-bundle.txt");
+    const results = asJson(checked.map(({ host, check }) => ({ host: host.host, ...check })));
+    await writeFile(file, await bundle(chosen, results, stack), { mode: 0o600 });
+    console.error(`Written: ${file}; look it over before you publish it.`);
+  }
   console.log(
     json
       ? asJson(checked.map(({ host, check }) => ({ host: host.host, ...check })))
@@ -55,7 +66,7 @@ runCommand({ usage, options, allowPositionals: true }, async (values, names) => 
 /** The result of a container, or of each of a service's tasks on the engine reached. */
 async function checkHost(host: DeployedHost): Promise<CheckedHost[]> {
   const script = host.serviceName === undefined ? checkScript : rolloutScript;
-  const ended = await run("sh", [join(__dirname, "..", script)], {
+  const ended = await run("sh", [path.join(__dirname, "..", script)], {
     environment: {
       ...(host.serviceName === undefined
         ? { IMMICH_ML_CONTAINER: host.containerName ?? "" }

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 
+import { findKnownError, hintOf, type Place } from "../catalog/knownErrors";
 import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
 import { type CommandResult, run } from "../util/run";
-import { sanitize } from "../util/sanitize";
+import { sanitize, sanitizeLines } from "../util/sanitize";
 import { readDeployment } from "../verify/deployment";
 import { chooseHosts, dockerHostOption, runCommand } from "./command";
 
@@ -52,7 +53,7 @@ async function deployed(stack: string | undefined, names: readonly string[]): Pr
     chosen.map(async ({ host, containerName, ...engine }) => {
       if (!containerName) throw new Error(`${host} is a service of a swarm: name its --image`);
       const inspect = ["inspect", "--format", "{{.Image}}", "--", containerName];
-      const image = succeeded(await docker(engine, inspect), "docker inspect");
+      const image = succeeded(await docker(engine, inspect), "docker inspect", "start");
       return { name: host, image: image.trim(), engine };
     }),
   );
@@ -67,13 +68,14 @@ async function check({ name, image, engine }: Subject, provider: string): Promis
   console.error(`${name}: adding the tests to ${image}`);
   const tests = `immich-ml-check-models:${process.pid}`;
   const context = join(__dirname, "..", "image", "tests");
-  const build = ["build", "--tag", tests, "--build-arg", `IMAGE=${image}`, context];
-  succeeded(await docker(engine, build), "docker build");
+  const build = ["build", "--progress=plain", "--tag", tests];
+  const source = ["--build-arg", `IMAGE=${image}`, context];
+  succeeded(await docker(engine, [...build, ...source]), "docker build", "build");
   try {
     const command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "on_card.py"];
     const environment = ["--env", `IMMICH_ML_PROVIDER=${provider}`];
     const ended = await docker(engine, [...started, ...environment, tests, ...command], true);
-    process.stdout.write(ended.stdout);
+    process.stdout.write(sanitizeLines(ended.stdout));
     if (ended.code === 0) console.log(row(gpu, provider, ended.stdout));
     return ended.code === 0 || ended.code === 3 ? ended.code : 1;
   } finally {
@@ -93,10 +95,14 @@ async function gpuOf(image: string, engine: EngineAddress, started: readonly str
       .split("\n")
       .map((line) => sanitize(line))
       .join("; ");
-  const problem = (ended.stderr.trim() || ended.stdout.trim()).split("\n")[0]!;
+  const text = ended.stderr.trim() || ended.stdout.trim();
+  const known = findKnownError(text, "start") ?? findKnownError(text, "nvidia-smi");
+  const cure = known
+    ? hintOf(known)
+    : "check nvidia-smi on that host, and that the NVIDIA Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker)";
+  const [problem = ""] = text.split("\n");
   console.error(
-    `NO GPU: no container at ${engine.dockerHost} gets an NVIDIA GPU (${sanitize(problem)}). Check nvidia-smi on that` +
-      " host, and that the NVIDIA Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker).",
+    `NO GPU: no container at ${engine.dockerHost} gets an NVIDIA GPU (${sanitize(problem, 300)})\nWhat to do: ${cure}`,
   );
   return undefined;
 }
@@ -118,12 +124,21 @@ function docker(
 ): Promise<CommandResult> {
   return run("docker", parameters, {
     environment: dockerClientEnvironment(engine),
-    ...(show && { onStderr: (text: string) => process.stderr.write(text) }),
+    ...(show && { onStderr: (text: string) => process.stderr.write(sanitizeLines(text)) }),
   });
 }
 
-function succeeded({ code, stdout, stderr }: CommandResult, what: string): string {
+/** @throws with the last lines that docker printed, and the cure where it is known */
+function succeeded({ code, stdout, stderr }: CommandResult, what: string, place: Place): string {
   if (code === 127) throw new Error("there is no docker command on the PATH");
-  if (code !== 0) throw new Error(`${what}: ${stderr.trim() || stdout.trim()}`);
-  return stdout;
+  if (code === 0) return stdout;
+  const printed = stderr.trim() || stdout.trim();
+  const lines = printed.split(/[\r\n]+/).slice(-shownLines);
+  const known = findKnownError(printed, place);
+  const message = [`${what} failed:`, ...lines.map((line) => `  | ${sanitize(line, 300)}`)];
+  if (known) message.push(`What to do: ${hintOf(known)}`);
+  throw new Error(message.join("\n"));
 }
+
+/** Lines of docker's that are shown of a failure. */
+const shownLines = 15;

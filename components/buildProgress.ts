@@ -1,106 +1,103 @@
-import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
+import {
+  accessSync,
+  constants,
+  type FSWatcher,
+  readFileSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
+import { resolve } from "node:path";
 
-import { run } from "../util/run";
+import * as pulumi from "@pulumi/pulumi";
+
+import { describeFailure, describeProgress } from "./buildLog";
 
 /*
- * How far a build is. The Docker provider shows no more of it than "creating", so the engine that
- * builds is asked which of the Dockerfile's steps it holds.
+ * How far a build is, and why it failed. The Docker provider shows no more of a build than "creating" and
+ * the failed instruction's exit code, but writes BuildKit's log to a file.
  */
-
-/** A line of `docker system df --verbose`: what one step of a build made. Docker's own field names. */
-const buildRecord = z.object({
-  Description: z.string(),
-  /** `true` while a build uses it. */
-  InUse: z.string(),
-  /** Such as `1.72GB`. */
-  Size: z.string(),
-});
-
-export type BuildRecord = z.infer<typeof buildRecord>;
-
-/** The slow steps of image/Dockerfile, in its order, by words that only their instruction has. */
-const steps: readonly { readonly name: string; readonly words: string }[] = [
-  { name: "Debian's packages", words: "sh /tmp/system.sh" },
-  { name: "CUDA libraries", words: "/tmp/install.sh cuda" },
-  { name: "Python packages", words: "/tmp/install.sh python" },
-  { name: "checks", words: "/checks/check.py immich" },
-];
 
 /**
- * One line of progress: the steps done so far, the latest first. Steps that an earlier build made
- * are not among them, since the engine does not report cached steps.
+ * The file for a build's log: relative to the program's folder, where the engine and its plugins run,
+ * because it is an input of the image and must not change with the place of the checkout. Absolute in a
+ * program that no engine started (the Automation API, tests). None where nothing can be written.
  */
-export function describeProgress(records: readonly BuildRecord[], seconds: number): string {
-  const made = steps.flatMap(({ name, words }) => {
-    const record = records.find(
-      ({ Description, InUse }) =>
-        InUse === "true" && Description.startsWith("mount / ") && Description.includes(words),
-    );
-    return record ? [record.Size === "0B" ? name : `${name} (${record.Size})`] : [];
-  });
-  const time = `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
-  return `${time}, made so far: ${made.reverse().join(", ") || "nothing new"}`;
-}
-
-/** @returns undefined where the engine gives no readable answer */
-export async function readBuildRecords(
-  dockerHost: string,
-): Promise<readonly BuildRecord[] | undefined> {
-  const question = ["system", "df", "--verbose", "--format", "{{json .BuildCache}}"];
-  const { code, stdout } = await run("docker", ["--host", dockerHost, ...question], {
-    timeout: 20,
-  });
-  if (code !== 0) return undefined;
+export function buildLogFile(name: string): string | undefined {
+  const file = `.build-${pulumi.getStack()}-${name}.log`.replace(/[^\w.-]/g, "_");
   try {
-    return z.array(buildRecord).safeParse(JSON.parse(stdout)).data;
+    accessSync(".", constants.W_OK);
   } catch {
     return undefined;
   }
+  const isStartedByEngine = process.env["PULUMI_NODEJS_ROOT_DIRECTORY"] !== undefined;
+  return isStartedByEngine ? file : resolve(file);
 }
 
 /** Milliseconds; a build that takes less is not reported. */
 const delay = 5_000;
-const interval = 10_000;
+const interval = 5_000;
 
 /**
- * Logs how far a build is, in the line of a resource, until its result is known. Logs nothing in a
- * preview and where nothing has to be built. Two builds on one engine are logged as one, since the
- * engine does not report which of them holds a step.
+ * Logs how far a build is, in the line of a resource, until its result is known, and why it failed. Logs
+ * nothing in a preview and where nothing has to be built.
  *
  * @param resource one that is registered before the build, such as the component around it
+ * @param file as {@link buildLogFile} makes it
  */
-export function logBuildProgress(
+export function logBuild(
   resource: pulumi.Resource,
   result: pulumi.Output<unknown>,
-  dockerHost: pulumi.Input<string>,
+  file: string,
 ): void {
   if (pulumi.runtime.isDryRun()) return;
   const begin = Date.now();
-  let isDone = false;
-  let timer: NodeJS.Timeout | undefined;
-  result.apply(() => {
-    isDone = true;
-    clearTimeout(timer);
-  });
-  pulumi.output(dockerHost).apply((host) => {
-    const look = async () => {
-      const records = await readBuildRecords(host);
-      if (isDone || !records) return;
-      const progress = describeProgress(records, (Date.now() - begin) / 1000);
-      // Each line replaces the one before; none stays in the log.
-      void pulumi.log.info(progress, resource, undefined, true);
-      after(interval, look);
-    };
-    const after = (milliseconds: number, work: () => Promise<void>) => {
-      timer = setTimeout(() => void work(), milliseconds);
-      // A build that failed must not keep the program waiting.
-      timer.unref();
-    };
-    if (isDone) return;
-    after(delay, () => {
+  let isReported = false;
+  const read = () => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch {
+      return "";
+    }
+  };
+  const report = (show: (message: string) => void) => {
+    const log = isReported ? "" : read();
+    const failure = /^#\d+ ERROR: /m.test(log) ? describeFailure(log) : undefined;
+    if (failure === undefined) return;
+    isReported = true;
+    show(`${failure}\nThe whole log is in ${file}`);
+  };
+  let watcher: FSWatcher;
+  try {
+    // The provider appends; nobody else needs to read what a build prints.
+    writeFileSync(file, "", { mode: 0o600 });
+    // At once: a moment later the engine ends this process.
+    watcher = watch(file, () => report((message) => void pulumi.log.error(message, resource)));
+    watcher.on("error", () => undefined);
+  } catch {
+    // A machine without room or without watches builds all the same.
+    return;
+  }
+  const onExit = () => report((message) => process.stderr.write(`${message}\n`));
+  process.once("exit", onExit);
+  const timer = setInterval(() => {
+    const seconds = (Date.now() - begin) / 1000;
+    const log = read();
+    // Each line replaces the one before; none stays in the output.
+    if (log && !isReported)
+      void pulumi.log.info(describeProgress(log, seconds), resource, undefined, true);
+  }, interval);
+  const hello = setTimeout(() => {
+    if (read())
       void pulumi.log.info("builds: some minutes and 2 GB of downloads the first time", resource);
-      return look();
-    });
+  }, delay);
+  // A build that failed must not keep the program waiting.
+  for (const waiting of [watcher, timer, hello]) waiting.unref();
+  result.apply(() => {
+    process.off("exit", onExit);
+    watcher.close();
+    clearInterval(timer);
+    clearTimeout(hello);
+    rmSync(file, { force: true });
   });
 }

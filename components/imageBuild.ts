@@ -25,6 +25,8 @@ export interface ImageBuildRequest {
    * under two tags, and each can delete its own.
    */
   readonly owner?: string | undefined;
+  /** The file for the build's log. The tag depends on it, because another file replaces the image. */
+  readonly logFile?: string | undefined;
   readonly pythonImage?: string | undefined;
   readonly immichImage?: string | undefined;
   readonly imageMirror?: ImageMirror | undefined;
@@ -100,7 +102,7 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
     request.contextPath,
     Object.values(locks),
     buildArgs,
-    request.owner ?? "",
+    [request.owner ?? "", ...(request.logFile === undefined ? [] : [request.logFile])].join("\0"),
   );
   const tag = `${formatImmichVersion(version)}-onnxruntime${gpuFamily.onnxRuntime}-${contentHash}`;
   return { reference: `${gpuFamily.imageName}:${tag}`, contentHash, buildArgs };

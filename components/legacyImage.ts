@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { GpuFamilyName } from "../catalog/gpuFamilies";
 import { hasCredentials } from "../util/sanitize";
-import { logBuildProgress } from "./buildProgress";
+import { buildLogFile, logBuild } from "./buildProgress";
 import { type ImageBuild, type ImageBuildRequest, imageBuild } from "./imageBuild";
 
 export interface LegacyImageArgs {
@@ -54,12 +54,7 @@ export interface LegacyImageArgs {
   /** The build context, relative to the program's folder. @default "image" */
   contextPath?: pulumi.Input<string>;
 
-  /**
-   * Address of the engine that builds, as in the provider's `host`. The docker client asks it for
-   * the build's progress during `pulumi up`.
-   *
-   * @default none: no progress is shown
-   */
+  /** @deprecated The build's progress comes from its log now. */
   dockerHost?: pulumi.Input<string>;
 }
 
@@ -97,22 +92,25 @@ export class LegacyImage extends pulumi.ComponentResource {
 
     const context = pulumi.output(args.contextPath ?? "image");
     const owner = [pulumi.getProject(), pulumi.getStack(), name].join("/");
-    const build = planBuild(args, context, owner);
+    const logFile = buildLogFile(name);
+    const build = planBuild(args, context, { owner, logFile });
     this.image = new docker.RemoteImage(
       name,
       {
         // The tag contains the hash: were it reused, deleting a replaced image would take the tag
         // from its successor (seen with the containerd image store).
         name: build.reference,
-        build: { context, buildArgs: pulumi.output(build.buildArgs).apply(hideCredentials) },
+        build: {
+          context,
+          buildArgs: pulumi.output(build.buildArgs).apply(hideCredentials),
+          ...(logFile !== undefined && { buildLogFile: logFile }),
+        },
         triggers: { content: build.contentHash },
       },
       { parent: this },
     );
 
-    if (args.dockerHost !== undefined) {
-      logBuildProgress(this, this.image.imageId, args.dockerHost);
-    }
+    if (logFile !== undefined) logBuild(this, this.image.imageId, logFile);
 
     this.imageId = this.image.imageId;
     this.reference = build.reference;
@@ -123,10 +121,10 @@ export class LegacyImage extends pulumi.ComponentResource {
 function planBuild(
   args: LegacyImageArgs,
   contextPath: pulumi.Output<string>,
-  owner: string,
+  rest: Pick<ImageBuildRequest, "owner" | "logFile">,
 ): pulumi.OutputInstance<ImageBuild> & pulumi.Lifted<ImageBuild> {
   return pulumi
-    .output({ ...args, contextPath, owner })
+    .output({ ...args, contextPath, ...rest })
     .apply((request) => imageBuild(request as ImageBuildRequest));
 }
 

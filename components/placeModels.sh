@@ -1,5 +1,6 @@
-# Copies models from a folder of this machine into a cache, then checks every file there. Leaves
-# everything else in the cache as it is. Needs the docker command-line client. Reads the environment:
+# Copies those models from a folder of this machine into a cache that are not there as listed, then checks
+# every file there. Leaves everything else in the cache as it is. Needs the docker command-line client.
+# Reads the environment:
 #   FOLDER  the models, laid out as in Immich's cache, with a file SHA256SUMS as sha256sum writes it
 #   VOLUME  the cache: a volume's name, or the path of a folder of the engine's host
 #   IMAGE   an image with sh and sha256sum: the one the service runs
@@ -40,7 +41,8 @@ if ! problems=$(LC_ALL=C $check 2>&1); then
   exit 1
 fi
 
-container=$(docker create --entrypoint sh --volume "$VOLUME:/cache" -- "$IMAGE" -c "cd /cache && $check")
+container=$(docker create --entrypoint sh --volume "$VOLUME:/cache" -- "$IMAGE" -c \
+  "cd /cache && LC_ALL=C sha256sum --quiet --strict --check /SHA256SUMS")
 case $container in
   '' | *[!0-9A-Za-z]*)
     echo "Docker answers with a container's id that is none: $(printable "$container")" >&2
@@ -49,13 +51,27 @@ case $container in
 esac
 trap 'docker rm --force "$container" >/dev/null' EXIT
 
-echo "copying $(du -sh . | cut -f 1) from $FOLDER into the cache $VOLUME" >&2
-# Owned by root: the server's root has no capability to write into folders of others.
-tar --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX,a-st -cf - . | docker cp - "$container:/cache"
+archive() { tar --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX,a-st "$@"; }
 
-echo "checking the files in the cache" >&2
-if ! docker start --attach "$container" >&2; then
-  echo "these files in $VOLUME do not match $FOLDER/SHA256SUMS: repair the folder, then run it again" >&2
-  exit 1
+archive -cf - SHA256SUMS | docker cp - "$container:/"
+echo "comparing the files in the cache $VOLUME" >&2
+if ! compared=$(docker start --attach "$container" 2>/dev/null); then
+  wrong=$(printf '%s\n' "$compared" | sed -n 's/: FAILED\( open or read\)*$//p')
+  # A new volume may lack even the folder of the first file.
+  if [ -z "$wrong" ]; then wrong=$(cut -c 67- SHA256SUMS); fi
+  echo "copying $(printf '%s\n' "$wrong" | wc -l | tr -d ' ') of $(wc -l <SHA256SUMS | tr -d ' ') files from $FOLDER" >&2
+  # Owned by root: the server's root has no capability to write into folders of others. With their folders,
+  # which would get other modes.
+  printf '%s\n' "$wrong" | LC_ALL=C awk -F / '{
+    sub(/^\.\//, "")
+    path = "."
+    for (part = 1; part < NF; part++) if (!seen[path = path "/" $part]++) print path
+    print "./" $0
+  } END { print "./SHA256SUMS" }' | archive --no-recursion -cf - -T - | docker cp - "$container:/cache"
+  echo "checking the files in the cache" >&2
+  if ! docker start --attach "$container" >&2; then
+    echo "these files in $VOLUME do not match $FOLDER/SHA256SUMS: repair the folder, then run it again" >&2
+    exit 1
+  fi
 fi
 wc -l <SHA256SUMS | tr -d ' '

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
+import { local } from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
@@ -9,6 +10,7 @@ import type { HostSettings, Settings } from "../config/load";
 import type { ModelSelection } from "../immich/modelSelection";
 import type { DatabaseLocation } from "../immich/databaseAddress";
 import type { PreflightResult } from "../preflight";
+import { dockerClientEnvironment } from "../util/dockerClient";
 import { stateOfFirstRelease } from "./firstRelease";
 import { DistributedImage } from "./distributedImage";
 import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
@@ -17,6 +19,7 @@ import { MachineLearningService } from "./machineLearningService";
 import type { ModelCache, ModelCacheArgs } from "./modelCache";
 import type { ModelPresetArgs } from "./modelPreset";
 import type { Repair } from "./repair";
+import { runScript } from "./programFile";
 
 /*
  * From settings to the arguments of providers and components, in the order of index.ts.
@@ -100,14 +103,10 @@ export function machineLearningImage(
     source.kind === "legacy"
       ? new LegacyImage(
           `${name}-image`,
-          { ...buildArgs(settings), gpuFamily: source.gpuFamily, dockerHost },
+          { ...buildArgs(settings), gpuFamily: source.gpuFamily },
           opts,
         )
-      : new docker.RemoteImage(
-          `${name}-image`,
-          { name: source.reference, keepLocally: true },
-          opts,
-        );
+      : pulledImage(host, source.reference, opts);
   if (!swarm) return image.imageId;
   if (!swarm.registry && image instanceof docker.RemoteImage) {
     return image.repoDigest.apply((digest) => pulledDigest(host, digest));
@@ -128,6 +127,35 @@ export function machineLearningImage(
     opts,
   );
   return distributed.reference;
+}
+
+/**
+ * The provider would remove the image without asking who else uses it, and fail where somebody does. So it keeps
+ * the image, and a command removes it afterwards.
+ */
+function pulledImage(
+  { name, dockerHost, tls }: HostSettings,
+  reference: string,
+  opts: HostOptions,
+): docker.RemoteImage {
+  const removal = new local.Command(
+    `${name}-pulled`,
+    {
+      create: `${runScript("components/pulledImage.sh")} before`,
+      delete: `${runScript("components/pulledImage.sh")} after`,
+      environment: { IMAGE: reference, ...dockerClientEnvironment({ dockerHost, tls }) },
+      // The former image's command runs its delete when the new one is in use.
+      triggers: [reference],
+      logging: local.Logging.Stderr,
+    },
+    // It runs here: the provider is the image's.
+    { transforms: opts.transforms ?? [] },
+  );
+  return new docker.RemoteImage(
+    `${name}-image`,
+    { name: reference, keepLocally: true },
+    { ...opts, dependsOn: [removal] },
+  );
 }
 
 function buildArgs({ build, immich }: Settings): Omit<LegacyImageArgs, "gpuFamily"> {

@@ -6,6 +6,7 @@ import { resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveCache } from "./cache";
 import { resolveImage } from "./image";
 import { immichDefaultAlias } from "./networkAlias";
+import { withPresetEnvironment } from "./presetEnvironment";
 import type { HostEntry, ImmichEntry } from "./schema";
 import type { CheckedStack, DetectedGpus, HostSettings } from "./settings";
 import { placementProblems, resolveSwarm } from "./swarm";
@@ -30,7 +31,8 @@ export function resolveHost(
   const accelerator = resolveAccelerator(host, key, version);
   const gpu = resolveGpu(host, key, detected);
   const image = resolveImage(host, key, accelerator.value, gpu.value, stack.parts);
-  const environment = resolveEnvironment(host, key, version, {
+  const own = withPresetEnvironment(host, stack.parts, environmentFile, accelerator.value);
+  const environment = resolveEnvironment(own, key, version, {
     accelerator: accelerator.value,
     image: image.value,
     file: environmentFile,

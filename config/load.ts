@@ -1,13 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { apiVersion, containerVersion } from "../immich/serverVersion";
+import { type Answer, unanswered } from "../util/docker";
 import { nearestNames } from "../util/nearestNames";
 import type { Problem, Resolved } from "../util/problem";
+import { run, type Run } from "../util/run";
 import { hasCredentials, sanitize } from "../util/sanitize";
 import { formatProblem } from "./errors";
 import { exposures } from "./exposures";
 import { readSettings } from "./read";
 import { withDetectedGpus } from "./resolve";
-import { stackSchema } from "./schema";
+import { autoVersion, immichSchema, stackSchema } from "./schema";
 import type { DetectedGpus, Settings } from "./settings";
 
 export type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "./settings";
@@ -16,18 +19,26 @@ export type { DetectedGpu, DetectedGpus, HostSettings, Settings } from "./settin
 const secretKeys = ["databasePassword", "immichApiKey"] as const;
 
 /**
+ * The password in Immich's published compose file. It protects nothing, and as a secret it costs the
+ * output: the engine hides every secret's text wherever it stands, in `pulumi-resource-postgresql`, too.
+ */
+const publishedPassword = "postgres";
+
+/**
  * Reads and checks the stack's configuration and works out what it means: which image each host's
  * GPU needs, which variables its container gets, which models Immich shall use. Logs what the user
  * should know of it.
  *
  * @param detect finds the GPUs of the hosts whose `gpu` is `auto`
+ * @param ask reaches the server for `immich.version: auto`
  * @throws pulumi.RunError that lists every error, a line each: key, value, what is allowed
  */
 export async function loadSettings(
   detect: (settings: Settings) => Promise<DetectedGpus>,
+  ask: Run = run,
 ): Promise<Settings> {
   const namespace = pulumi.getProject();
-  const given = collect(pulumi.runtime.allConfig());
+  const given = await withRunningVersion(collect(pulumi.runtime.allConfig()), ask);
   const declared = readSettings(given.value, {
     project: namespace,
     stack: pulumi.getStack(),
@@ -47,12 +58,40 @@ export async function loadSettings(
   return loaded;
 }
 
+type Collected = Resolved<Readonly<Record<string, unknown>>>;
+
+/** `immich.version: auto` becomes the release of the server that runs. */
+async function withRunningVersion(given: Collected, ask: Run): Promise<Collected> {
+  const immich = given.value["immich"] as Record<string, unknown> | null | undefined;
+  if (typeof immich !== "object" || immich?.["version"] !== autoVersion) return given;
+  const answer = await askVersion(immich, ask);
+  if (!answer.ok) {
+    const expected = `${answer.message}; start Immich, or give the version, such as v2.7.5`;
+    const problem = { key: "immich.version", value: autoVersion, expected };
+    return { ...given, problems: [...given.problems, problem] };
+  }
+  return {
+    ...given,
+    value: { ...given.value, immich: { ...immich, version: answer.value } },
+    notes: [...given.notes, `Immich runs ${answer.value} (immich.version: auto)`],
+  };
+}
+
+/** The address as it stands in the file, since nothing of it is checked yet. */
+async function askVersion(immich: Record<string, unknown>, ask: Run): Promise<Answer<string>> {
+  const { serverContainer, api, dockerHost, tls } =
+    immichSchema.partial().safeParse(immich).data ?? {};
+  if (api) return apiVersion(api.url);
+  if (serverContainer === undefined) {
+    return unanswered("needs serverContainer, or api.url, so that the server can be asked");
+  }
+  return containerVersion(serverContainer, { dockerHost: dockerHost ?? localEngine, tls }, ask);
+}
+
+const localEngine = "unix:///var/run/docker.sock";
+
 /** The keys of this program, read from the text that the engine passes on. */
-function collect(all: Readonly<Record<string, string>>): {
-  readonly value: Readonly<Record<string, unknown>>;
-  readonly problems: readonly Problem[];
-  readonly notes: readonly string[];
-} {
+function collect(all: Readonly<Record<string, string>>): Collected {
   const namespace = `${pulumi.getProject()}:`;
   const values: Record<string, unknown> = {};
   const problems: Problem[] = [];
@@ -61,7 +100,10 @@ function collect(all: Readonly<Record<string, string>>): {
     if (!fullKey.startsWith(namespace)) continue;
     const key = fullKey.slice(namespace.length);
     if (isSecretKey(key)) {
-      if (encryptedKeys()?.includes(fullKey) === false) problems.push(standsInClear(key));
+      const isEncrypted = encryptedKeys()?.includes(fullKey);
+      const isPublished = key === "databasePassword" && text === publishedPassword;
+      if (isEncrypted === false && !isPublished) problems.push(standsInClear(key));
+      if (isEncrypted && isPublished) notes.push(hidesOutput(key));
       continue;
     }
     if (!Object.hasOwn(stackSchema.shape, key)) {
@@ -122,6 +164,11 @@ function standsInClear(key: string): Problem {
     key,
     expected: `stands in clear in the stack file; encrypt it: pulumi config set --secret immich-ml:${key}`,
   };
+}
+
+/** Without the password itself, which would be hidden here, too. */
+function hidesOutput(key: string): string {
+  return `${key} is the one of Immich's published compose file, so it is no secret, and Pulumi hides that word in all of its output: pulumi config set immich-ml:${key}, without --secret, shows it whole; better give the database a password of its own`;
 }
 
 /** The names of the encrypted keys; undefined where no engine runs the program. */

@@ -181,14 +181,17 @@ const databaseSchema = z
   })
   .meta({ allowed: "an object with container or host" });
 
+/** For {@link immichSchema}'s version: the running server is asked. */
+export const autoVersion = "auto";
+
 export const immichSchema = z
   .strictObject({
     version: z
       .string()
-      .refine((value) => parseImmichVersion(value) !== undefined)
+      .refine((value) => value === autoVersion || parseImmichVersion(value) !== undefined)
       .meta({
         allowed:
-          "the server's full version such as v2.7.5 (a moving tag such as release changes unnoticed)",
+          "the server's full version such as v2.7.5, or auto for what the server runs (a moving tag such as release changes unnoticed)",
       }),
     network: dockerName.optional(),
     dockerHost: endpoint.default("unix:///var/run/docker.sock"),

@@ -42,8 +42,8 @@ export function placementProblems(
     const expected = "must be swarm, since swarm is given; or leave that out";
     return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
-  const { gpus, containerName, takeOver, cache, cacheModels, restart, hardening, publish, swarm } =
-    host;
+  const { gpus, containerName, takeOver, cache, cacheModels, restart } = host;
+  const { hardening, publish, swarm } = host;
   const leftOut = "must be left out with placement: swarm";
   const isEverywhere = publish && isEveryAddress(publish.address);
   // What is undefined is fine.

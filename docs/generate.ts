@@ -56,7 +56,9 @@ function asMarkdown(text: string): string {
   return text
     .replace(/«([^»]*)»/g, (_all, quoted: string) => `\`${quoted}\``)
     .replaceAll("|", "\\|")
-    .replace(/(^|`)([^`]*)/g, (all) => (all.startsWith("`") ? all : all.replaceAll("<", "&lt;")));
+    .split("`")
+    .map((part, index) => (index % 2 === 1 ? part : part.replaceAll("<", "&lt;")))
+    .join("`");
 }
 
 if (require.main === module) {

@@ -2,7 +2,13 @@ import { clipModels, findClipModel } from "../catalog/clipModels";
 import { faceModels } from "../catalog/faceModels";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "../catalog/immichVersion";
 import { misspelledOcrNames, ocrModels, ocrSince } from "../catalog/ocrModels";
-import { presets, reservedVideoMemory, type Preset, type PresetModel } from "../catalog/presets";
+import {
+  presets,
+  presetsBySize,
+  reservedVideoMemory,
+  type Preset,
+  type PresetModel,
+} from "../catalog/presets";
 import { nearestNames } from "../util/nearestNames";
 import type { Problem, Resolved } from "../util/problem";
 
@@ -110,6 +116,27 @@ export function requirementsOf(selection: ModelSelection): ModelRequirements {
       .map((model) => model?.since ?? oldestRelease)
       .reduce((left, right) => (byRelease(left, right) < 0 ? right : left), oldestRelease),
   };
+}
+
+/**
+ * The preset for a GPU, which setup writes and the report suggests; undefined where none fits.
+ *
+ * @param memory MiB
+ */
+export function presetFor(
+  memory: number,
+  language: keyof typeof presetsBySize,
+  immichVersion: ImmichVersion,
+): string | undefined {
+  return presetsBySize[language]
+    .filter((name) => presetFits(presets[name]!, { immichVersion }, memory))
+    .at(-1);
+}
+
+/** What a preset's models need together with another CLIP model, in MiB. */
+export function memoryWith(preset: string, clip: string): number {
+  const selection = { ...selectionOf(presets[preset]!), clip: { modelName: clip } };
+  return requirementsOf(selection).videoMemory ?? Infinity;
 }
 
 interface KnownModel {

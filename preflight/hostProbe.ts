@@ -77,7 +77,8 @@ async function probeMachine(
 
 /** A shell on the machine of an engine: by ssh for `ssh://`, none for `tcp://`. */
 export function shellOn(endpoint: string): readonly [string, ...string[]] | undefined {
-  if (endpoint.startsWith("unix://")) return ["sh", "-s"];
+  const runner = process.env["IMMICH_ML_RUNNER"];
+  if (endpoint.startsWith("unix://")) return runner ? shellOutOf(runner, endpoint) : ["sh", "-s"];
   if (!endpoint.startsWith("ssh://")) return undefined;
   const { username, hostname, port } = new URL(endpoint);
   const target = username ? `${decodeURIComponent(username)}@${hostname}` : hostname;
@@ -85,6 +86,27 @@ export function shellOn(endpoint: string): readonly [string, ...string[]] | unde
   // Nobody is there to type a password.
   const quiet = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"];
   return ["ssh", ...quiet, ...portOption, "--", target, "sh", "-s"];
+}
+
+/**
+ * In the runner of ./immich-ml the machine is the one outside: a container that is thrown away sees its
+ * files, devices and driver.
+ */
+function shellOutOf(runner: string, endpoint: string): readonly [string, ...string[]] {
+  const container = ["--rm", "--interactive", "--privileged", "--pid", "host", "--userns", "host"];
+  const machine = ["--network", "none", "--volume", "/:/machine:ro", "--entrypoint", "chroot"];
+  return [
+    "docker",
+    "--host",
+    endpoint,
+    "run",
+    ...container,
+    ...machine,
+    runner,
+    "/machine",
+    "sh",
+    "-s",
+  ];
 }
 
 /** Every path of a host that an accelerator names. */

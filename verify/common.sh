@@ -26,10 +26,11 @@ failure() {
 # What to do against the first known error of that place in the text on standard input; nothing without
 # one: `known_error PLACE`. See catalog/knownErrors.ts.
 known_error() {
-  text=$(LC_ALL=C tr -cs '!-~' ' ' | LC_ALL=C tr '[:upper:]' '[:lower:]')
+  # The end is enough, and an environment takes no text of any length.
+  text=$(LC_ALL=C tr -cs '!-~' ' ' | LC_ALL=C tr '[:upper:]' '[:lower:]' | tail -c 20000)
   text=" $text " place=",$1," LC_ALL=C awk -F '\t' '
     index("," $1 ",", ENVIRON["place"]) && ENVIRON["text"] ~ $2 { print $3; exit }
-  ' "${folder:?}/knownErrors.tsv"
+  ' "${folder:?}/knownErrors.tsv" || true
 }
 
 # The program that computes in a container, with the known errors that it takes its hints from.

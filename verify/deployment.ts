@@ -1,6 +1,9 @@
+import path from "node:path";
+
 import { type AcceleratorName, acceleratorNames, isAcceleratorName } from "../catalog/accelerators";
 import { run } from "../util/run";
 import { sanitize } from "../util/sanitize";
+import { engineContext } from "../util/stackFolder";
 import { type ModelCheck, parseStored } from "./check";
 
 /** A container or a service that a stack runs, from the stack's outputs. */
@@ -36,7 +39,10 @@ export interface Deployment {
  */
 export async function askEngine(stack: string | undefined, ...words: string[]): Promise<string> {
   const chosen = stack === undefined ? [] : ["--stack", stack];
-  const ended = await run("pulumi", [...words, "--non-interactive", ...chosen]);
+  const { folder, environment } = engineContext(path.join(__dirname, ".."));
+  const there = folder === undefined ? [] : ["--cwd", folder];
+  const parameters = [...words, "--non-interactive", ...there, ...chosen];
+  const ended = await run("pulumi", parameters, { environment });
   if (ended.code === 127) {
     throw new Error(
       "there is no pulumi on the PATH (npm run check -- --container NAME does without)",

@@ -273,7 +273,7 @@ class CheckFailed(Exception):
 
 def hint_for(details, place="network"):
     """What to do, by the first row of the known errors of that place that the text matches."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(details))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(details)[-20000:])
     text = " %s " % re.sub(r"[^!-~]+", " ", text).lower()
     rows = (row.split("\t") for row in KNOWN_ERRORS.splitlines())
     return next(

@@ -1,7 +1,8 @@
 import { getFromApi, type ImmichApi } from "../immich/immichApi";
 import { settingOf } from "../immich/settings";
 import { dockerClientEnvironment, isDockerName } from "../util/dockerClient";
-import { run } from "../util/run";
+import { type CommandResult, run } from "../util/run";
+import { containerProblem, gpuProblem, isTroubled } from "./containerProblem";
 import {
   askEngine,
   type DeployedHost,
@@ -42,7 +43,10 @@ export async function readStatus(stack: string | undefined): Promise<StackStatus
 const dockerOf =
   (host: DeployedHost) =>
   (...parameters: string[]) =>
-    run("docker", parameters, { environment: dockerClientEnvironment(host) });
+    run("docker", parameters, { environment: dockerClientEnvironment(host), timeout });
+
+/** Seconds for one answer of an engine. A lost card can make nvidia-smi hang. */
+const timeout = 30;
 
 /** One status for a container, and one for each task of a service: `rack.1`, `rack.2` and so on. */
 async function readHost(host: DeployedHost): Promise<HostStatus[]> {
@@ -83,16 +87,29 @@ async function readContainer(
   if (inspected.code !== 0) return unknown(host, name, inspected.stderr);
   const [facts] = JSON.parse(inspected.stdout) as [InspectedContainer];
   const status = containerStatus(host, name, facts);
-  if (!facts.State.Running) return status;
+  if (isTroubled(facts)) {
+    const log = await docker("logs", "--tail", "60", "--", container);
+    return { ...status, problem: containerProblem(facts, log.stdout + log.stderr) };
+  }
   const [gpus, models] = await Promise.all([
     docker("exec", "--", container, ...memoryQuery),
     docker("exec", "--", container, "sh", "-c", cacheQuery),
   ]);
+  // The other accelerators have no nvidia-smi.
+  const problem =
+    host.accelerator === "cuda" &&
+    gpuProblem(complaintOf(gpus), host.executionProvider !== undefined);
   return {
     ...status,
     ...(gpus.code === 0 && { gpus: parseGpus(gpus.stdout) }),
     ...(models.code === 0 && { models: parseModels(models.stdout) }),
+    ...(problem && { problem }),
   };
+}
+
+/** What nvidia-smi says, which it says on either output and sometimes with exit code 0. */
+function complaintOf({ code, stdout, stderr }: CommandResult): string {
+  return code === 124 ? `nvidia-smi has not answered for ${timeout} s` : stdout + stderr;
 }
 
 /** @param stderr its last line is the problem */

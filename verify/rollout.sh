@@ -3,8 +3,8 @@
 #
 # Needs the docker command-line client. Reads the environment:
 #   IMMICH_ML_SERVICE    name of the service
-#   IMMICH_ML_ADDRESS    where Immich reaches it in the service's network, tried from one of the tasks;
-#                        empty: not tried
+#   IMMICH_ML_ADDRESS    where Immich reaches it in the service's network, tried from one of the tasks, or
+#                        from a container of its own; empty: not tried
 #   IMMICH_ML_MODE       enforce: a failed check fails; warn: it is only reported; off: nothing is
 #                        computed. A failed rollout fails in each
 #   and what check.sh reads, but IMMICH_ML_CONTAINER and IMMICH_ML_PIDS_LIMIT
@@ -120,23 +120,59 @@ wait_for_rollout() {
   done
 }
 
-# Asked where Immich is, in the service's own network: a virtual address needs help from the kernel.
+# Prints why the address does not answer.
+ask_address='
+import sys, time, urllib.request
+for attempt in range(3):
+    try:
+        sys.exit(0 if urllib.request.urlopen(sys.argv[1], timeout=5).status == 200 else 1)
+    except OSError as error:
+        reason = str(getattr(error, "reason", error))
+    time.sleep(1)
+sys.exit(reason)
+'
+
+# Asks from a container of the service's image that joins its network and ends. The client is closed when it
+# takes too long; the container ends by itself.
+ask_address_beside() {
+  if ! described=$(ask_docker service inspect --format \
+    '{{.Spec.TaskTemplate.ContainerSpec.Image}} {{(index .Spec.TaskTemplate.Networks 0).Target}}' \
+    -- "$IMMICH_ML_SERVICE" 2>&1); then
+    printf '%s\n' "$described"
+    return 1
+  fi
+  require_name "${described#* }" "the network's id"
+  # shellcheck disable=SC2016 # expanded in the container
+  printf '%s' "$ask_address" | limited 120 docker run --rm -i --network "${described#* }" --entrypoint sh \
+    -- "${described% *}" -c '
+      for python in /opt/venv/bin/python python3 python; do
+        ! command -v "$python" >/dev/null || exec "$python" - "$0"
+      done
+      echo "no Python in this image" >&2
+      exit 127' "$IMMICH_ML_ADDRESS/ping" 2>&1
+}
+
+# Asked where Immich is, in the service's own network: a virtual address needs help from the kernel. From a task
+# that runs here, otherwise from a container of its own.
 check_address() {
   [ -n "$IMMICH_ML_ADDRESS" ] || return 0
-  if answer=$(python_in 30 "$1" "$IMMICH_ML_ADDRESS/ping" 2>&1 <<'END'
-import sys, urllib.request
-try:
-    sys.exit(0 if urllib.request.urlopen(sys.argv[1], timeout=5).status == 200 else 1)
-except OSError as error:
-    sys.exit(str(getattr(error, "reason", error)))
-END
-  ); then
+  if [ -n "$1" ]; then
+    answer=$(printf '%s' "$ask_address" | python_in 30 "$1" "$IMMICH_ML_ADDRESS/ping" 2>&1) && answers=yes || answers=no
+  else
+    answer=$(ask_address_beside) && answers=yes || answers=no
+  fi
+  if [ "$answers" = yes ]; then
     log "answers at $IMMICH_ML_ADDRESS"
     return
   fi
   message="the service does not answer at $IMMICH_ML_ADDRESS, though its tasks are healthy: $answer"
   log "$message"
-  log "A virtual address needs the kernel's IP virtual server on each node (modprobe ip_vs); without one, set swarm.endpointMode: dnsrr"
+  case $answer in
+    *"not manually attachable"*)
+      log "No task runs here, so the address is asked from a container, which cannot join this network: make it attachable, or check: warn" ;;
+    *)
+      log "A virtual address needs the kernel's IP virtual server on each node (modprobe ip_vs); without one, set swarm.endpointMode: dnsrr" ;;
+  esac
   [ "$IMMICH_ML_MODE" = warn ] || fail "$message"
 }
 
@@ -161,14 +197,17 @@ while IFS='|' read -r task _name node _rest; do
 done <<END
 $wanted
 END
-for container in $containers; do
-  check_address "$container"
-  break
-done
+first=${containers# }
+check_address "${first%% *}"
 [ "$IMMICH_ML_MODE" != off ] || exit 0
 
 [ -z "$other_nodes" ] ||
   log "not verified: the tasks on$other_nodes, whose engines are not reached from here"
+if [ -z "$containers" ]; then
+  message="not verified: no task runs on the engine reached, all are on$other_nodes"
+  log "Set dockerHost to a manager that runs one; or, where you have checked the cards yourself, check: warn"
+  [ "$IMMICH_ML_MODE" = warn ] || fail "$message"
+fi
 
 code=0
 for container in $containers; do

@@ -24,7 +24,7 @@ export interface HostStatus {
   readonly models?: readonly CachedModel[];
   /** The models Immich uses, as the last check found them. */
   readonly verified?: readonly ModelCheck[];
-  /** Why nothing more is known. */
+  /** Why it does not serve or nothing more is known, and what to do where that is known. */
   readonly problem?: string;
 }
 
@@ -82,6 +82,11 @@ export interface InspectedContainer {
   readonly State: {
     readonly Status: string;
     readonly Running: boolean;
+    readonly Restarting?: boolean;
+    readonly ExitCode?: number;
+    readonly OOMKilled?: boolean;
+    /** Why Docker could not start it; empty where it could. */
+    readonly Error?: string;
     readonly Health?: { readonly Status: string };
   };
   readonly Config: { readonly Image: string; readonly Labels?: Record<string, string> };
@@ -146,6 +151,7 @@ export function parseGpus(text: string): GpuStatus[] {
     .trim()
     .split("\n")
     .map((line) => line.split(",").map((field) => field.trim()))
+    .filter(({ length }) => length === 3)
     .map(([name = "", used, free]) => ({ name, used: Number(used), free: Number(free) }));
 }
 

@@ -1,7 +1,12 @@
 import { canonicalClipName, type ClipModel, clipModels } from "../../catalog/clipModels";
+import { newestReleaseRead } from "../../catalog/environment";
 import { atLeast, parseImmichVersion } from "../../catalog/immichVersion";
 import { clipModelKey } from "../../catalog/systemConfigKeys";
-import { type ModelSelection, requirementsOf } from "../../immich/modelSelection";
+import { presets } from "../../catalog/presets";
+import { type ModelSelection, presetFor, requirementsOf } from "../../immich/modelSelection";
+
+/** Where a stack's release is not known. */
+const newestRelease = parseImmichVersion(newestReleaseRead)!;
 
 /** A CLIP model compared with the stack's GPUs. */
 export interface FittingModel extends ClipModel {
@@ -21,7 +26,7 @@ export interface ModelOverview {
   /** The best recall first; models without a published figure last. */
   readonly models: readonly FittingModel[];
   readonly chosen: FittingModel | undefined;
-  /** The best one that fits and that the release has. */
+  /** That of the preset for this GPU, where the release has it. */
   readonly best: FittingModel | undefined;
   /** The other models whose memory is included. */
   readonly besides: readonly string[];
@@ -48,6 +53,11 @@ export function overviewOf(
   };
   const chosenName = typeof clip === "string" ? canonicalClipName(clip) : undefined;
   const version = parseImmichVersion(immichVersion ?? "");
+  const preset =
+    videoMemory === undefined
+      ? undefined
+      : presetFor(videoMemory, "english", version ?? newestRelease);
+  const suggested = preset === undefined ? undefined : presets[preset]?.clip;
   const models = clipModels
     .map((model): FittingModel => {
       const needs = requirementsOf({ ...others, clip: { modelName: model.name } }).videoMemory;
@@ -63,7 +73,7 @@ export function overviewOf(
   return {
     models,
     chosen: models.find(({ isChosen }) => isChosen),
-    best: models.find(({ fits, isKnown }) => fits === true && isKnown !== false),
+    best: models.find(({ name, isKnown }) => name === suggested && isKnown !== false),
     besides: [face, ocr].filter((name) => name !== undefined),
   };
 }

@@ -77,10 +77,15 @@ function chart(readings: readonly Reading[]): Html {
   const text = `${gibibytes(used)} of ${gibibytes(total)} in the last run, at most ${gibibytes(most)} in ${readings.length} ${runs}`;
   return html`<figure>
     <figcaption><strong>${of}</strong>: ${text}.</figcaption>
-    <svg viewBox="0 0 ${limit * 10} 60" preserveAspectRatio="none" role="img" aria-label="${text}">
+    <svg
+      viewBox="0 0 ${Math.max(20, readings.length) * 10} 60"
+      preserveAspectRatio="none"
+      role="img"
+      aria-label="${text}"
+    >
       ${readings.map((one, at) => {
         const height = Math.max(1, Math.round((60 * one.used) / one.total));
-        const x = (limit - readings.length + at) * 10;
+        const x = at * 10;
         return html`<rect class="free" x="${x}" y="0" width="8" height="60"></rect>
           <rect x="${x}" y="${60 - height}" width="8" height="${height}"></rect>`;
       })}

@@ -91,7 +91,7 @@ async function buildDeclared(
   log: Log,
 ): Promise<void> {
   const part = { type: "build", name: resource, inputs: build, provider: {} };
-  onlyInputs(part, ["context", "dockerfile", "buildArgs", "target", "labels"]);
+  onlyInputs(part, ["context", "dockerfile", "buildArgs", "target", "labels", "buildLogFile"]);
   const { buildArgs = {}, labels, ...request } = build;
   try {
     await buildImage(docker, { ...request, tag, buildArgs, labels: byName(labels) }, log);

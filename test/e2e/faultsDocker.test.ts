@@ -146,6 +146,8 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider FAKE_FAULT=kernel
     await stack.up();
     expect((await container()).Id).not.toBe(previous);
     await asDeclared();
+    // The former one was pulled by the stack, and nothing uses it.
+    await expect(docker.getImage(good).inspect()).rejects.toThrow(/no such image/i);
   });
 
   it("fault: a health check that lies; the check fails up with the reason, another image repairs it", async () => {

@@ -443,9 +443,8 @@ describe.skipIf(missingEngine)("the preset through Immich's API, on the real eng
       models: JSON.stringify({ ...legacy, clip: { modelName: "RN50__openai" } }),
     });
     await stack.up();
-    expect(immich.jobs).toEqual([
-      { name: "smartSearch", command: { command: "start", force: false } },
-    ]);
+    const missing = { name: "smartSearch", command: { command: "start", force: false } };
+    expect(immich.jobs).toEqual([missing, missing]);
     expect((await stack.preview()).steps).toEqual([]);
 
     const kept = await stack.everythingKept();

@@ -113,6 +113,6 @@ describe.skipIf(missingEngine)("npm run report on a stack of the real engine", (
     const { text, errors } = await report("--stack", "another");
     expect(errors).toMatch(/not known: .*another/);
     expect(text).toMatch(/Not known: .*another/);
-    expect(text).toContain("All 58 models as a table");
+    expect(text).toContain("All 58 CLIP models, and which fit");
   });
 });

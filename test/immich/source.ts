@@ -26,28 +26,19 @@ const cache = path.join(homedir(), ".cache", "immich-ml", "immich-server");
 
 /** The releases that can be tested here, newest first, and in one line where they come from. */
 export function findImmich(): { readonly sources: readonly ImmichSource[]; readonly line: string } {
-  const given = process.env["IMMICH_SOURCE"];
-  if (given !== undefined) {
-    const release = builtRelease(given);
-    if (release === undefined) {
-      throw new Error(
-        `IMMICH_SOURCE: ${given} must be a checkout of Immich whose server is built (server/dist/main.js)`,
-      );
-    }
-    return { sources: [{ release, folder: given }], line: `Immich ${release} from ${given}` };
-  }
-  const folders = existsSync(cache) ? readdirSync(cache).map((name) => path.join(cache, name)) : [];
-  const built = folders
-    .flatMap((folder) => {
-      const release = builtRelease(folder);
-      return release === undefined ? [] : [{ release, folder }];
+  const folder = process.env["IMMICH_SOURCE"] ?? cache;
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const built = [folder, ...names.map((name) => path.join(folder, name))]
+    .flatMap((checkout) => {
+      const release = builtRelease(checkout);
+      return release === undefined ? [] : [{ release, folder: checkout }];
     })
     .sort((left, right) =>
       compareImmichVersions(immichVersionOf(right.release), immichVersionOf(left.release)),
     );
   if (built.length > 0) {
     const releases = built.map(({ release }) => release).join(", ");
-    return { sources: built, line: `Immich ${releases} from ${cache}` };
+    return { sources: built, line: `Immich ${releases} from ${folder}` };
   }
   const images = testedReleases
     .map((release) => ({ release, image: `ghcr.io/immich-app/immich-server:${release}` }))
@@ -58,7 +49,7 @@ export function findImmich(): { readonly sources: readonly ImmichSource[]; reado
   }
   return {
     sources: [],
-    line: `SKIPPED: no real Immich: no IMMICH_SOURCE, no built checkout in ${cache}, no official image (npm run test:immich pulls them)`,
+    line: `SKIPPED: no real Immich server: no built checkout in ${folder} (server/dist/main.js), no official image (npm run test:immich pulls them)`,
   };
 }
 

@@ -227,6 +227,26 @@ describe("the check of an accelerator (a fake provider in place of CUDA)", () =>
     expect(result).toMatchObject({ ok: false, error: `${cuda} failed on device 1` });
   });
 
+  it("tells a card that the container has lost as nvidia-smi tells it", async () => {
+    const says = "echo 'Failed to initialize NVML: Unknown Error'; exit 255";
+    const { result, stderr } = await check(
+      cuda,
+      { PYTHONPATH: "/fake", FAKE_PROVIDER: cuda, FAKE_FAULT: "silent" },
+      {},
+      [
+        [],
+        [
+          "sh",
+          "-c",
+          `printf '#!/bin/sh\\n%s\\n' "${says}" >/usr/local/bin/nvidia-smi && chmod +x /usr/local/bin/nvidia-smi && exec sleep infinity`,
+        ],
+      ],
+    );
+    expect(result).toMatchObject({ ok: false });
+    expect(stderr).toContain("  | Failed to initialize NVML: Unknown Error");
+    expect(stderr).toContain("What to do: the container has lost its card");
+  });
+
   it("names the light operators that fell back, without failing", async () => {
     const { result, stderr } = await checkFake("little");
     expect(result).toMatchObject({ ok: true, devices: [{ fallbackOps: ["Reshape"] }] });

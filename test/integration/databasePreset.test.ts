@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
+import type { Settings as StackSettings } from "../../config/load";
+import { inspectImmich } from "../../preflight/immichReport";
+import type { CommandResult } from "../../util/run";
 import { probeDatabase, type DatabaseProbeOptions } from "../../immich/databaseProbe";
 import {
   applySettings,
@@ -383,6 +386,73 @@ describe("what changed", () => {
   });
 });
 
+describe("the preflight finds out what makes Immich ignore the preset", () => {
+  const inspect = async (answer: Partial<CommandResult>, stored = "{}") => {
+    await setRow(stored);
+    const settings = {
+      models: {},
+      version: { major: 2, minor: 7, patch: 5 },
+      preflight: "enforce",
+      secrets: { databasePassword: server.password },
+      immich: {
+        version: "v2.7.5",
+        serverContainer: "immich_server",
+        dockerHost: "unix:///var/run/docker.sock",
+        database: { ...store, name: store.database },
+      },
+    } as unknown as StackSettings;
+    const docker = () => Promise.resolve({ code: 0, stdout: "", stderr: "", ...answer });
+    return inspectImmich(settings, docker);
+  };
+
+  test.each([
+    [
+      "a configuration file",
+      "IMMICH_CONFIG_FILE=/config.yml\n",
+      "{}",
+      /^immich_server reads its configuration from \/config.yml \(IMMICH_CONFIG_FILE\), so Immich would ignore the preset/,
+    ],
+    [
+      "machine learning off by a variable",
+      "IMMICH_MACHINE_LEARNING_ENABLED=false\n",
+      "{}",
+      /switched off in Immich.*take IMMICH_MACHINE_LEARNING_ENABLED away/,
+    ],
+    [
+      "machine learning off by hand",
+      "",
+      '{"machineLearning": {"enabled": false}}',
+      /switched off in Immich.*switch it on \(Administration/,
+    ],
+  ])("%s", async (_what, stdout, stored, message) => {
+    const { diagnostics } = await inspect({ stdout }, stored);
+    expect(diagnostics).toEqual([
+      { severity: "error", message: expect.stringMatching(message) as string },
+    ]);
+  });
+
+  test("and nothing where all is well; the default address of the server is passed on", async () => {
+    const on = '{"machineLearning": {"enabled": true}}';
+    const stdout =
+      "IMMICH_MACHINE_LEARNING_URL=http://attic:3003\nIMMICH_MACHINE_LEARNING_ENABLED=false\n";
+    const report = await inspect({ stdout }, on);
+    expect(report.diagnostics).toEqual([]);
+    expect(report.serverDefaults).toMatchObject({ "machineLearning.urls": ["http://attic:3003"] });
+  });
+
+  test("where the container cannot be asked, it is not taken for none", async () => {
+    const { diagnostics } = await inspect({ code: 1, stderr: "error during connect: EOF" });
+    expect(diagnostics).toEqual([
+      {
+        severity: "warning",
+        message: expect.stringContaining(
+          "the variables of immich_server could not be read: error during connect: EOF",
+        ) as string,
+      },
+    ]);
+  });
+});
+
 describe("the probe", () => {
   let probed: DatabaseProbeOptions;
   beforeEach(() => {
@@ -466,6 +536,32 @@ describe("the probe", () => {
       ok: false,
       message: expect.stringContaining("does not answer (ECONNREFUSED)") as string,
     });
+  });
+
+  test("fault: PostgreSQL lets us in and falls silent; one message after 15 s, and nothing waits", async () => {
+    const { connect, createServer } = await import("node:net");
+    const silent = createServer((client) => {
+      const upstream = connect(server.port, server.host);
+      client.pipe(upstream);
+      client.on("error", () => undefined);
+      upstream.on("error", () => undefined);
+      let isIn = false;
+      upstream.on("data", (data: Buffer) => {
+        if (isIn) return;
+        // ReadyForQuery ends the handshake.
+        isIn = data.includes(Buffer.from([0x5a, 0, 0, 0, 5, 0x49]));
+        client.write(data);
+      });
+    });
+    const port = await freePort();
+    await new Promise<void>((resolve) => silent.listen(port, "127.0.0.1", resolve));
+    const begin = Date.now();
+    expect(await probeDatabase({ ...probed, port })).toEqual({
+      ok: false,
+      message: `the database at 127.0.0.1:${port} cannot be checked: it let us in and has not answered for 15 s`,
+    });
+    expect(Date.now() - begin).toBeLessThan(20_000);
+    silent.close();
   });
 
   test("a server that accepts and then says nothing is given up", async () => {

@@ -10,7 +10,6 @@ import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { type GpuFamilyName, gpuFamilies } from "../../catalog/gpuFamilies";
-import { describeProgress, readBuildRecords } from "../../components/buildProgress";
 import { BuildFailed, buildImage } from "../../demo/buildImage";
 import { repositoryFolder } from "../../demo/folders";
 import type { FakeImages } from "../../demo/fakeImages";
@@ -421,24 +420,6 @@ describe("a proxy of the build", () => {
     const { Config } = await docker.getImage(tag).inspect();
     const history = JSON.stringify(await docker.getImage(tag).history());
     expect(JSON.stringify(Config) + history).not.toContain("proxy.invalid");
-  });
-});
-
-describe("the progress of a build", () => {
-  it("is read from the engine during the build", async () => {
-    const context = changedContext("opset_bridge/limits.py", `# ${randomUUID()}`);
-    const building = build("kepler-maxwell", { context });
-    const seen: string[] = [];
-    let over = false;
-    void building.finally(() => (over = true));
-    while (!over) {
-      const records = await readBuildRecords("unix:///var/run/docker.sock");
-      expect(records).toBeDefined();
-      seen.push(describeProgress(records!, 0));
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    await building;
-    expect(seen.join("\n")).toMatch(/made so far: (checks|Debian's packages \([\d.]+MB\))/);
   });
 });
 

@@ -60,6 +60,23 @@ describe("seeded models", () => {
     await place();
   });
 
+  it("are not copied again, but for what differs", async () => {
+    const other = "with space 模型";
+    writeFileSync(join(folder, other), "other");
+    const sum = createHash("sha256").update("other").digest("hex");
+    writeFileSync(join(folder, "SHA256SUMS"), `${sum}  ./${other}\n`, { flag: "a" });
+    expect((await place()).stderr).toContain("copying 2 of 2 files");
+    const inode = `stat -c %i /cache/${model}`;
+    const before = await inVolume(inode);
+    expect((await place()).stderr).not.toContain("copying");
+    await inVolume(`echo damaged > '/cache/${other}'`);
+    expect((await place()).stderr).toContain("copying 1 of 2 files");
+    expect(await inVolume(`cat '/cache/${other}'`)).toBe("other");
+    expect(await inVolume(inode)).toBe(before);
+    await inVolume(`rm '/cache/${other}'`);
+    expect((await place()).stderr).toContain("copying 1 of 2 files");
+  });
+
   it.runIf(process.getuid?.() === 0)(
     "belong to root whoever owned them, so that a server without capabilities can write beside them",
     async () => {

@@ -1,6 +1,7 @@
 import type Docker from "dockerode";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 
+import { readServerVariables } from "../../immich/serverVariables";
 import { restartServers } from "../../immich/serverContainer";
 import { run } from "../../util/run";
 import { runProgram } from "../support/commandProgram";
@@ -21,12 +22,19 @@ afterEach(async () => {
 });
 
 /** A container whose main process is that shell command. */
-async function start(command: string, healthCheck?: string): Promise<string> {
+async function start(
+  command: string,
+  healthCheck?: string,
+  labels: Record<string, string> = {},
+  variables: string[] = [],
+): Promise<string> {
   const name = testName("server");
   const container = await docker.createContainer({
     name,
     Image: image,
     Entrypoint: ["sh", "-c", command],
+    Labels: labels,
+    Env: variables,
     ...(healthCheck === undefined
       ? {}
       : { Healthcheck: { Test: ["CMD-SHELL", healthCheck], ...soon } }),
@@ -148,6 +156,95 @@ describe("the restart of the Immich server", () => {
     expect(outcomeOf(output)).toBe(outcomeOf(first.output));
     expect(await startedAt(name)).toBe(before);
   });
+});
+
+describe("a server whose workers are split over containers", () => {
+  const project = testName("project");
+  const compose = (name: string) => ({ "com.docker.compose.project": name });
+
+  test("is restarted as a whole, and no other server", async () => {
+    const labels = compose(project);
+    const [api, workers] = [
+      await start("sleep 600", undefined, labels),
+      await start("sleep 600", undefined, labels),
+    ];
+    const other = await start("sleep 600", undefined, compose(`${project}-other`));
+    const before = [await startedAt(api), await startedAt(workers), await startedAt(other)];
+    const { code, output } = await restart(api);
+    expect(code).toBe(0);
+    expect(outcomeOf(output)).toMatch(new RegExp(`^${api} is back .*${workers} is back after`));
+    expect(await startedAt(api)).not.toBe(before[0]);
+    expect(await startedAt(workers)).not.toBe(before[1]);
+    expect(await startedAt(other)).toBe(before[2]);
+  });
+
+  test("is stopped as a whole while the embeddings of the former model are cleared", async () => {
+    const labels = compose(project);
+    const [api, workers] = [
+      await start("sleep 600", undefined, labels),
+      await start("sleep 600", undefined, labels),
+    ];
+    const seen: boolean[] = [];
+    const act = async () => {
+      for (const name of [api, workers])
+        seen.push((await docker.getContainer(name).inspect()).State.Running);
+    };
+    const whileStopped = { startedBefore: changedAt, act };
+    const options = { changedAt, whenMissing: "fail", whileStopped } as const;
+    await restartServers({ name: api, timeout: 30 }, options, () => {}, run);
+    expect(seen).toEqual([false, false]);
+    for (const name of [api, workers])
+      expect((await docker.getContainer(name).inspect()).State.Running).toBe(true);
+  });
+
+  test("starts again when the clearing fails, and a server that ran with the new model loses nothing", async () => {
+    const name = await start("sleep 600");
+    const act = () => Promise.reject(new Error("no database"));
+    const options = {
+      changedAt,
+      whenMissing: "fail",
+      whileStopped: { startedBefore: changedAt, act },
+    } as const;
+    await expect(restartServers({ name, timeout: 30 }, options, () => {}, run)).rejects.toThrow(
+      "no database",
+    );
+    expect((await docker.getContainer(name).inspect()).State.Running).toBe(true);
+    const before = new Date(Date.now() - 3_600_000).toISOString();
+    const later = { ...options, whileStopped: { startedBefore: before, act } };
+    expect(await restartServers({ name, timeout: 30 }, later, () => {}, run)).toContain("is back");
+  });
+});
+
+test("the variables of a server: a configuration file, the default address, machine learning off, and nothing secret", async () => {
+  const variables = [
+    "IMMICH_CONFIG_FILE=/config.yml",
+    "IMMICH_MACHINE_LEARNING_URL=http://attic:3003",
+    "IMMICH_MACHINE_LEARNING_ENABLED=false",
+    "DB_PASSWORD=secret",
+  ];
+  const name = await start("sleep 600", undefined, {}, variables);
+  const engine = { dockerHost: "unix:///var/run/docker.sock" };
+  const answers: string[] = [];
+  const watched: typeof run = async (...question) => {
+    const answer = await run(...question);
+    answers.push(answer.stdout);
+    return answer;
+  };
+  expect(await readServerVariables({ server: name }, engine, watched)).toEqual({
+    ok: true,
+    value: {
+      container: name,
+      configFile: "/config.yml",
+      defaults: {
+        "machineLearning.urls": ["http://attic:3003"],
+        "machineLearning.url": "http://attic:3003",
+        "machineLearning.enabled": false,
+      },
+    },
+  });
+  expect(answers.join()).not.toContain("secret");
+  const missing = { server: "immich-ml-test-no-such-container" };
+  expect(await readServerVariables(missing, engine, run)).toEqual({ ok: true, value: undefined });
 });
 
 test("after a destroy, a server that is not there is no error", async () => {

@@ -23,6 +23,8 @@ export async function fakeStack(
     immich: { version: "v2.7.5", database: { host: address, port, name, user } },
     build: { pythonImage: images.python310, immichImage: images.immichMachineLearning },
     preset: "legacy-2gb",
+    // Whatever a test did, the row of before comes back.
+    onDestroy: "restoreModel",
     hosts: [
       {
         name: "attic",

@@ -41,7 +41,7 @@ case $1 in
       hangs) ${commands.wait(30)}; exit 137 ;;
     esac
     echo "$state" ;;
-  logs) echo "first line"; printf 'RuntimeError: \\033[2Jboom\\302\\233\\342\\200\\256\\r\\n' >&2 ;;
+  logs) [ ! -e "${folder}/log" ] || cat "${folder}/log"; echo "first line"; printf 'RuntimeError: \\033[2Jboom\\302\\233\\342\\200\\256\\r\\n' >&2 ;;
   exec) cat >"${folder}/stdin"; . "${folder}/inference" ;;
   update) [ ! -e "${folder}/busy" ] || { echo "container is restarting" >&2; exit 1; } ;;
   *) exit 64 ;;
@@ -120,6 +120,17 @@ describe("the check's script", () => {
       details: [],
       hint: null,
     });
+  });
+
+  it("names the cause and the cure of an error in the log that is known", async () => {
+    const ended = await check(["exited 0 1 false none"], (fake) => {
+      fake.write("log", "[ERROR] Can't connect to ('::', 3003)\n");
+      return passed;
+    });
+    const hint =
+      "the host has no IPv6, and the server listens on it by default: «environment: { host: 0.0.0.0 }»";
+    expect(ended.stderr).toContain(`attic: What to do: ${hint}\n`);
+    expect(parseCheckResult(ended.stdout)).toMatchObject({ ok: false, hint });
   });
 
   it("does not take the restarts of earlier days for a crash loop", async () => {

@@ -26,7 +26,10 @@ const documents = [
 const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
 const launcherFile = "immich-ml";
 const launcher = existsSync(path.join(repository, launcherFile)) ? read(launcherFile) : undefined;
-const launcherCommands = ["setup", "up", "preview", "status", "check", "report", "down", "pulumi"];
+const launcherCommands = [
+  ...["setup", "up", "preview", "status", "check", "report", "down"],
+  ...["forget", "recover", "pulumi"],
+];
 
 /** What the documents use of other programs: a command of them with its options. */
 const others: Readonly<Record<string, readonly string[]>> = {
@@ -97,10 +100,12 @@ function fault(command: string): string | undefined {
   const lacking = (text: string) => options.find((option) => !text.includes(option));
   if (/(^|\/)immich-ml$/.test(program)) {
     const [name = ""] = words;
+    if (name === "--help") return undefined;
     if (!launcherCommands.includes(name)) return "no command of the launcher";
-    const isOurs = ["status", "check", "report", "setup"].includes(name);
-    if (!isOurs) return fault(`pulumi ${words.join(" ").replace(/^pulumi |^down/, "")}`.trim());
-    const file = name === "report" ? "cli/report/report.ts" : `cli/${name}.ts`;
+    const isPulumi = ["up", "preview", "down", "pulumi"].includes(name);
+    if (isPulumi) return fault(`pulumi ${words.join(" ").replace(/^pulumi |^down/, "")}`.trim());
+    const folders: Record<string, string> = { report: "cli/report", setup: "setup" };
+    const file = `${folders[name] ?? "cli"}/${name}.ts`;
     return existsSync(path.join(repository, file)) ? lacking(read(file)) : undefined;
   }
   if (program === "npm" && words[0] === "run") {

@@ -475,7 +475,51 @@ export const samples: readonly Sample[] = [
       "WARNING: The requested image's platform (linux/arm64) does not match the detected host platform (linux/amd64/v3)",
     ],
   ]),
+  ...of("network", [
+    [
+      "cudnn-arch",
+      "CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED ; GPU=0 ; hostname=attic ; file=/onnxruntime_src/onnxruntime/core/providers/cuda/nn/conv.cc ; line=235 ; expr=s_.cudnn_fe_graph->build_operation_graph(handle);",
+      library("CUDNN", "3: CUDNN_STATUS_BAD_PARAM"),
+    ],
+    ["cuda-other", library("CUFFT", "5: CUFFT_INTERNAL_ERROR")],
+    ["card-fault", "CUDA error cudaErrorIllegalAddress:an illegal memory access was encountered"],
+    ["rocm-hang", "hipErrorInvalidValue"],
+    ["rocm-no-code", "rocBLAS error: Could not initialize Tensile host: No devices found"],
+    ["intel-no-gpu", "clCreateContext: CL_DEVICE_NOT_AVAILABLE"],
+    ["armnn", "ValueError: Cannot load model!"],
+  ]),
+  ...of("model", [
+    [
+      "disk-fault",
+      "/cache/m.onnx: opset 19 is too new for this ONNX Runtime, and the model converted for it cannot be kept beside it: Input/output error",
+      "OSError: [Errno 116] Stale file handle: '/cache/clip'",
+    ],
+  ]),
+  ...of("start", [
+    [
+      "lxc-overlay",
+      "Error response from daemon: error creating overlay mount to /var/lib/docker/overlay2/1a2b/merged: invalid argument",
+      "failed to mount overlay: operation not permitted",
+    ],
+    [
+      "lxc-nesting",
+      oci(
+        'error mounting "proc" to rootfs at "/proc": mount proc:/proc (via /proc/self/fd/6), flags: 0xe: permission denied',
+      ),
+      oci(
+        "unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr/apparmor/exec: no such file or directory",
+      ),
+    ],
+    [
+      "nvidia-cli",
+      "Error response from daemon: OCI runtime create failed: /usr/bin/nvidia-container-runtime did not terminate successfully: exit status 125: unknown",
+    ],
+  ]),
   ...of("build", [
+    [
+      "pip-plain-http",
+      "WARNING: The repository located at 172.17.0.1 is not a trusted or secure host and is being ignored. If this repository is available via HTTPS we recommend you use HTTPS instead, otherwise you may silence this warning and allow it anyway with '--trusted-host 172.17.0.1'.\nERROR: Could not find a version that satisfies the requirement onnx==1.16.0 (from versions: none)",
+    ],
     [
       "pip-missing",
       "ERROR: Could not find a version that satisfies the requirement nvidia-cublas-cu11==11.11.3.6 (from versions: none)\nERROR: No matching distribution found for nvidia-cublas-cu11==11.11.3.6",
@@ -530,10 +574,7 @@ export const samples: readonly Sample[] = [
       "host-memory",
       'process "/bin/sh -c sh /tmp/install.sh python" did not complete successfully: exit code: 137',
     ],
-    [
-      "pip-other",
-      "ERROR: Could not install packages due to an OSError: [Errno 5] Input/output error",
-    ],
+    ["pip-other", "ERROR: Could not install packages due to an OSError: [Errno 71] Protocol error"],
     [
       "rate-limit",
       "toomanyrequests: You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit",

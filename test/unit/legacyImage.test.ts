@@ -5,6 +5,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 
+import { buildLogFile } from "../../components/buildProgress";
 import { imageBuild } from "../../components/imageBuild";
 
 const dev = {
@@ -115,7 +116,7 @@ describe("imageBuild", () => {
     },
   );
 
-  it("changes its hash with its own lock and a build argument", () => {
+  it("changes its hash with its own lock, a build argument and the file for the log", () => {
     const contextPath = contextCopy();
     const lock = join(contextPath, "requirements/locks/kepler-maxwell-v2.txt");
     writeFileSync(lock, "# changed\n", { flag: "a" });
@@ -123,8 +124,10 @@ describe("imageBuild", () => {
       imageBuild(dev),
       imageBuild({ ...dev, contextPath }),
       imageBuild({ ...dev, immichImage: "local/immich" }),
+      // Another file replaces the image, whose tag the old one would take away.
+      imageBuild({ ...dev, logFile: ".build.log" }),
     ].map((build) => build.contentHash);
-    expect(new Set(hashes).size).toBe(3);
+    expect(new Set(hashes).size).toBe(4);
   });
 
   it.each([
@@ -210,7 +213,8 @@ describe("LegacyImage", () => {
         resolve(values);
       });
     });
-    const expected = imageBuild({ ...dev, owner: "project/stack/attic-image" });
+    const logFile = buildLogFile("attic-image")!;
+    const expected = imageBuild({ ...dev, owner: "project/stack/attic-image", logFile });
     expect(imageId).toBe("sha256:0123");
     expect(reference).toBe(expected.reference);
     expect(
@@ -226,7 +230,7 @@ describe("LegacyImage", () => {
         name: "attic-image",
         inputs: {
           name: expected.reference,
-          build: { context: "image", buildArgs: expected.buildArgs },
+          build: { context: "image", buildArgs: expected.buildArgs, buildLogFile: logFile },
           triggers: { content: expected.contentHash },
         },
       },

@@ -34,7 +34,15 @@ beforeEach(() => {
   list();
   const docker = `#!/bin/sh
 echo "$@" >> "${root}/asked"
-case $1 in create) echo "\${ID:-container}" ;; cp) cat > "${root}/archive" ;; start) exit "$DAMAGED" ;; esac`;
+case $1 in
+  create) echo "\${ID:-container}" ;;
+  cp) cat > "${root}/archive" ;;
+  start)
+    [ "$(grep -c ^start "${root}/asked")" = 1 ] || exit "$DAMAGED"
+    [ -n "$DIFFERENT" ] || exit 0
+    printf '%s: FAILED\\n' "$DIFFERENT"
+    exit 1 ;;
+esac`;
   writeFileSync(join(root, "docker"), docker, { mode: 0o755 });
 });
 afterEach(() => rmSync(root, { recursive: true }));
@@ -51,7 +59,8 @@ function addLine(path: string): void {
   writeFileSync(sums(), `${"0".repeat(64)}  ${path}\n`, { flag: "a" });
 }
 
-function place(damaged = 0, id = "") {
+/** @param different what the first check in the volume names as wrong; empty for nothing */
+function place(damaged = 0, id = "", different = `./${model}`) {
   return spawnSync("sh", [script], {
     encoding: "utf8",
     env: {
@@ -62,11 +71,18 @@ function place(damaged = 0, id = "") {
       IMAGE: "image",
       DAMAGED: String(damaged),
       ID: id,
+      DIFFERENT: different,
     },
   });
 }
 
 describe("the folder of cacheModels", () => {
+  it("is not copied again where the volume has every file as listed", () => {
+    const { status, stdout, stderr } = place(0, "", "");
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "2\n" });
+    expect(stderr).not.toContain("copying");
+  });
+
   it("is copied where every file is plain and listed, with modes that give no rights", () => {
     chmodSync(join(folder, "clip"), 0o7777);
     chmodSync(join(folder, model), 0o666);
@@ -76,7 +92,7 @@ describe("the folder of cacheModels", () => {
     const listed = execFileSync("tar", ["tvf", join(root, "archive")], { encoding: "utf8" });
     expect(listed).toMatch(/^drwxr-xr-x 0\/0 .* \.\/clip\/$/m);
     expect(listed).toMatch(/^-rw-r--r-- 0\/0 .* \.\/clip\/.*model\.onnx$/m);
-    expect(readFileSync(join(root, "asked"), "utf8")).toContain("--strict --check SHA256SUMS");
+    expect(readFileSync(join(root, "asked"), "utf8")).toContain("--strict --check /SHA256SUMS");
   });
 
   it("may be listed without ./ before the names, as binary files, or in capitals", () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
+import { presets } from "../../catalog/presets";
 import { parseDeclared, parseHistory, parseCheckResults } from "../../cli/report/gather";
 import { html } from "../../cli/report/html";
 import { overviewOf } from "../../cli/report/modelFit";
@@ -243,13 +244,13 @@ describe("which models fit", () => {
     expect(besides).toEqual(["buffalo_s"]);
   });
 
-  it("the best one fits the smallest card and is known to the release", () => {
+  it("the suggested one is the preset's for the smallest card and known to the release", () => {
     const { best, models } = overviewOf(legacy, 2048, "v2.7.5");
-    expect(best?.name).toBe("ViT-B-16-SigLIP-384__webli");
+    expect(best?.name).toBe(presets["legacy-2gb"]!.clip);
     expect(models.filter(({ fits }) => fits).every(({ needs }) => needs! <= 2048)).toBe(true);
-    expect(overviewOf(legacy, 2048, "v1.106.0").best?.name).toBe(
-      "ViT-B-16-plus-240__laion400m_e31",
-    );
+    expect(overviewOf(legacy, 4096, "v2.7.5").best?.name).toBe(presets["legacy-4gb"]!.clip);
+    // The preset for 4 GB needs a release with OCR.
+    expect(overviewOf(legacy, 4096, "v1.113.0").best?.name).toBe(presets["legacy-2gb"]!.clip);
   });
 
   it("without a card none is ruled out, without a preset none is chosen", () => {

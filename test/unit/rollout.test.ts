@@ -38,6 +38,7 @@ async function rollOut(world: World, environment: Record<string, string> = {}) {
   commands.add(
     "docker",
     `case "$*" in
+  "service inspect"*ContainerSpec*) echo "rack@sha256:12 net1" ;;
   "service inspect"*) ${commands.wait(world.slowness ?? 0)}
     head -n 1 "${folder}/updates"
     [ "$(wc -l <"${folder}/updates")" -le 1 ] || sed -i 1d "${folder}/updates" ;;
@@ -49,6 +50,8 @@ async function rollOut(world: World, environment: Record<string, string> = {}) {
   "exec"*"/ping"*) [ ${world.address ?? 0} = 0 ] || { echo "timed out"; exit 1; } ;;
   "exec"*) cat >"${folder}/stdin"; echo '{"ok": true, "provider": "CPUExecutionProvider", "devices": []}' ;;
   "logs"*) ;;
+  "run"*) echo "$*" >"${folder}/asked-beside"
+    [ ${world.address ?? 0} = 0 ] || { echo "timed out"; exit 1; } ;;
   *) exit 64 ;;
 esac`,
   );
@@ -136,6 +139,36 @@ describe("the rollout of a service", { concurrent: true }, () => {
     expect(code).toBe(0);
     expect(parseCheckResults(stdout)).toHaveLength(1);
     expect(stderr).toContain("not verified: the tasks on attic cellar,");
+  });
+
+  describe("of which every task runs on another node", () => {
+    const world = {
+      updates: ["none 2"],
+      wanted: [running("t1", 1, "attic"), running("t2", 2, "cellar")],
+      containers: [],
+    };
+
+    it("fails, since no card was verified; the address was asked from a container", async () => {
+      const { code, stdout, stderr } = await rollOut(world);
+      expect(stderr).toContain("rack: answers at http://ml:3003");
+      expect(stdout).toContain("no task runs on the engine reached, all are on attic cellar");
+      expect(stderr).toContain("check: warn");
+      expect(code).toBe(1);
+    });
+
+    it("passes where its owner says that a warning is enough", async () => {
+      const { code, stderr } = await rollOut(world, { IMMICH_ML_MODE: "warn" });
+      expect(code).toBe(0);
+      expect(stderr).toContain("not verified: the tasks on attic cellar,");
+    });
+
+    it("fails when the address does not answer", async () => {
+      const { code, stdout } = await rollOut({ ...world, address: 1 });
+      expect(code).toBe(1);
+      expect(stdout).toContain("does not answer at http://ml:3003");
+      const off = await rollOut({ ...world, address: 1 }, { IMMICH_ML_MODE: "off" });
+      expect(off.code).toBe(1);
+    });
   });
 
   it("fails when the address does not answer, though the tasks are healthy", async () => {

@@ -91,8 +91,6 @@ describe("forgetting a host", () => {
         ),
       },
     };
-    expect(urnsOf(withoutHosts(shared, ["attic"]).state)).toContain(
-      urn(provider, "docker-attic"),
-    );
+    expect(urnsOf(withoutHosts(shared, ["attic"]).state)).toContain(urn(provider, "docker-attic"));
   });
 });

@@ -112,6 +112,8 @@ it("so do those of several hosts, with models placed beforehand, by the API with
   });
   expect(urns).toMatchInlineSnapshot(`
     [
+      "command:local:Command::attic-pulled",
+      "command:local:Command::den-pulled",
       "docker:index/remoteImage:RemoteImage::attic-image",
       "docker:index/remoteImage:RemoteImage::den-image",
       "immich-ml:index:LegacyImage$docker:index/remoteImage:RemoteImage::cellar-image",
@@ -149,6 +151,7 @@ it("so do those of a stack that leaves Immich's configuration alone", async () =
   });
   expect(urns).toMatchInlineSnapshot(`
     [
+      "command:local:Command::attic-pulled",
       "docker:index/remoteImage:RemoteImage::attic-image",
       "immich-ml:index:MachineLearning$command:local:Command::attic-check",
       "immich-ml:index:MachineLearning$docker:index/container:Container::attic",

@@ -23,6 +23,7 @@ export = async () => {
       ...access.args,
       firstRelease: await stateOfFirstRelease("preset"),
       embeddings: config.get("embeddings") === "keep" ? "keep" : "clear",
+      onDestroy: config.get("onDestroy") === "keepModel" ? "keepModel" : "restoreModel",
       ...(serverContainer && { serverContainer: { name: serverContainer } }),
     },
     { providers: access.providers },

@@ -1,0 +1,177 @@
+import { parseImmichVersion } from "../catalog/immichVersion";
+import { locateDatabase } from "../immich/databaseAddress";
+import { connectToDatabase } from "../immich/databaseConnection";
+import { probeDatabase } from "../immich/databaseProbe";
+import { containerVersion, environmentOf } from "../immich/serverVersion";
+import type { DatabaseAddress } from "../immich/store";
+import { probeHost } from "../preflight/hostProbe";
+import { dockerClientEnvironment } from "../util/dockerClient";
+import { lines, reasonOf, timeout } from "../util/docker";
+import type { Run } from "../util/run";
+import { sanitize } from "../util/sanitize";
+import { type Container, parseContainers } from "./containers";
+import { findImmich, type FoundImmich } from "./findImmich";
+import type { Situation } from "./plan";
+
+/** What setup found, and what it must not print. */
+export interface Look {
+  readonly situation: Situation;
+  readonly password: string;
+  /** What the owner should know: of the engine, or of what could not be asked. */
+  readonly remarks: readonly string[];
+}
+
+/**
+ * Asks an engine about Immich, the cards and the models in use. Changes nothing.
+ *
+ * @param chosen a server's container or a compose project
+ * @throws with one sentence where setup cannot serve what it finds
+ */
+export async function look(
+  dockerHost: string,
+  chosen: string | undefined,
+  run: Run,
+): Promise<Look> {
+  const docker = async (...words: string[]) => {
+    const environment = dockerClientEnvironment({ dockerHost });
+    const ended = await run("docker", words, { environment, timeout });
+    if (ended.code !== 0) throw new Error(`docker ${words[0]}: ${reasonOf(ended)}`);
+    return ended.stdout;
+  };
+  const host = await probeHost({ dockerHost }, run);
+  if (!host.ok) throw new Error(host.message);
+  const engine = JSON.parse(await docker("info", "--format", "{{json .}}")) as EngineAnswer;
+  const remarks = remarksOn(engine);
+  const ids = lines(await docker("container", "ls", "--all", "--no-trunc", "--quiet"));
+  const all = ids.length === 0 ? [] : parseContainers(await docker("container", "inspect", ...ids));
+  const found = findImmich(all, chosen);
+  if (!found.ok) throw new Error(found.message);
+  const immich = found.value;
+  if (immich.isAllInOne && !immich.machineLearning) {
+    remarks.push(
+      `${immich.server.name} holds a machine learning of its own: set its variable MACHINE_LEARNING_GPU_ACCELERATION off, or take the image tagged noml; Immich is told to ask the new one`,
+    );
+  }
+
+  const [version, models, imageEnvironment] = await Promise.all([
+    versionOf(immich, dockerHost, run),
+    modelsOf(immich, dockerHost, docker, run),
+    imageEnvironmentOf(immich.machineLearning, docker),
+  ]);
+  const machine = host.value.machine;
+  const nvidia = machine?.ok ? machine.value.nvidia : machine;
+  return {
+    situation: {
+      immich,
+      version,
+      dockerHost,
+      machine: engine.Name ?? "host",
+      gpus: nvidia?.ok ? nvidia.value : [],
+      gpuProblem: nvidia && !nvidia.ok ? nvidia.message : undefined,
+      imageEnvironment,
+      models: models.found,
+    },
+    password: models.password,
+    remarks: [...remarks, ...models.remarks],
+  };
+}
+
+/** What `docker info` says and no check reads. */
+interface EngineAnswer {
+  readonly Name?: string;
+  readonly OperatingSystem?: string;
+  readonly ServerVersion?: string;
+  readonly SecurityOptions?: readonly string[] | null;
+  readonly buildahVersion?: string;
+}
+
+/** @throws where the engine is one that the program does not serve */
+export function remarksOn({ OperatingSystem = "", SecurityOptions, ...engine }: EngineAnswer) {
+  if (engine.buildahVersion !== undefined || /podman/i.test(OperatingSystem)) {
+    throw new Error(
+      "this engine is Podman, which immich-ml does not serve: it needs Docker itself",
+    );
+  }
+  const remarks: string[] = [];
+  if (OperatingSystem === "Docker Desktop") {
+    remarks.push(
+      "Docker Desktop: its virtual machine reaches an NVIDIA card only on Windows, through WSL 2",
+    );
+  }
+  if (SecurityOptions?.some((option) => option.includes("rootless"))) {
+    remarks.push(
+      "rootless Docker: a card needs no-cgroups = true in /etc/nvidia-container-runtime/config.toml",
+    );
+  }
+  return remarks;
+}
+
+async function versionOf(immich: FoundImmich, dockerHost: string, run: Run): Promise<string> {
+  if (immich.version !== undefined) return immich.version;
+  const asked = await containerVersion(immich.server.name, { dockerHost }, run);
+  if (asked.ok && parseImmichVersion(asked.value)) return asked.value;
+  throw new Error(asked.ok ? `${asked.value} is no release of Immich` : asked.message);
+}
+
+interface Models {
+  readonly found: Situation["models"];
+  readonly password: string;
+  readonly remarks: readonly string[];
+}
+
+/** The CLIP model in use and the number of photos indexed with it. */
+async function modelsOf(
+  immich: FoundImmich,
+  dockerHost: string,
+  docker: (...words: string[]) => Promise<string>,
+  run: Run,
+): Promise<Models> {
+  const { database, databaseContainer, network, server } = immich;
+  const password = database.passwordFile
+    ? (await docker("exec", server.name, "cat", "--", database.passwordFile)).replace(/\r?\n$/, "")
+    : database.password;
+  const unknown = (message: string) => ({
+    found: undefined,
+    password,
+    remarks: [sanitize(message, 500)],
+  });
+  const located = databaseContainer
+    ? await locateDatabase({ name: databaseContainer.name, port: 5432, network, dockerHost }, run)
+    : ({ ok: true, value: { host: database.host, port: database.port } } as const);
+  if (!located.ok) return unknown(located.message);
+  const { name, user, sslMode } = database;
+  const address = { ...located.value, database: name, user, password, sslMode };
+  const probe = await probeDatabase(address);
+  if (!probe.ok) return unknown(probe.message);
+  const photos = probe.hasEmbeddings ? await countEmbeddings(address) : 0;
+  return { found: { clip: probe.clipModel, photos }, password, remarks: [] };
+}
+
+async function countEmbeddings(address: DatabaseAddress): Promise<number> {
+  const client = await connectToDatabase(address);
+  try {
+    const { rows } = await client.query<{ count: number }>(
+      "SELECT count(*)::int AS count FROM public.smart_search",
+    );
+    return rows[0]?.count ?? 0;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** What is in the image anyway need not stand in a stack file. */
+async function imageEnvironmentOf(
+  container: Container | undefined,
+  docker: (...words: string[]) => Promise<string>,
+): Promise<Record<string, string>> {
+  if (!container) return {};
+  // An image removed from under its container is no reason to stop.
+  const text = await docker(
+    "image",
+    "inspect",
+    "--format",
+    "{{json .Config.Env}}",
+    container.imageId,
+  ).catch(() => "[]");
+  return environmentOf((JSON.parse(text) as string[] | null) ?? []);
+}

@@ -1,0 +1,246 @@
+import { execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import type Docker from "dockerode";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import { repositoryFolder } from "../../demo/folders";
+import type { StartedPostgres } from "../../demo/postgres";
+import { run } from "../../demo/shell";
+import { writeStack } from "../../setup/home";
+import { fakes, startedDocker, testName } from "../support/docker";
+import { missingEngine } from "../support/engineStack";
+import { startTestPostgres } from "../support/postgres";
+import { missingRunnerBase, type RunnerBases, runnerBases } from "../support/runnerBase";
+import { buildSmallService, type TestImage } from "../support/smallService";
+
+/** A release without a digest in the catalog, so that an image of this engine stands for Immich's. */
+const version = "v2.7.4";
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The owner's way from a compose Immich to the new service and back, with nothing but the launcher. */
+describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compose Immich", () => {
+  const project = testName("owner");
+  const names = {
+    server: `${project}-server`,
+    machineLearning: `${project}-ml`,
+    cache: `${project}-cache`,
+    network: `${project}_default`,
+  };
+  const images = ["server", "machine-learning"].map(
+    (name) => `ghcr.io/immich-app/immich-${name}:${version}`,
+  );
+  let docker: Docker;
+  let home: string;
+  let bases: RunnerBases;
+  let service: TestImage;
+  let postgres: StartedPostgres;
+  let database: ImmichDatabase;
+  let container: string;
+
+  const environment = () => ({
+    ...process.env,
+    IMMICH_ML_HOME: home,
+    IMMICH_ML_BASE_IMAGE: bases.base,
+    IMMICH_ML_DOCKER_IMAGE: bases.docker,
+  });
+
+  function launch(...words: string[]): Promise<Ended> {
+    const options = { env: environment(), maxBuffer: 2 ** 24 };
+    return new Promise((resolve) => {
+      execFile(path.join(repositoryFolder, "immich-ml"), words, options, (error, stdout, stderr) =>
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+      );
+    });
+  }
+
+  beforeAll(async () => {
+    docker = await startedDocker();
+    bases = await runnerBases();
+    service = await buildSmallService();
+    const { python310 } = await fakes();
+    await run("docker", ["tag", python310, images[0]!]);
+    await run("docker", ["tag", service.reference, images[1]!]);
+    postgres = await startTestPostgres();
+    database = await createImmichDatabase(postgres);
+    home = await mkdtemp(path.join(tmpdir(), "immich-ml-test-home-"));
+    const labels = (name: string) => [
+      ...["--label", `com.docker.compose.project=${project}`],
+      ...["--label", `com.docker.compose.service=immich-${name}`],
+      ...["--label", `com.docker.compose.project.config_files=/nowhere/${project}/compose.yml`],
+    ];
+    await run("docker", ["network", "create", names.network]);
+    await run("docker", [
+      ...["run", "--detach", "--name", names.server, "--network", names.network],
+      ...labels("server"),
+      ...["--env", `DB_HOSTNAME=127.0.0.1`, "--env", `DB_PORT=${postgres.port}`],
+      ...["--env", `DB_PASSWORD=${postgres.password}`],
+      ...[images[0]!, "sleep", "infinity"],
+    ]);
+    await run("docker", [
+      ...["run", "--detach", "--name", names.machineLearning, "--network", names.network],
+      ...["--network-alias", "immich-machine-learning", "--volume", `${names.cache}:/cache`],
+      ...labels("machine-learning"),
+      images[1]!,
+    ]);
+  });
+
+  afterAll(async () => {
+    if (home && existsSync(path.join(home, "Pulumi.yaml"))) await launch("down", "--yes");
+    for (const name of [names.server, names.machineLearning])
+      await docker
+        .getContainer(name)
+        .remove({ force: true })
+        .catch(() => undefined);
+    await docker
+      .getVolume(names.cache)
+      .remove()
+      .catch(() => undefined);
+    await docker
+      .getNetwork(names.network)
+      .remove()
+      .catch(() => undefined);
+    for (const name of images) await run("docker", ["rmi", name]).catch(() => undefined);
+    await service?.remove().catch(() => undefined);
+    await postgres?.remove();
+    if (home) await rm(home, { recursive: true, force: true });
+  });
+
+  const runners = async () => {
+    const all = await docker.listContainers();
+    return all.filter(({ Image }) => Image.startsWith("immich-ml-runner:"));
+  };
+
+  it("says what is missing before there is a stack", async () => {
+    const { code, stderr } = await launch("up");
+    expect(code, stderr).toBe(1);
+    expect(stderr).toMatch(/there is no stack in .* yet: \.\/immich-ml setup/);
+  });
+
+  it("setup --dry-run shows the stack file and changes nothing", async () => {
+    const { code, stdout, stderr } = await launch("setup", "--dry-run", "--immich", project);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toContain(`takeOver: ${names.machineLearning}`);
+    expect(existsSync(path.join(home, "Pulumi.yaml"))).toBe(false);
+  });
+
+  it("setup --yes finds Immich, its database and cache, and writes the stack file and the passphrase", async () => {
+    const { code, stdout, stderr } = await launch("setup", "--yes", "--immich", project);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(new RegExp(`${version} in ${names.server} \\(compose, ${project}\\)`));
+    expect(stdout).toMatch(/ViT-B-16-SigLIP2__webli, 3 photos indexed/);
+    expect(stdout + stderr).not.toContain(database.password);
+    const file = path.join(home, "Pulumi.home.yaml");
+    expect(await readFile(file, "utf8")).toContain(`cache: { volume: ${names.cache} }`);
+    expect((await stat(path.join(home, "passphrase"))).mode & 0o777).toBe(0o600);
+    const again = await launch("setup", "--yes", "--immich", project);
+    expect(again.stdout).toContain("says all of this already");
+    container = `immich-ml-${/name: (\S+)/.exec(await readFile(file, "utf8"))![1]}`;
+  });
+
+  it("a user who is not root owns what is written", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-user-"));
+    const user = 65_534;
+    try {
+      // A checkout that this user may read, with the same content and so the same runner.
+      const text = await readFile(path.join(repositoryFolder, "immich-ml"), "utf8");
+      const contents = /^contents='([^']+)'/m.exec(text)![1]!.split(/\s+/);
+      const script = `
+        cp -r --parents immich-ml ${contents.join(" ")} "$1" && mkdir "$1/user" && chmod 755 "$1" &&
+        chown -R ${user} "$1/user" && cd / && socket=$(stat -c %g /var/run/docker.sock) &&
+        HOME=$1/user IMMICH_ML_HOME=$1/user/stacks exec setpriv --reuid ${user} --regid ${user} \
+          --groups "${user},$socket" "$1/immich-ml" setup --yes --immich "$2"`;
+      const output = await run("sh", ["-c", script, "sh", folder, project], {
+        environment: environment(),
+        directory: repositoryFolder,
+      });
+      expect(output).toContain(`${version} in ${names.server}`);
+      for (const file of ["Pulumi.home.yaml", "Pulumi.yaml", "passphrase", ".pulumi"])
+        expect((await stat(path.join(folder, "user", "stacks", file))).uid).toBe(user);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("up, status and check go without a question, a terminal or a passphrase by hand", async () => {
+    const up = await launch("up", "--yes");
+    expect(up.code, up.stdout + up.stderr).toBe(0);
+    expect(up.stdout).toContain(version);
+    const status = await launch("status", "--json");
+    expect(status.code, status.stderr).toBe(0);
+    expect(JSON.parse(status.stdout)).toMatchObject({ hosts: [{ health: "healthy" }] });
+    const check = await launch("check", "--bundle");
+    expect(check.code, check.stdout + check.stderr).toBe(0);
+    const bundle = await readFile(path.join(home, "immich-ml-bundle.txt"), "utf8");
+    expect(bundle).toMatch(/== versions\nimmich-ml /);
+    expect(bundle).not.toContain(database.password);
+    expect((await launch("check", "nowhere")).code).toBe(2);
+    const preview = await launch("preview", "--expect-no-changes");
+    expect(preview.code, preview.stdout).toBe(0);
+    const changed = await run("git", ["status", "--porcelain", "Pulumi.yaml", "Pulumi.dev.yaml"], {
+      directory: repositoryFolder,
+    });
+    expect(changed).toBe("");
+  });
+
+  it("fault: Ctrl-C in a run; it ends, no runner stays, and the next run goes on", async () => {
+    const child = spawn(path.join(repositoryFolder, "immich-ml"), ["up", "--yes", "--refresh"], {
+      env: environment(),
+      stdio: "ignore",
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const deadline = Date.now() + 60_000;
+    while ((await runners()).length === 0 && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    child.kill("SIGINT");
+    await ended;
+    expect(await runners()).toEqual([]);
+    const up = await launch("up", "--yes");
+    expect(up.code, up.stdout + up.stderr).toBe(0);
+  });
+
+  it("down takes everything of immich-ml away", async () => {
+    const down = await launch("down", "--yes");
+    expect(down.code, down.stdout + down.stderr).toBe(0);
+    const all = await docker.listContainers({ all: true });
+    expect(all.flatMap(({ Names }) => Names)).not.toContain(`/${container}`);
+  });
+
+  it("a password with quotes, a dollar sign and blanks is stored as it is", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-home-"));
+    const password = ` p'a"s $HOME\\ o#rd `;
+    const former = process.env["IMMICH_ML_HOME"];
+    process.env["IMMICH_ML_HOME"] = folder;
+    try {
+      const config = { immich: { version: "auto" }, preset: "none" };
+      await writeStack(folder, repositoryFolder, config, { databasePassword: password });
+      const text = await readFile(path.join(folder, "Pulumi.home.yaml"), "utf8");
+      expect(text).toContain("# Written by immich-ml setup");
+      expect(text).not.toContain("HOME");
+      const stored = await run(
+        "pulumi",
+        ["config", "get", "immich-ml:databasePassword", "--stack", "home", "--cwd", folder],
+        { environment: { PULUMI_CONFIG_PASSPHRASE_FILE: path.join(folder, "passphrase") } },
+      );
+      expect(stored.replace(/\n$/, "")).toBe(password);
+      // Written again, the secret and its salt stay.
+      await writeStack(folder, repositoryFolder, { ...config, preset: "large" }, {});
+      const after = await readFile(path.join(folder, "Pulumi.home.yaml"), "utf8");
+      for (const line of [/^encryptionsalt: .*$/m, /^ {4}secure: .*$/m])
+        expect(line.exec(after)?.[0]).toBe(line.exec(text)?.[0]);
+    } finally {
+      if (former === undefined) delete process.env["IMMICH_ML_HOME"];
+      else process.env["IMMICH_ML_HOME"] = former;
+      await rm(folder, { recursive: true });
+    }
+  });
+});
