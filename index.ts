@@ -1,5 +1,6 @@
 import { ModelCache, ModelPreset } from "./components";
 import { hostsInState } from "./components/firstRelease";
+import { repairsOf } from "./components/repair";
 import {
   cacheArgs,
   databaseProviders,
@@ -23,13 +24,19 @@ export = async function immichMachineLearning() {
   const declared = await loadSettings((hosts) => detectGpus(hosts, ask), ask);
   const found = await preflight(declared, ask, hostsInState);
   const settings = keepAliases(declared, found.aliases);
+  const repairs = await repairsOf(settings, found);
   const engines = dockerProviders(settings, found.unreachableHosts);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);
+    const repair = repairs[host.name];
     const image = machineLearningImage(host, settings, opts);
-    const cache = new ModelCache(`${host.name}-cache`, cacheArgs(host, settings, image), opts);
-    const service = machineLearning(host, settings, { image, cache, found }, opts);
+    const cache = new ModelCache(
+      `${host.name}-cache`,
+      cacheArgs(host, settings, image, repair),
+      opts,
+    );
+    const service = machineLearning(host, settings, { image, cache, found, repair }, opts);
     return { host, image, service };
   });
 

@@ -12,21 +12,27 @@ import type { ServerArgs } from "./server";
  *
  * @param script path of the script from the root of this repository
  * @param subject the variables that name what the script checks
- * @param triggers a change of one of them runs the check again
+ * @param triggers a change of one of them replaces the command, and so runs the check again
+ * @param remove what the script is called with before the server is removed; nothing is run without it
  */
 export function acceleratorCheck(
   name: string,
   args: ServerArgs,
   script: string,
   subject: Record<string, pulumi.Input<string>>,
-  triggers: pulumi.Input<unknown>[],
+  triggers: pulumi.Input<unknown>[] | undefined,
   opts: pulumi.CustomResourceOptions,
+  remove?: string,
 ): local.Command {
   const models = modelsToCheck(args.models, parseImmichVersion(args.immichVersion)!);
   return new local.Command(
     `${name}-check`,
     {
       create: runScript(script),
+      ...(remove !== undefined && {
+        update: runScript(script),
+        delete: `${runScript(script)} ${remove}`,
+      }),
       environment: {
         ...subject,
         IMMICH_ML_HOST: name,
@@ -40,10 +46,11 @@ export function acceleratorCheck(
         ...(args.dockerHost !== undefined &&
           dockerClientEnvironment({ dockerHost: args.dockerHost, tls: args.tls })),
       },
-      triggers,
+      ...(triggers && { triggers }),
       // Shows the progress; the result on standard output is among the stack's outputs.
       logging: local.Logging.Stderr,
-      addPreviousOutputInEnv: false,
+      // It may say what has to come back.
+      addPreviousOutputInEnv: remove !== undefined,
     },
     // Its name in the stacks of version 0.1.0.
     { ...opts, aliases: [{ name: `${name}-proof` }] },

@@ -76,7 +76,7 @@ interface StoredResource {
 class FirstSettings extends pulumi.CustomResource {}
 
 /** By URN; empty in a stack that is not deployed yet. */
-async function resourcesOf(stackName: string): Promise<Record<string, StoredResource>> {
+export async function resourcesOf(stackName: string): Promise<Record<string, StoredResource>> {
   const token = "pulumi:pulumi:readStackResourceOutputs";
   const answer = (await pulumi.runtime.invoke(token, { stackName })) as
     { outputs?: Record<string, StoredResource> } | undefined;

@@ -6,8 +6,9 @@ import { accelerators, type AcceleratorName } from "../catalog/accelerators";
 import type { Problem } from "../util/problem";
 import { gpuChoiceProblem, runtimeEnvironment } from "../catalog/deviceIds";
 import { isNamespace } from "../catalog/networks";
-import { type ModelCheck, parseCheckResult, type CheckResult } from "../verify/check";
+import { type ModelCheck, parseCheckResult, type CheckResult, swapScript } from "../verify/check";
 import { acceleratorCheck } from "./acceleratorCheck";
+import type { Repair } from "./repair";
 import {
   acceleratorAccess,
   containerOptions,
@@ -64,6 +65,15 @@ export interface MachineLearningArgs extends ServerArgs, CacheArgs, ContainerOpt
   containerName?: pulumi.Input<string> | undefined;
 
   /**
+   * A container that serves now and is not this program's, such as docker compose's. It is stopped and
+   * kept as `<name>-before-immich-ml` once the new one has computed, and comes back when the new one
+   * fails its check, and when this component is removed.
+   *
+   * @default none
+   */
+  takeOver?: pulumi.Input<string> | undefined;
+
+  /**
    * An existing network to join, such as `immich_default`; `host`, or `container:<name>`, to share the
    * network of the host or of another container, where `url` must say how Immich reaches it.
    *
@@ -89,6 +99,9 @@ export interface MachineLearningArgs extends ServerArgs, CacheArgs, ContainerOpt
    */
   optionalMounts?: string[] | undefined;
 
+  /** What was found to be gone or broken, and is mended by this run. @default nothing */
+  repair?: Repair | undefined;
+
   /**
    * When the engine restarts the container: `no`, `on-failure`, `on-failure:5` for five times at most,
    * `always`, `unless-stopped`.
@@ -99,8 +112,9 @@ export interface MachineLearningArgs extends ServerArgs, CacheArgs, ContainerOpt
 }
 
 /**
- * Immich's machine learning on one host: the container, and after every change of it the check that
- * the accelerator computes.
+ * Immich's machine learning on one host: the container, and the command that puts it in the place of
+ * the one before it and checks that the accelerator computes. What serves is only stopped once the
+ * new one has computed beside it, and serves again when that one fails.
  *
  * @example
  * const service = new MachineLearning("attic", {
@@ -152,32 +166,52 @@ export class MachineLearning extends pulumi.ComponentResource {
     const alias = args.networkAlias ?? "immich-machine-learning";
     const port = portOf(args, variables);
 
-    const container = new docker.Container(name, containerArgs(args, variables, alias, port), {
+    const owner = `${pulumi.getProject()}/${pulumi.getStack()}/${name}`;
+    const containerName = args.containerName ?? "immich_machine_learning";
+    const declared = containerArgs(args, variables, alias, port, owner);
+    const container = new docker.Container(name, declared, {
       parent: this,
-      // Two containers cannot have one name, nor one published port.
-      deleteBeforeReplace: true,
-      // Docker ignores removing a limit in place, so replace.
-      replaceOnChanges: ["memory", "memorySwap", "cpus"],
-      ...(areMountsUnknown(args) && { ignoreChanges: ["mounts"] }),
+      // Docker ignores removing a limit in place, so replace. The last one stands for nothing else: no
+      // run waits here, and a container that is gone is replaced by another value of it.
+      replaceOnChanges: ["memory", "memorySwap", "cpus", "waitTimeout"],
+      ignoreChanges: [
+        ...(areMountsUnknown(args) ? ["mounts"] : []),
+        ...(args.repair?.container === undefined ? ["waitTimeout"] : []),
+      ],
     });
 
+    const url = pulumi.output(args.url ?? addressOf(args, alias, port));
     const check = acceleratorCheck(
       name,
       args,
-      "verify/check.sh",
+      swapScript,
       {
         IMMICH_ML_CONTAINER: container.id,
         IMMICH_ML_PIDS_LIMIT: args.hardening?.limitProcesses === false ? "-1" : "4096",
+        IMMICH_ML_NAME: containerName,
+        IMMICH_ML_OWNER: owner,
+        IMMICH_ML_NETWORKS: networkLines(declared.networksAdvanced),
+        IMMICH_ML_RESTART: args.restart ?? "always",
+        IMMICH_ML_PORT: port.apply(String),
+        IMMICH_ML_URL: url,
+        ...(args.repair?.fault !== undefined && { IMMICH_ML_OBSERVED: args.repair.fault }),
+        ...(args.takeOver !== undefined && { IMMICH_ML_TAKE_OVER: args.takeOver }),
       },
-      [container.id],
-      { parent: this },
+      // A command that is replaced would give back what was taken over.
+      undefined,
+      {
+        parent: this,
+        // Of the run that saw it: later ones keep what is in the state.
+        ignoreChanges: args.repair?.fault === undefined ? ["environment.IMMICH_ML_OBSERVED"] : [],
+      },
+      "release",
     );
 
     this.container = container;
     this.checkCommand = check;
     this.containerId = container.id;
-    this.containerName = container.name;
-    this.url = pulumi.output(args.url ?? addressOf(args, alias, port));
+    this.containerName = pulumi.output(containerName);
+    this.url = url;
     this.check = check.stdout.apply((stdout) =>
       args.check === "off" ? undefined : parseCheckResult(stdout),
     );
@@ -227,12 +261,16 @@ function containerArgs(
   variables: Record<string, string>,
   alias: pulumi.Input<string>,
   port: pulumi.Output<number>,
+  owner: string,
 ): docker.ContainerArgs {
   const accelerator = accelerators[args.accelerator ?? "cpu"];
   const { noNewPrivileges = true, dropCapabilities = true } = args.hardening ?? {};
   const { readOnlyRoot = false } = args.hardening ?? {};
   return {
-    name: args.containerName ?? "immich_machine_learning",
+    // Without a name, so that it is made while the former one runs; swap.sh starts it and names it.
+    start: false,
+    mustRun: false,
+    ...(args.repair?.container !== undefined && { waitTimeout: args.repair.container }),
     image: args.image,
     ...(args.command && { command: args.command }),
     envs: serverEnvironment(args, { ...variables, ...runtimeEnvironment(args.gpus) }).map(
@@ -276,8 +314,24 @@ function containerArgs(
     // Without it the provider kills the container that it replaces.
     destroyGraceSeconds: stopSeconds,
     healthcheck: healthcheckOf(args, variables),
-    labels: labelList(args.labels),
+    labels: labelList(
+      pulumi.output(args.labels ?? {}).apply((labels) => ({
+        "org.immich-ml.project": pulumi.getProject(),
+        "org.immich-ml.stack": pulumi.getStack(),
+        "org.immich-ml.host": owner,
+        ...labels,
+      })),
+    ),
   };
+}
+
+/** The networks as swap.sh reads them: a line each, the name and the aliases. */
+function networkLines(networks: docker.ContainerArgs["networksAdvanced"]): pulumi.Output<string> {
+  return pulumi
+    .output(networks)
+    .apply((all = [{ name: "bridge" }]) =>
+      all.map(({ name, aliases }) => `${name} ${(aliases ?? []).join(",")}`).join("\n"),
+    );
 }
 
 /** Pulumi keeps a list secret as a whole: one secret variable hides changes of the others, too. */

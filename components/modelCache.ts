@@ -7,6 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { runScript } from "./programFile";
+import { madeAgain } from "./repair";
 import { type DockerClientArgs, labelList } from "./server";
 
 /** Models of this machine that are copied into the cache, and copied again when they change. */
@@ -48,6 +49,13 @@ export interface ModelCacheArgs {
 
   /** Models to copy into the cache, for a host without internet. @default none */
   models?: SeededModels | undefined;
+
+  /**
+   * Another number makes a volume that was deleted by hand again, with its models.
+   *
+   * @default the number in the state
+   */
+  madeAgain?: number | undefined;
 
   /** Labels of the volume, by name. An adopted volume keeps its own. @default none */
   labels?: pulumi.Input<Record<string, pulumi.Input<string>>> | undefined;
@@ -96,7 +104,7 @@ export class ModelCache extends pulumi.ComponentResource {
     this.path = path;
     this.volume = path === undefined ? makeVolume(name, args, this) : undefined;
     this.volumeName = this.volume?.name;
-    this.copy = args.models && copyModels(`${name}-models`, args.models, this);
+    this.copy = args.models && copyModels(`${name}-models`, args.models, args.madeAgain, this);
     this.registerOutputs({
       ...(path === undefined ? { volumeName: this.volumeName } : { path }),
       retained: this.retained,
@@ -110,18 +118,30 @@ function makeVolume(name: string, args: ModelCacheArgs, parent: ModelCache): doc
     {
       name: args.volumeName ?? "model-cache",
       driver: "local",
-      labels: labelList(args.labels),
+      labels: labelList(
+        pulumi.output(args.labels ?? {}).apply((labels) => ({
+          ...labels,
+          ...(args.madeAgain !== undefined && { [madeAgain]: String(args.madeAgain) }),
+        })),
+      ),
     },
     {
       parent,
       // Changing a label replaces the volume: an adopted one would lose its models.
-      ignoreChanges: ["labels"],
+      ignoreChanges: args.madeAgain === undefined ? ["labels"] : [],
+      // It has the name of the one that is gone.
+      ...(args.madeAgain !== undefined && { deleteBeforeReplace: true }),
       retainOnDelete: parent.retained,
     },
   );
 }
 
-function copyModels(name: string, models: SeededModels, cache: ModelCache): local.Command {
+function copyModels(
+  name: string,
+  models: SeededModels,
+  again: number | undefined,
+  cache: ModelCache,
+): local.Command {
   const sums = readFileSync(join(models.folder, "SHA256SUMS"), "utf8");
   return new local.Command(
     name,
@@ -131,12 +151,13 @@ function copyModels(name: string, models: SeededModels, cache: ModelCache): loca
         FOLDER: models.folder,
         VOLUME: cache.path ?? cache.volumeName!,
         IMAGE: models.image,
+        ...(again !== undefined && { MADE_AGAIN: String(again) }),
         ...dockerClientEnvironment(models),
       },
       // Other models, or another place to put them into.
       triggers: [sums, cache.path ?? cache.volume!.id],
       addPreviousOutputInEnv: false,
     },
-    { parent: cache },
+    { parent: cache, ignoreChanges: again === undefined ? ["environment.MADE_AGAIN"] : [] },
   );
 }

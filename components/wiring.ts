@@ -18,6 +18,7 @@ import { MachineLearning } from "./machineLearning";
 import { MachineLearningService } from "./machineLearningService";
 import type { ModelCache, ModelCacheArgs } from "./modelCache";
 import type { ModelPresetArgs } from "./modelPreset";
+import type { Repair } from "./repair";
 import { runScript } from "./programFile";
 import { gracefulCommand } from "./server";
 
@@ -176,12 +177,13 @@ export function cacheArgs(
   host: HostSettings,
   settings: Settings,
   image: pulumi.Input<string>,
+  repair?: Repair,
 ): ModelCacheArgs {
   const { cache, cacheModels: folder, dockerHost, tls } = host;
   return {
     ...(cache.kind === "folder"
       ? { path: cache.path }
-      : { volumeName: cache.volume, retain: cache.keep }),
+      : { volumeName: cache.volume, retain: cache.keep, madeAgain: repair?.volume }),
     models: folder === undefined ? undefined : { folder, image, dockerHost, tls },
     labels: labelsOf(settings),
   };
@@ -197,6 +199,7 @@ export function machineLearning(
     readonly image: pulumi.Output<string>;
     readonly cache: ModelCache;
     readonly found: PreflightResult;
+    readonly repair?: Repair | undefined;
   },
   hostOpts: HostOptions,
 ): Service {
@@ -224,7 +227,11 @@ export function machineLearning(
   // The models are copied into the cache before the service starts.
   const opts = { ...hostOpts, dependsOn: [parts.cache] };
   if (!swarm) {
-    return new MachineLearning(name, { ...args, optionalMounts: optionalMounts[name] }, opts);
+    return new MachineLearning(
+      name,
+      { ...args, optionalMounts: optionalMounts[name], repair: parts.repair },
+      opts,
+    );
   }
   return new MachineLearningService(
     name,

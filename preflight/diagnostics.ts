@@ -1,8 +1,8 @@
 import type { Answer } from "../util/docker";
 
-/** What a check found: an error stops the deployment, a warning is only logged. */
+/** What a check found: an error stops the deployment, a warning or a note is only logged. */
 export interface Diagnostic {
-  readonly severity: "error" | "warning";
+  readonly severity: "error" | "warning" | "note";
   readonly message: string;
 }
 
@@ -12,6 +12,11 @@ export function error(message: string): Diagnostic {
 
 export function warning(message: string): Diagnostic {
   return { severity: "warning", message };
+}
+
+/** Says what `up` is going to do. */
+export function note(message: string): Diagnostic {
+  return { severity: "note", message };
 }
 
 /** What one or more checks found; nothing where all is well. */

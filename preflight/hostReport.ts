@@ -2,15 +2,19 @@ import { accelerators } from "../catalog/accelerators";
 import type { HostSettings, Settings } from "../config/load";
 import type { Run } from "../util/run";
 import {
+  checkAlias,
   checkContainerName,
   checkNetwork,
   checkSharedNetwork,
+  checkTakeOver,
+  keptName,
   otherOwner,
   type Owner,
   sharedContainer,
 } from "./containerChecks";
-import { checkAnswer, type Diagnostic, error } from "./diagnostics";
-import { DockerClient } from "../util/docker";
+import { driftOf, type HostDrift, isOwn } from "./containerDrift";
+import { checkAnswer, type Diagnostic, error, warning } from "./diagnostics";
+import { type Answer, DockerClient } from "../util/docker";
 import type { ContainerInfo, ServiceInfo } from "../util/dockerAnswers";
 import { checkHost } from "./hostChecks";
 import { type HostInfo, probeHost } from "./hostProbe";
@@ -22,6 +26,8 @@ export interface HostReport {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths of the accelerator's optional mounts that exist; undefined when that is not known. */
   readonly optionalMounts: string[] | undefined;
+  /** What its engine lacks; undefined when that is not known. */
+  readonly drift: HostDrift | undefined;
   /** The names that its own container or service answers to; undefined where there is none or it is not known. */
   readonly aliases: readonly string[] | undefined;
   /** Undefined where the machine was not asked. */
@@ -50,6 +56,7 @@ export async function inspectHost(
     name: host.name,
     diagnostics: found.map((each) => ({ ...each, message: `${host.name}: ${each.message}` })),
     optionalMounts: optionalMountsOn(host, machine?.ok ? machine.value.paths : engine.mounts),
+    drift: probe.ok ? engine.drift : undefined,
     aliases: engine.aliases,
     unreachable: !probe.ok && probe.unreachable === true,
     unresolved: !probe.ok && probe.unresolved === true,
@@ -62,6 +69,7 @@ interface EngineReport {
   readonly check: (info: HostInfo) => Diagnostic[];
   /** The paths that the host's container sees now; undefined where that is not known. */
   readonly mounts?: readonly string[] | undefined;
+  readonly drift?: HostDrift | undefined;
   /** The names that what is ours answers to. */
   readonly aliases: readonly string[] | undefined;
 }
@@ -73,29 +81,68 @@ async function askEngine(
 ): Promise<EngineReport> {
   // One question for all hosts of the engine.
   const neighbours = settings.hosts.filter(({ dockerHost }) => dockerHost === host.dockerHost);
-  const [containers, networks] = await Promise.all([
-    docker.containers([
-      ...neighbours.map(({ containerName }) => containerName),
-      ...neighbours.flatMap(({ network }) => sharedContainer(network) ?? []),
-    ]),
+  const [containers, networks, volumes] = await Promise.all([
+    containersAbout(neighbours, settings, docker),
     docker.networks(),
+    docker.volumes(
+      neighbours.flatMap(({ cache }) => (cache.kind === "volume" ? cache.volume : [])),
+    ),
   ]);
-  const holderIn = (existing: readonly ContainerInfo[]) =>
-    existing.find(({ name }) => name === host.containerName);
+  const all = containers.ok ? containers.value : [];
+  const own = all.filter((container) => isOwn(host, container, settings));
+  const holder = all.find(({ name }) => name === host.containerName);
+  const serving = own.find(({ name }) => name === host.containerName) ?? holder;
+  const drift =
+    containers.ok && volumes.ok ? driftOf(host, all, volumes.value, settings) : undefined;
   return {
     check: (info) => [
       ...checkHost(host, info),
-      ...checkAnswer(containers, (existing) =>
-        [
-          checkContainerName(host, holderIn(existing), settings),
-          checkSharedNetwork(host, existing),
-        ].filter((found) => found !== undefined),
-      ),
+      ...checkAnswer(containers, (found) => [
+        ...[checkContainerName(host, holder, settings) ?? []].flat(),
+        ...[checkSharedNetwork(host, found) ?? []].flat(),
+        ...checkTakeOver(host, found, own.length > 0),
+        ...checkAlias(
+          host,
+          found.filter((other) => !own.includes(other)),
+        ),
+      ]),
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
+      ...checkAnswer(volumes),
+      ...(drift?.fault === undefined
+        ? []
+        : [warning(`${host.containerName}: ${drift.fault}; up starts and checks it again`)]),
     ],
-    mounts: containers.ok ? holderIn(containers.value)?.mounts : undefined,
-    aliases: containers.ok ? aliasesOf(holderIn(containers.value), settings) : undefined,
+    mounts: serving?.mounts,
+    aliases: containers.ok ? aliasesOf(serving, settings) : undefined,
+    drift,
   };
+}
+
+/** The containers of the engine that the checks of its hosts look at. */
+async function containersAbout(
+  hosts: readonly HostSettings[],
+  { project, stack }: Settings,
+  docker: DockerClient,
+): Promise<Answer<readonly ContainerInfo[]>> {
+  const listed = await docker.allContainers();
+  if (!listed.ok) return listed;
+  const names = new Set(
+    hosts.flatMap(({ containerName, takeOver, network }) =>
+      [containerName, ...(takeOver === undefined ? [] : [takeOver, keptName(takeOver)])].concat(
+        sharedContainer(network) ?? [],
+      ),
+    ),
+  );
+  const networks = new Set(hosts.map(({ network }) => network));
+  const ids = listed.value
+    .filter(
+      (each) =>
+        each.host.startsWith(`${project}/${stack}/`) ||
+        each.names.some((name) => names.has(name)) ||
+        each.networks.some((network) => networks.has(network)),
+    )
+    .map(({ id }) => id);
+  return ids.length > 0 ? docker.containers(ids) : { ok: true, value: [] };
 }
 
 async function askSwarm(

@@ -6,6 +6,7 @@ import type { SettingValue } from "../catalog/systemConfigKeys";
 import { sanitize } from "../util/sanitize";
 import type { DatabaseLocation } from "../immich/databaseAddress";
 import { type Diagnostic, warning } from "./diagnostics";
+import type { HostDrift } from "./containerDrift";
 import { detectGpu } from "./gpuDetection";
 import { type HostReport, inspectHost } from "./hostReport";
 import { inspectImmich } from "./immichReport";
@@ -27,6 +28,8 @@ export interface PreflightResult {
   readonly mayBeFirstRelease: boolean;
   /** By host: paths of the accelerator's optional mounts that exist; undefined when not known. */
   readonly optionalMounts: Readonly<Record<string, string[] | undefined>>;
+  /** By host: what its engine lacks of what a stack declares; undefined when it was not asked. */
+  readonly drift: Readonly<Record<string, HostDrift | undefined>>;
   /** By host: the names its container or service answers to; undefined where there is none or it is not known. */
   readonly aliases: Readonly<Record<string, readonly string[] | undefined>>;
   /** Names of the hosts whose kernel knows no IPv6. */
@@ -73,6 +76,7 @@ export async function preflight(
       immich.info.hasCurrentFunctions
     ),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
+    drift: Object.fromEntries(hosts.map((host) => [host.name, host.drift])),
     aliases: Object.fromEntries(hosts.map((host) => [host.name, host.aliases])),
     ...(withoutIpv6.length > 0 && {
       hostsWithoutIpv6: new Set(withoutIpv6.map(({ name }) => name)),
@@ -127,7 +131,9 @@ function report(settings: Settings, diagnostics: readonly Diagnostic[]): void {
     severity === "error" && settings.preflight !== "warn";
   const errors = diagnostics.filter(isError);
   for (const diagnostic of diagnostics) {
-    if (!isError(diagnostic)) void pulumi.log.warn(sanitize(diagnostic.message, maxMessageLength));
+    if (isError(diagnostic)) continue;
+    const log = diagnostic.severity === "note" ? pulumi.log.info : pulumi.log.warn;
+    void log(sanitize(diagnostic.message, maxMessageLength));
   }
   refuse(
     "the hosts are not ready; nothing was changed (preflight: warn goes on all the same)",

@@ -1,4 +1,4 @@
-import { dockerClientEnvironment, type EngineAddress } from "./dockerClient";
+import { dockerClientEnvironment, type EngineAddress, isDockerName } from "./dockerClient";
 import type { CommandResult, Run } from "./run";
 import { sanitize } from "./sanitize";
 import {
@@ -12,6 +12,7 @@ import {
   parseNodes,
   parseServerErrors,
   parseServices,
+  parseVolumes,
   type ServiceInfo,
 } from "./dockerAnswers";
 
@@ -36,6 +37,15 @@ export const timeout = 20;
 
 /** Characters of a program's own message that ours quote. */
 const maxQuoteLength = 300;
+
+/** A container as the engine lists it. */
+export interface ListedContainer {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly networks: readonly string[];
+  /** The host of a stack whose container it is: `project/stack/host`; else empty. */
+  readonly host: string;
+}
 
 /** Asks one Docker engine by the docker command-line client. Changes nothing. */
 export class DockerClient {
@@ -66,6 +76,26 @@ export class DockerClient {
 
   async service(name: string): Promise<Answer<ServiceInfo | undefined>> {
     return first(await this.inspect("service", [name], parseServices));
+  }
+
+  /** Every container, running or not. */
+  async allContainers(): Promise<Answer<readonly ListedContainer[]>> {
+    const format = '{{.ID}}\t{{.Names}}\t{{.Networks}}\t{{.Label "org.immich-ml.host"}}';
+    const result = await this.docker("container", "ls", "--all", "--no-trunc", "--format", format);
+    if (result.code !== 0) return this.noAnswer("container", "listed", result);
+    const rows = lines(result.stdout).map((line) => line.split("\t"));
+    const value = rows.flatMap(([id = "", names = "", networks = "", host = ""]) =>
+      isDockerName(id)
+        ? [{ id, names: names.split(","), networks: networks.split(","), host }]
+        : [],
+    );
+    return { ok: true, value };
+  }
+
+  /** Those of the volumes that exist, by name. */
+  async volumes(names: readonly string[]): Promise<Answer<readonly string[]>> {
+    const found = await this.inspect("volume", names, parseVolumes);
+    return found.ok ? { ok: true, value: found.value.map(({ Name }) => Name) } : found;
   }
 
   /** The names of all networks. */
@@ -116,7 +146,7 @@ export class DockerClient {
 }
 
 const noSuchObject =
-  /no such (container|network|object|service)|\b(container|network|service) \S+ not found$/i;
+  /no such (container|network|object|service|volume)|\b(container|network|service) \S+ not found$/i;
 
 function first<Info>(answer: Answer<readonly Info[]>): Answer<Info | undefined> {
   return answer.ok ? { ok: true, value: answer.value[0] } : answer;

@@ -86,14 +86,31 @@ const networkSettings = z.object({
   Ports: z.record(z.string(), z.array(portBinding).catch([])).catch({}),
 });
 
+const noState = { Status: "", ExitCode: 0, StartedAt: "", FinishedAt: "", Health: undefined };
+
+const containerState = z.object({
+  Running: z.boolean().catch(false),
+  Status: z.string().catch(""),
+  ExitCode: z.number().catch(0),
+  StartedAt: z.string().catch(""),
+  FinishedAt: z.string().catch(""),
+  Health: z.object({ Status: z.string() }).optional().catch(undefined),
+});
+
 const container = z
   .object({
     Id: z.string(),
     Name: z.string().catch(""),
-    State: z.object({ Running: z.boolean().catch(false) }).catch({ Running: false }),
+    State: containerState.catch({ Running: false, ...noState }),
     Config: z.object({ Labels: labels }).catch({ Labels: {} }),
     Mounts: z
-      .array(z.object({ Source: z.string() }))
+      .array(
+        z.object({
+          Source: z.string(),
+          Name: z.string().optional().catch(undefined),
+          Destination: z.string().optional().catch(undefined),
+        }),
+      )
       .optional()
       .catch(undefined),
     NetworkSettings: networkSettings.catch({ Networks: {}, Ports: {} }),
@@ -101,9 +118,27 @@ const container = z
   .transform(({ Name, State, Config, Mounts, NetworkSettings: { Networks, Ports } }) => ({
     name: Name.replace(/^\//, ""),
     running: State.Running,
+    state: {
+      /** Such as `running`, `exited` or `restarting`. */
+      status: State.Status,
+      exitCode: State.ExitCode,
+      /** Times as Docker writes them, to the nanosecond. */
+      startedAt: State.StartedAt,
+      finishedAt: State.FinishedAt,
+      /** `healthy`, `unhealthy` or `starting`; undefined without a health check. */
+      health: State.Health?.Status,
+    },
     labels: Config.Labels,
     /** The paths of the host that it sees. */
     mounts: Mounts?.map(({ Source }) => Source),
+    /** What is mounted at `/cache`: a volume, or a folder of the host. */
+    cache: Mounts?.flatMap(({ Destination, Name: volume, Source: source }) =>
+      Destination === "/cache" ? [{ volume, source }] : [],
+    )[0],
+    /** Its further names by the networks' names. */
+    aliasesIn: Object.fromEntries(
+      Object.entries(Networks).map(([name, { Aliases }]) => [name, Aliases] as const),
+    ),
     /** Its addresses by the networks' names. */
     addresses: Object.fromEntries(
       Object.entries(Networks).flatMap(([name, { IPAddress }]) =>
@@ -212,6 +247,7 @@ export const parseServerErrors = parser(
 /** They read `docker KIND inspect NAME…`; undefined when that is no list of such objects. */
 export const parseContainers = parser(z.array(container));
 export const parseNetworks = parser(z.array(network));
+export const parseVolumes = parser(z.array(z.object({ Name: z.string() })));
 export const parseServices = parser(z.array(service));
 export const parseNodes = parser(nodes);
 

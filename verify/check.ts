@@ -88,6 +88,9 @@ export type CheckMode = "enforce" | "warn" | "off";
 /** The script that checks a container, by its path from the root of this repository. */
 export const checkScript = "verify/check.sh";
 
+/** The script that puts a new container in the place of the one that serves, and checks it. */
+export const swapScript = "verify/swap.sh";
+
 /** The script that waits for a service of a swarm and checks its tasks. */
 export const rolloutScript = "verify/rollout.sh";
 

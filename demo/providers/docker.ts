@@ -45,7 +45,7 @@ const container: FakeProvider<Container> = {
   async make(wanted) {
     const created = await engineOf(wanted).createContainer(containerOf(wanted));
     try {
-      await created.start();
+      if (wanted.inputs.start !== false) await created.start();
     } catch (error) {
       await created.remove();
       throw error;
@@ -103,7 +103,7 @@ async function buildDeclared(
 
 /** What the container of a host without accelerator devices may have. */
 const containerInputs = [
-  ...["name", "image", "envs", "labels", "command", "healthcheck", "restart"],
+  ...["name", "start", "mustRun", "image", "envs", "labels", "command", "healthcheck", "restart"],
   ...["networksAdvanced", "ports", "volumes", "securityOpts", "capabilities"],
   ...["logDriver", "logOpts", "memory", "memorySwap"],
 ];

@@ -93,7 +93,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
     const lines = (refusal as Error).message.split("\n").slice(1);
     expect(lines).toEqual([
       expect.stringMatching(
-        /^ {2}attic: the container name immich-ml-test-compose is taken by docker compose's service immich-machine-learning\. To hand it over: in \/srv\/immich run docker compose rm --stop --force immich-machine-learning/,
+        /^ {2}attic: the container name immich-ml-test-compose is taken by docker compose's service immich-machine-learning\. To hand it over: takeOver: immich-ml-test-compose;/,
       ),
       expect.stringMatching(
         /^ {2}cellar: the network immich-ml-test-nowhere does not exist; there are bridge, immich-ml-test-preflight\./,

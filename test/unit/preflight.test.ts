@@ -6,7 +6,13 @@ import { describe, expect, it } from "vitest";
 
 import { type CommandResult, memoize, run, type Run } from "../../util/run";
 import { detectGpus, preflight } from "../../preflight";
-import { checkContainerName, checkNetwork } from "../../preflight/containerChecks";
+import {
+  checkAlias,
+  checkContainerName,
+  checkNetwork,
+  checkTakeOver,
+} from "../../preflight/containerChecks";
+import { driftOf } from "../../preflight/containerDrift";
 import { lookUpContainerAddress } from "../../immich/databaseAddress";
 import { parseContainers, parseDockerInfo } from "../../util/dockerAnswers";
 import { checkHost } from "../../preflight/hostChecks";
@@ -347,7 +353,6 @@ describe("checkHost", () => {
 });
 
 describe("checkContainerName", () => {
-  const owner = { project: "immich-ml", stack: "dev" };
   const container = (labels: Record<string, string>) =>
     parseContainers(JSON.stringify([{ Id: "1", Config: { Labels: labels } }]))![0];
   const found = (labels: Record<string, string>) =>
@@ -359,7 +364,7 @@ describe("checkContainerName", () => {
     expect(found(ours)).toBeUndefined();
   });
 
-  it("says how docker compose hands its container over", () => {
+  it("says how docker compose hands its container over, and lets it be handed over", () => {
     expect(
       found({
         "com.docker.compose.project": "immich",
@@ -368,8 +373,11 @@ describe("checkContainerName", () => {
         "com.docker.compose.project.config_files": "/srv/immich/docker-compose.yml",
       }),
     ).toBe(
-      "the container name immich_machine_learning is taken by docker compose's service immich-machine-learning. To hand it over: in /srv/immich run docker compose rm --stop --force immich-machine-learning, then delete the service from /srv/immich/docker-compose.yml; its volume and models stay. Or give this host another containerName",
+      "the container name immich_machine_learning is taken by docker compose's service immich-machine-learning. To hand it over: takeOver: immich_machine_learning; it runs until the new one has computed, and comes back with destroy. Or give this host another containerName",
     );
+    const taken = { ...attic, takeOver: "immich_machine_learning" };
+    const [compose] = containersOf({ Name: "/immich_machine_learning" });
+    expect(checkContainerName(taken, compose, owner)).toBeUndefined();
   });
 
   it("refuses another stack's container and a stranger's", () => {
@@ -377,7 +385,110 @@ describe("checkContainerName", () => {
     expect(found(others)).toBe(
       "the container name immich_machine_learning is taken by stack immich-ml/other: give this host another containerName, or destroy that stack first",
     );
-    expect(found({})).toContain("docker rm -f immich_machine_learning");
+    expect(found({})).toContain("a container that is not ours. To hand it over: takeOver:");
+  });
+});
+
+const owner = { project: "immich-ml", stack: "dev" };
+
+/** Containers as `docker inspect` describes them. */
+function containersOf(...described: object[]) {
+  return parseContainers(JSON.stringify(described.map((each) => ({ Id: "1", ...each }))))!;
+}
+
+const running = { Running: true, Status: "running", StartedAt: "2026-11-01T10:00:00Z" };
+const inImmich = (...Aliases: string[]) => ({
+  NetworkSettings: { Networks: { immich_default: { IPAddress: "172.18.0.9", Aliases } } },
+});
+const joined = {
+  ...attic,
+  network: "immich_default",
+  networkAlias: "immich-machine-learning",
+  cache: { kind: "volume", volume: "model-cache", keep: true },
+} as const;
+
+describe("checkTakeOver", () => {
+  const compose = {
+    Name: "/immich_machine_learning",
+    State: running,
+    Config: { Labels: { "com.docker.compose.service": "immich-machine-learning" } },
+    Mounts: [{ Source: "/x", Name: "immich_model-cache", Destination: "/cache" }],
+  };
+  const host = { ...joined, takeOver: "immich_machine_learning" };
+  const messages = (of: HostSettings, deployed: boolean, ...found: object[]) =>
+    checkTakeOver(of, containersOf(...found), deployed).map(
+      ({ severity, message }) => `${severity}: ${message}`,
+    );
+
+  it("says what is handed over, and that its models would be left behind", () => {
+    expect(messages(host, false, compose)).toEqual([
+      "note: takes over from immich_machine_learning (docker compose's service immich-machine-learning), which answers as immich-machine-learning until the new container has computed; then it is stopped and kept as immich_machine_learning-before-immich-ml, and destroy brings it back",
+      "warning: immich_machine_learning keeps its models in the volume immich_model-cache, and this host in the volume model-cache: set cache: { volume: immich_model-cache } to keep them",
+    ]);
+    const same = {
+      ...host,
+      cache: { kind: "volume", volume: "immich_model-cache", keep: true },
+    } as const;
+    expect(messages(same, false, compose)).toHaveLength(1);
+  });
+
+  it("refuses a name that is wrong, and two that could be meant, but not one that was handed over", () => {
+    expect(messages(host, false)).toEqual([
+      "error: takeOver: there is no container immich_machine_learning; docker ps -a lists them",
+    ]);
+    expect(messages(host, true)).toEqual([]);
+    const kept = { ...compose, Name: "/immich_machine_learning-before-immich-ml" };
+    expect(messages(host, true, kept)).toEqual([]);
+    expect(messages(host, true, compose, kept)[0]).toMatch(/^error: there are both/);
+  });
+});
+
+describe("checkAlias", () => {
+  it("refuses another server under the alias, under any container name, unless it is handed over", () => {
+    const other = { Name: "/ml-by-hand", State: running, ...inImmich("immich-machine-learning") };
+    expect(checkAlias(joined, containersOf(other))[0]?.message).toMatch(
+      /^ml-by-hand \(a container that is not ours\) answers as immich-machine-learning in the network immich_default, too.*takeOver: ml-by-hand/,
+    );
+    expect(checkAlias({ ...joined, takeOver: "ml-by-hand" }, containersOf(other))).toEqual([]);
+    const stopped = { ...other, State: { Running: false } };
+    const elsewhere = { ...other, ...inImmich("immich-server") };
+    expect(checkAlias(joined, containersOf(stopped, elsewhere))).toEqual([]);
+  });
+});
+
+describe("driftOf", () => {
+  const labels = {
+    "org.immich-ml.project": "immich-ml",
+    "org.immich-ml.stack": "dev",
+    "org.immich-ml.host": `immich-ml/dev/${attic.name}`,
+  };
+  const own = { Name: `/${attic.containerName}`, State: running, Config: { Labels: labels } };
+  const fault = (state: object, ...others: object[]) =>
+    driftOf(
+      { ...joined, takeOver: "compose" },
+      containersOf({ ...own, State: { ...running, ...state } }, ...others),
+      [],
+      owner,
+    ).fault;
+
+  it("finds nothing where all is well, and what is missing", () => {
+    const well = { isContainerMissing: false, isVolumeMissing: false, fault: undefined };
+    expect(driftOf(joined, containersOf(own), ["model-cache"], owner)).toEqual(well);
+    const gone = { isContainerMissing: true, isVolumeMissing: true, fault: undefined };
+    expect(driftOf(joined, containersOf({ Name: "/other" }), [], owner)).toEqual(gone);
+  });
+
+  it("names why the container does not serve, and since when", () => {
+    expect(fault({ Health: { Status: "healthy" } })).toBeUndefined();
+    expect(fault({ Health: { Status: "starting" } })).toBeUndefined();
+    expect(
+      fault({ Running: false, Status: "exited", ExitCode: 137, FinishedAt: "2026-11-02" }),
+    ).toBe("it does not run (exited, exit code 137) since 2026-11-02");
+    expect(fault({ Health: { Status: "unhealthy" } })).toContain("it is unhealthy");
+    expect(fault({ Status: "restarting", ExitCode: 3 })).toContain("again and again (exit code 3)");
+    expect(fault({}, { Name: "/compose-before-immich-ml", State: running })).toContain(
+      "compose-before-immich-ml runs again",
+    );
   });
 });
 
@@ -546,6 +657,8 @@ function fakeHosts(hosts: Record<string, { info: object | undefined; probe?: str
       });
     }
     if (parameters[0] === "info") return Promise.resolve(done(JSON.stringify(host.info)));
+    if (parameters[1] === "ls" && parameters[0] === "container")
+      return Promise.resolve(done("abc\tother\timmich_default\t\n"));
     if (parameters[0] === "network") return Promise.resolve(done("bridge\nimmich_default\n"));
     const missing = parameters.slice(2).map((name) => `Error: No such container: ${name}`);
     return Promise.resolve({ code: 1, stdout: "[]\n", stderr: missing.join("\n") });
@@ -584,6 +697,7 @@ describe("preflight", () => {
       database: undefined,
       mayBeFirstRelease: true,
       optionalMounts: {},
+      drift: {},
       aliases: {},
       unreachableHosts: new Set(),
     });
@@ -593,28 +707,33 @@ describe("preflight", () => {
     const questions: string[] = [];
     const counted: Run = (program, parameters, options) => {
       questions.push([program, ...parameters].join(" "));
+      if (parameters[1] === "ls" && parameters[0] === "container") {
+        return Promise.resolve({ code: 0, stdout: "1\tone\t\t\n2\tthree\t\t\n", stderr: "" });
+      }
       if (parameters[0] !== "container") return ask(program, parameters, options);
       const ours = { "org.immich-ml.project": "immich-ml", "org.immich-ml.stack": "dev" };
       const found = [
         { Id: "1", Name: "/one", Config: { Labels: ours } },
         { Id: "2", Name: "/three", Config: {} },
       ];
-      const stderr = "Error response from daemon: No such container: two";
-      return Promise.resolve({ code: 1, stdout: JSON.stringify(found), stderr });
+      return Promise.resolve({ code: 0, stdout: JSON.stringify(found), stderr: "" });
     };
     const hosts = ["one", "two", "three"].map((name) => ({
       ...attic,
       name,
       containerName: name,
+      cache: { kind: "volume" as const, volume: `${name}-cache`, keep: true },
       accelerator: "cpu" as const,
     }));
     await expect(preflight(settings(hosts), counted)).rejects.toThrow(
       /changed[^]*:\n {2}three: the container name three is taken by a container that is not ours[^\n]*$/,
     );
     expect(questions.sort()).toEqual([
-      "docker container inspect one two three",
+      "docker container inspect 1 2",
+      'docker container ls --all --no-trunc --format {{.ID}}\t{{.Names}}\t{{.Networks}}\t{{.Label "org.immich-ml.host"}}',
       "docker info --format {{json .}}",
       "docker network ls --format {{.Name}}",
+      "docker volume inspect one-cache two-cache three-cache",
       "sh -s",
     ]);
   });
@@ -646,7 +765,7 @@ describe("preflight", () => {
     await preflight(settings(many), counting);
     const inspected = asked.filter((question) => question.startsWith("docker container inspect"));
     expect(inspected).toHaveLength(1);
-    expect(asked).toHaveLength(4);
+    expect(asked).toHaveLength(6);
   });
 
   it("refuses when every host is off", async () => {
@@ -689,7 +808,9 @@ describe("a question without an answer", () => {
   };
   const answers: Record<string, string> = {
     info: JSON.stringify(engineAnswers.withToolkit),
+    "container ls": "1\timmich_machine_learning\timmich_default\t\n",
     "container inspect": JSON.stringify(found),
+    "volume inspect": "[]",
     "network ls": "bridge\nimmich_default\n",
     "network inspect": JSON.stringify([{ Driver: "overlay", Attachable: true }]),
     "node ls": "abc\n",
@@ -859,7 +980,7 @@ describe("a question without an answer", () => {
       const info = JSON.stringify(engineAnswers.board);
       const fake: Run = (program, parameters) => {
         if (program !== "docker") return Promise.resolve(sh);
-        if (parameters[0] === "container") {
+        if (parameters[0] === "container" && parameters[1] === "inspect") {
           const stdout = JSON.stringify(found.map((container) => ({ ...container, Mounts })));
           return Promise.resolve({ code: 0, stdout, stderr: "" });
         }

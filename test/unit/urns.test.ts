@@ -14,6 +14,7 @@ vi.mock("../../preflight", () => ({
     Promise.resolve({
       database: immich.database && { host: "172.18.0.3", port: 5432 },
       optionalMounts: {},
+      drift: {},
       aliases: {},
       unreachableHosts: new Set(),
     }),

@@ -1,0 +1,70 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import type { Settings } from "../config/load";
+import type { PreflightResult } from "../preflight";
+import { resourcesOf } from "./firstRelease";
+
+/**
+ * What is gone or broken on a host. It becomes part of the inputs, so that a plain `preview` shows it
+ * and a plain `up` mends it. The numbers differ from those in the state, and so replace what is gone.
+ */
+export interface Repair {
+  /** The container was deleted. */
+  readonly container?: number | undefined;
+  /** The cache's volume was deleted. */
+  readonly volume?: number | undefined;
+  /** Why the container does not serve, and since when. */
+  readonly fault?: string | undefined;
+}
+
+const containerType = "docker:index/container:Container";
+const volumeType = "docker:index/volume:Volume";
+
+/** The label of a volume that was made again; its value counts. */
+export const madeAgain = "org.immich-ml.made-again";
+
+/** By host, what has to be mended. The stack's state is read only where something is missing. */
+export async function repairsOf(
+  { hosts }: Settings,
+  { drift }: PreflightResult,
+): Promise<Readonly<Record<string, Repair>>> {
+  const isMissing = ({ name }: { readonly name: string }) =>
+    drift[name]?.isContainerMissing || drift[name]?.isVolumeMissing;
+  const resources = hosts.some(isMissing)
+    ? await resourcesOf(
+        [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/"),
+      )
+    : {};
+  const stored = (type: string, name: string) =>
+    Object.entries(resources).find(
+      ([urn, resource]) => resource.type === type && urn.endsWith(`::${name}`),
+    )?.[1].outputs as Outputs | undefined;
+  return Object.fromEntries(
+    hosts.map(({ name, containerName, cache }) => {
+      const found = drift[name];
+      const container = found?.isContainerMissing ? stored(containerType, name) : undefined;
+      const volume = found?.isVolumeMissing ? stored(volumeType, `${name}-cache`) : undefined;
+      if (container) say(`${name}: the container ${containerName} is gone: up makes it again`);
+      if (volume)
+        say(
+          `${name}: the volume ${cache.kind === "volume" ? cache.volume : ""} is gone: up makes an empty one`,
+        );
+      const count = Number(volume?.labels?.find(({ label }) => label === madeAgain)?.value ?? 0);
+      const repair: Repair = {
+        container: container && (container.waitTimeout ?? 60) + 1,
+        volume: volume && count + 1,
+        fault: found?.fault,
+      };
+      return [name, repair];
+    }),
+  );
+}
+
+interface Outputs {
+  readonly waitTimeout?: number;
+  readonly labels?: readonly { readonly label: string; readonly value: string }[];
+}
+
+function say(message: string): void {
+  void pulumi.log.warn(message);
+}

@@ -1,0 +1,63 @@
+import type { TestImage } from "./smallService";
+import { buildTestImage } from "./smallService";
+import { fakes } from "./docker";
+
+/** Says who answers; BREAK makes it die (`die`) or answer with an error (`sick`). */
+const server = `
+import fcntl, http.server, os, sys
+if os.environ.get("BREAK") == "die":
+    sys.exit("RuntimeError: boom")
+if os.environ.get("CARD") == "exclusive":
+    card = open("/cache/card", "w")
+    try:
+        fcntl.flock(card, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.exists("/tmp/no-room"):
+            os.remove("/tmp/no-room")
+    except OSError:
+        open("/tmp/no-room", "w").close()
+class Ping(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(500 if os.environ.get("BREAK") == "sick" else 200)
+        self.end_headers()
+        self.wfile.write(os.environ.get("WHO", "pong").encode())
+    def log_message(self, *_):
+        pass
+import signal
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+http.server.ThreadingHTTPServer(("0.0.0.0", 3003), Ping).serve_forever()
+`;
+
+const healthcheck = `
+import urllib.request
+urllib.request.urlopen("http://localhost:3003/ping", timeout=2)
+`;
+
+/** In every Python: FAULT=compute fails the check's inference, and so does a card that is in use. */
+const faults = `
+import os
+import sys
+if sys.argv[:1] == ["-"] and (os.environ.get("FAULT") == "compute" or os.path.exists("/tmp/no-room")):
+    import onnxruntime
+    def refuse(*_, **__):
+        if os.environ.get("FAULT") == "compute":
+            raise RuntimeError("cudaErrorNoKernelImageForDevice: no kernel image is available")
+        raise RuntimeError("CUDA failure 2: out of memory")
+    onnxruntime.InferenceSession = refuse
+`;
+
+/** An image for tests of the swap: it can die, be sick, fail to compute, and find the card in use. */
+export async function buildSwapService(): Promise<TestImage> {
+  const { python310 } = await fakes();
+  return buildTestImage({
+    "server.py": server,
+    "healthcheck.py": healthcheck,
+    "sitecustomize.py": faults,
+    Dockerfile: `FROM ${python310}
+RUN pip install --quiet --no-cache-dir onnxruntime==1.14.1 numpy==1.26.4
+WORKDIR /usr/src
+ENV PYTHONPATH=/usr/src
+COPY server.py healthcheck.py sitecustomize.py ./
+CMD ["python3", "server.py"]
+`,
+  });
+}
