@@ -48,12 +48,9 @@ describe.skipIf(missingEngine)("a host with many settings of its container", () 
     await mkdir(path.join(folder, "cache"), { mode: 0o777 });
     for (const name of [network, `${network}-first`]) await docker.createNetwork({ Name: name });
     const fake = await fakeStack(await createImmichDatabase(postgres), containerName, {});
-    const {
-      cacheVolume: _volume,
-      keepCache: _keep,
-      ...host
-    } = fake.hosts[0] as Record<string, unknown>;
-    config = { ...fake, preset: "none", hosts: [{ ...host, ...settings() }] } as StackConfig;
+    const host = { ...fake.hosts[0] };
+    for (const key of ["cacheVolume", "keepCache"]) Reflect.deleteProperty(host, key);
+    config = { ...fake, preset: "none", hosts: [{ ...host, ...settings() }] };
     stack = await openEngineStack({ name: "settings", config });
   });
 

@@ -219,7 +219,7 @@ describe("a container with many settings", () => {
       dns: ["1.1.1.1"],
       ulimits: [{ name: "nofile", soft: 1, hard: 2 }],
       shmSize: 128,
-      labels: [{ label: "a", value: "b" }],
+      labels: expect.arrayContaining([{ label: "a", value: "b" }]) as unknown,
       healthcheck: { interval: "1m30s", timeout: "10s", startPeriod: "1h0m0s" },
     });
   });

@@ -16,6 +16,7 @@ vi.mock("../../preflight", () => ({
       currentClipModel: "ViT-B-32__openai",
       optionalMounts: { attic: [] },
       aliases: {},
+      drift: {},
       unreachableHosts: new Set(),
     }),
 }));
@@ -94,7 +95,8 @@ describe("the dev stack", () => {
     const image = find("docker:index/remoteImage:RemoteImage", "attic-image").inputs;
     const volume = find("docker:index/volume:Volume", "attic-cache").inputs;
 
-    expect(inputs["name"]).toBe(composeService.container_name);
+    const check = find("command:local:Command", "attic-check").inputs["environment"];
+    expect(check).toMatchObject({ IMMICH_ML_NAME: composeService.container_name });
     expect(image["name"]).toMatch(/^immich-ml-legacy:v2\.7\.5-onnxruntime1\.14\.1-[0-9a-f]{12}$/);
     expect(inputs["image"]).toBe("sha256:attic-image");
     expect([`${String(volume["name"])}:/cache`]).toEqual(composeService.volumes);
@@ -112,6 +114,7 @@ describe("the dev stack", () => {
             "ALL",
           ],
         },
+        "destroyGraceSeconds": 30,
         "deviceRequests": [
           {
             "capabilities": [
@@ -144,6 +147,10 @@ describe("the dev stack", () => {
         "image": "sha256:attic-image",
         "labels": [
           {
+            "label": "org.immich-ml.host",
+            "value": "immich-ml/dev/attic",
+          },
+          {
             "label": "org.immich-ml.project",
             "value": "immich-ml",
           },
@@ -157,7 +164,7 @@ describe("the dev stack", () => {
           "max-file": "3",
           "max-size": "10m",
         },
-        "name": "immich_machine_learning",
+        "mustRun": false,
         "networksAdvanced": [
           {
             "aliases": [
@@ -170,6 +177,8 @@ describe("the dev stack", () => {
         "securityOpts": [
           "no-new-privileges:true",
         ],
+        "start": false,
+        "stopTimeout": 30,
         "volumes": [
           {
             "containerPath": "/cache",

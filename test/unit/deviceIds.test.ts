@@ -169,7 +169,7 @@ describe("several servers on one cache", () => {
   it("one server is left alone, and a release that has no such limit", () => {
     expect(protect({}).value).toEqual({});
     expect(protect(workers("1")).value).toEqual({});
-    expect(protect(workers("2"), false, parseImmichVersion("v1.118.0")!).value).toEqual({});
+    expect(protect(workers("2"), false, parseImmichVersion("v1.118.0")).value).toEqual({});
   });
 
   it("a larger batch in the stack file stays, with a note", () => {
