@@ -171,6 +171,8 @@ export class MachineLearning extends pulumi.ComponentResource {
     const declared = containerArgs(args, variables, alias, port, owner);
     const container = new docker.Container(name, declared, {
       parent: this,
+      // The provider would remove the one that serves before the new one is made.
+      deleteBeforeReplace: false,
       // Docker ignores removing a limit in place, so replace. The last one stands for nothing else: no
       // run waits here, and a container that is gone is replaced by another value of it.
       replaceOnChanges: ["memory", "memorySwap", "cpus", "waitTimeout"],

@@ -47,10 +47,18 @@ export async function expectDeclaredToRun(
   };
   const { resources = [], pending_operations: pending = [] } = state.checkpoint.latest;
   expect(pending).toEqual([]);
-  const inputsOf = (type: string) =>
-    resources.filter((resource) => resource.type === type).map(({ inputs }) => inputs);
-
-  const containers = inputsOf("docker:index/container:Container") as DeclaredContainer[];
+  // The check names the container once it serves.
+  const nameOf = (urn: string) => {
+    const check = resources.find((resource) =>
+      resource.urn.endsWith(`::${urn.split("::").at(-1)}-check`),
+    );
+    return (check!.inputs as { environment: Record<string, string> }).environment[
+      "IMMICH_ML_NAME"
+    ]!;
+  };
+  const containers = resources
+    .filter(({ type }) => type === "docker:index/container:Container")
+    .map(({ urn, inputs }) => ({ ...(inputs as DeclaredContainer), name: nameOf(urn) }));
   for (const declared of containers) await expectToRun(running.docker, declared);
   const label = `org.immich-ml.stack=${stack.name}`;
   const found = await running.docker.listContainers({ all: true, filters: { label: [label] } });

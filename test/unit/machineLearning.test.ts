@@ -415,7 +415,7 @@ describe("MachineLearning", () => {
     expect(service.args).toBe(attic);
     expect(await settled(service.container.id)).toBe("attic-id");
     expect(await settled(service.checkCommand!.id)).toBe("attic-check-id");
-    expect(options.get("docker:index/container:Container")?.deleteBeforeReplace).toBeUndefined();
+    expect(options.get("docker:index/container:Container")?.deleteBeforeReplace).toBe(false);
     expect(options.get("docker:index/container:Container")?.parent).toBe(service);
     expect(options.get("command:local:Command")?.parent).toBe(service);
   });
