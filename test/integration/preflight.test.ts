@@ -45,7 +45,11 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
     await engine.docker("create", "--name", ours, ...stack, engine.sleeper);
     server = await startSshServer({
       dockerHost: engine.endpoint,
-      programs: { "nvidia-smi": oldNvidiaSmi, "nvidia-ctk": "exit 0" },
+      programs: {
+        "nvidia-smi": oldNvidiaSmi,
+        "nvidia-ctk": "exit 0",
+        "nvidia-container-runtime-hook": "exit 0",
+      },
     });
   });
 
@@ -62,6 +66,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
       gpu: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
       image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       containerName: ours,
+      cache: { kind: "volume", volume: "models", keep: true },
       network,
       ...more,
     }) as unknown as HostSettings;
@@ -123,7 +128,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
     expect(machine).toMatchObject({
       ok: true,
       value: {
-        toolkit: ["nvidia-ctk"],
+        toolkit: ["nvidia-container-runtime-hook", "nvidia-ctk"],
         nvidia: { ok: true },
         freeDisk: expect.any(Number) as number,
       },

@@ -26,6 +26,7 @@ const variables = (more: Record<string, string> = {}) => ({
   "machineLearning.ocr.enabled": "false",
   "immich.version": "v2.7.5",
   "immich.embeddings": "clear",
+  "immich.onDestroy": "restoreModel",
   "store.kind": "database",
   "store.host": server.host,
   "store.port": String(server.port),

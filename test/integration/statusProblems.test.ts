@@ -56,7 +56,7 @@ it("says why containers do not serve, and what to do, from real ones", async () 
       ["--restart", "always"],
       "echo \"[ERROR] Can't connect to ('::', 3003)\"; exit 1",
     ),
-    cellar: await started([], "kill -SEGV $$"),
+    cellar: await started([], "exit 139"),
     barn: await started(
       [],
       `printf '#!/bin/sh\necho "Failed to initialize NVML: Unknown Error"\nexit 255\n' >${nvidiaSmi}; chmod +x ${nvidiaSmi}; exec sleep 600`,
