@@ -47,7 +47,7 @@ export async function startQueue(
   const title = titles[queue];
   const { settling = 2 } = options;
   const deadline = Date.now() + options.timeout * 1000;
-  const wait = () => untilEmpty(api, queue, { ...options, deadline }, log);
+  const wait = (closely = 0) => untilEmpty(api, queue, { ...options, deadline, closely }, log);
 
   await startOnce(api, queue, options.force, { ...options, deadline }, log);
   const first = await wait();
@@ -55,16 +55,24 @@ export async function startQueue(
   if (queue === "faceDetection") return `${title} is done.`;
 
   // Immich clears the embeddings of the former model in the background: photos that it looked at before
-  // were not missing then (seen with v2.7.5 and v3.1.0). What is missing now is what fails.
-  await pause(settling);
-  await startOnce(api, queue, false, { ...options, deadline: Date.now() + 60_000 }, log);
-  const second = await wait();
-  if (second.left > 0) return unfinished(title, second);
-  const missing = second.failed - first.failed;
-  return missing > 0
-    ? `${title} is not done: ${missing} photos have no embedding of the new model, because their jobs fail. ` +
-        "Does machine learning answer (npm run status)? Immich's log names the reason; then start Smart Search for what is Missing (Administration, Job Queues)."
-    : `${title} is done: every photo has an embedding of the new model.`;
+  // were not missing then (seen with v2.7.5 and v3.1.0). So it looks again, and once more where that look
+  // found photos: a job that ends with an error counts as done in Immich, and only the next look tells.
+  let before = first;
+  let missing = 0;
+  for (let look = 0; look < 2; look += 1) {
+    await pause(settling);
+    await startOnce(api, queue, false, { ...options, deadline: Date.now() + 60_000 }, log);
+    const found = await wait(closeLook);
+    if (found.left > 0) return unfinished(title, found);
+    // The job that looks for photos is one of the queue's.
+    missing = Math.max(found.failed - before.failed, found.most - 1, 0);
+    if (missing === 0) return `${title} is done: every photo has an embedding of the new model.`;
+    before = found;
+  }
+  return (
+    `${title} is not done: ${missing} photos have no embedding of the new model, because their jobs fail. ` +
+    "Does machine learning answer (npm run status)? Immich's log names the reason; then start Smart Search for what is Missing (Administration, Job Queues)."
+  );
 }
 
 function unfinished(title: string, { left, isPaused }: Queue): string {
@@ -106,18 +114,26 @@ async function startOnce(
   }
 }
 
-/** Waits until the queue is empty, paused or late, and returns what it is then. */
+/** Seconds in which a queue is asked ten times a second: failing jobs of a few photos are soon over. */
+const closeLook = 3;
+
+/** Waits until the queue is empty, paused or late, and returns what it is then and the most it had left. */
 async function untilEmpty(
   api: ImmichApi,
   queue: ModelQueue,
-  options: JobOptions & { readonly deadline: number },
+  options: JobOptions & { readonly deadline: number; readonly closely: number },
   log: (line: string) => void,
-): Promise<Queue> {
+): Promise<Queue & { readonly most: number }> {
+  const { interval = 5, deadline, closely } = options;
+  const closeUntil = Date.now() + closely * 1000;
+  let most = 0;
   for (;;) {
     const found = await read(api, queue);
-    if (found.left === 0 || found.isPaused || Date.now() >= options.deadline) return found;
-    log(`${titles[queue]}: ${found.left} photos left`);
-    await pause(options.interval ?? 5);
+    most = Math.max(most, found.left);
+    if (found.left === 0 || found.isPaused || Date.now() >= deadline) return { ...found, most };
+    const isClose = Date.now() < closeUntil;
+    if (!isClose) log(`${titles[queue]}: ${found.left} photos left`);
+    await pause(isClose ? Math.min(interval, 0.1) : interval);
   }
 }
 

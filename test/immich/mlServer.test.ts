@@ -13,10 +13,15 @@ import {
   startServer,
 } from "../support/immichServer";
 import { immichSources, isQuick } from "../support/immichSource";
+import { longTestsLine } from "./source";
 
 const { sources, line } = immichSources;
 const versions = [...sources.keys()];
 console.log(line);
+if (isQuick)
+  console.log(
+    longTestsLine("the ML server's with downloads, several workers, two GPUs and damage"),
+  );
 /** The newest release of each major version, or the newest of all. */
 const newest = versions.filter(
   (version, index) => version.split(".")[0] !== versions[index + 1]?.split(".")[0],
@@ -58,22 +63,25 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
     },
   );
 
-  it("downloads what is preloaded, as another user on a read-only root", async () => {
-    const network = await hubNetwork(tools, await cacheVolume(tools, 20));
-    const environment = {
-      HF_ENDPOINT: "http://hub:8000",
-      ...variables({ preloadClipTextual: "ViT-B-32__openai" }),
-    };
-    const options = ["--read-only", "--tmpfs", "/tmp", "--user", "1000:1000"];
-    const server = await startServer(image, await cacheVolume(tools), environment, {
-      network,
-      options,
-    });
-    const files = await docker("exec", server.name, "find", "/cache", "-name", "*.onnx");
-    expect(files).toContain("clip/ViT-B-32__openai/textual/model.opset18.onnx");
-    const { code, stderr } = await server.check([models.clip]);
-    expect(code, stderr).toBe(0);
-  });
+  it.skipIf(isQuick)(
+    "downloads what is preloaded, as another user on a read-only root",
+    async () => {
+      const network = await hubNetwork(tools, await cacheVolume(tools, 20));
+      const environment = {
+        HF_ENDPOINT: "http://hub:8000",
+        ...variables({ preloadClipTextual: "ViT-B-32__openai" }),
+      };
+      const options = ["--read-only", "--tmpfs", "/tmp", "--user", "1000:1000"];
+      const server = await startServer(image, await cacheVolume(tools), environment, {
+        network,
+        options,
+      });
+      const files = await docker("exec", server.name, "find", "/cache", "-name", "*.onnx");
+      expect(files).toContain("clip/ViT-B-32__openai/textual/model.opset18.onnx");
+      const { code, stderr } = await server.check([models.clip]);
+      expect(code, stderr).toBe(0);
+    },
+  );
 
   it("answers the requests under way when it is stopped", async () => {
     const server = await startServer(
@@ -84,14 +92,17 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
     expect(await stopUnderLoad(server)).toEqual({ answered: [200, 200], exitCode: "0" });
   });
 
-  it("cuts them when Immich's own command is the container's: the reason for serve.py", async () => {
-    const command = ["python", "-m", "immich_ml"];
-    const volume = await cacheVolume(tools, 20);
-    const server = await startServer(image, volume, variables({ workers: 2 }), { command });
-    const { answered, exitCode } = await stopUnderLoad(server);
-    expect(answered).toContain("cut");
-    expect(exitCode).toBe("143");
-  });
+  it.skipIf(isQuick)(
+    "cuts them when Immich's own command is the container's: the reason for serve.py",
+    async () => {
+      const command = ["python", "-m", "immich_ml"];
+      const volume = await cacheVolume(tools, 20);
+      const server = await startServer(image, volume, variables({ workers: 2 }), { command });
+      const { answered, exitCode } = await stopUnderLoad(server);
+      expect(answered).toContain("cut");
+      expect(exitCode).toBe("143");
+    },
+  );
 
   async function stopUnderLoad(server: Server) {
     await Promise.all([server.ask("text"), server.ask("text")]);
@@ -108,25 +119,28 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
     return { answered, exitCode };
   }
 
-  it("leaves the face recogniser alone with several workers, and rewrites it with one", async () => {
-    const recogniser = `/cache/${models.faces}/recognition/model.onnx`;
-    const sum = ({ name }: Server) => docker("exec", name, "sha256sum", recogniser);
-    const several = await startServer(
-      image,
-      await cacheVolume(tools, 18),
-      variables({ workers: 3 }),
-    );
-    const before = await sum(several);
-    const asked = await Promise.all(Array.from({ length: 12 }, () => several.ask("faces")));
-    expect(asked.map(({ status }) => status)).toEqual(Array(12).fill(200));
-    expect(await sum(several)).toBe(before);
+  it.skipIf(isQuick)(
+    "leaves the face recogniser alone with several workers, and rewrites it with one",
+    async () => {
+      const recogniser = `/cache/${models.faces}/recognition/model.onnx`;
+      const sum = ({ name }: Server) => docker("exec", name, "sha256sum", recogniser);
+      const several = await startServer(
+        image,
+        await cacheVolume(tools, 18),
+        variables({ workers: 3 }),
+      );
+      const before = await sum(several);
+      const asked = await Promise.all(Array.from({ length: 12 }, () => several.ask("faces")));
+      expect(asked.map(({ status }) => status)).toEqual(Array(12).fill(200));
+      expect(await sum(several)).toBe(before);
 
-    const one = await startServer(image, await cacheVolume(tools, 18), variables({ workers: 1 }));
-    expect((await one.ask("faces")).status).toBe(200);
-    expect(await sum(one)).not.toBe(before);
-  });
+      const one = await startServer(image, await cacheVolume(tools, 18), variables({ workers: 1 }));
+      expect((await one.ask("faces")).status).toBe(200);
+      expect(await sum(one)).not.toBe(before);
+    },
+  );
 
-  describe("with two GPUs in one container", () => {
+  describe.skipIf(isQuick)("with two GPUs in one container", () => {
     const devicesOf = async (server: Server, since?: string) => {
       await Promise.all(Array.from({ length: 24 }, () => server.ask("clip")));
       const whole = await server.log();
@@ -162,7 +176,7 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
     });
   });
 
-  describe("a damaged model", () => {
+  describe.skipIf(isQuick)("a damaged model", () => {
     const damage = ({ name }: Server, file: string) => {
       const script = `import sys; p=sys.argv[1]; c=open(p,"rb").read(); open(p,"wb").write(c.replace(b"MatMul",b"MatXul"))`;
       return docker("exec", name, "python", "-c", script, `/cache/${models.clip}/${file}`);

@@ -92,7 +92,7 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
     // Its workers are processes of their own and outlive it.
     const end = (signal: NodeJS.Signals) => process.kill(-server!.pid!, signal);
     end("SIGTERM");
-    const killer = setTimeout(() => end("SIGKILL"), 20_000);
+    const killer = setTimeout(() => end("SIGKILL"), 5_000);
     await gone;
     clearTimeout(killer);
     try {
@@ -295,7 +295,8 @@ async function startFakeMachineLearning(): Promise<FakeMachineLearning> {
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       if (!fake.isOn) {
-        response.writeHead(503).end();
+        // As long as a machine that is off keeps Immich waiting, in short.
+        setTimeout(() => response.writeHead(503).end(), 500);
         return;
       }
       if (request.url !== "/predict") {

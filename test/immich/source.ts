@@ -53,6 +53,10 @@ export function findImmich(): { readonly sources: readonly ImmichSource[]; reado
   };
 }
 
+/** Says in one line what npm test leaves out for its length. */
+export const longTestsLine = (what: string): string =>
+  `SKIPPED: long tests against Immich itself, ${what}: npm run test:immich runs them`;
+
 function builtRelease(folder: string): string | undefined {
   const manifest = path.join(folder, "server", "package.json");
   if (!existsSync(path.join(folder, "server", "dist", "main.js"))) return undefined;
