@@ -103,7 +103,8 @@ async function askEngine(
         ...checkTakeOver(host, found, own.length > 0),
         ...checkAlias(
           host,
-          found.filter((other) => !own.includes(other)),
+          // Among the hosts of one stack, keepAliases decides.
+          found.filter(({ labels }) => otherOwner(labels, settings) !== undefined),
         ),
       ]),
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),

@@ -123,6 +123,8 @@ export class DockerClient {
     names: readonly string[],
     parse: (text: string) => Info[] | undefined,
   ): Promise<Answer<readonly Info[]>> {
+    // The client refuses an empty list.
+    if (names.length === 0) return { ok: true, value: [] };
     const result = await this.docker(kind, "inspect", ...names);
     const value = parse(result.stdout);
     // It fails when one object is missing, and answers for the others all the same.
@@ -155,7 +157,10 @@ function first<Info>(answer: Answer<readonly Info[]>): Answer<Info | undefined> 
 /** Why a command gave no answer, as its last line of standard error says. */
 export function reasonOf({ code, stderr }: CommandResult): string {
   if (code === 124) return `no answer within ${timeout} s`;
-  const line = lines(stderr).at(-1);
+  // The client ends with where its help is.
+  const line = lines(stderr)
+    .filter((each) => !/^(Run|See) 'docker/.test(each))
+    .at(-1);
   if (line !== undefined) return sanitize(line, maxQuoteLength);
   return code === 0 ? "the answer is not readable" : `exit code ${code}`;
 }

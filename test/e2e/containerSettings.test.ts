@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -45,7 +45,8 @@ describe.skipIf(missingEngine)("a host with many settings of its container", () 
     docker = await startedDocker();
     postgres = await startTestPostgres();
     folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-host-"));
-    await mkdir(path.join(folder, "cache"), { mode: 0o777 });
+    await mkdir(path.join(folder, "cache"));
+    await chmod(path.join(folder, "cache"), 0o777);
     for (const name of [network, `${network}-first`]) await docker.createNetwork({ Name: name });
     const fake = await fakeStack(await createImmichDatabase(postgres), containerName, {});
     const host = { ...fake.hosts[0] };

@@ -44,6 +44,8 @@ export async function buildSmallService(): Promise<TestImage> {
 RUN pip install --quiet --no-cache-dir onnxruntime==1.14.1 numpy==1.26.4
 WORKDIR /usr/src
 COPY server.py healthcheck.py ./
+# Immich's own module, which the command of its images runs.
+RUN mkdir immich_ml && touch immich_ml/__init__.py && cp server.py immich_ml/__main__.py
 STOPSIGNAL SIGKILL
 CMD ["python3", "server.py"]
 `,
