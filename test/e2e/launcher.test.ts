@@ -155,10 +155,11 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
       const text = await readFile(path.join(repositoryFolder, "immich-ml"), "utf8");
       const contents = /^contents='([^']+)'/m.exec(text)![1]!.split(/\s+/);
       const script = `
-        cp -r --parents immich-ml ${contents.join(" ")} "$1" && mkdir "$1/user" && chmod 755 "$1" &&
+        mkdir "$1/user" "$1/checkout" && chmod 755 "$1" &&
+        cp -r --parents immich-ml ${contents.join(" ")} "$1/checkout" &&
         chown -R ${user} "$1/user" && cd / && socket=$(stat -c %g /var/run/docker.sock) &&
         HOME=$1/user IMMICH_ML_HOME=$1/user/stacks exec setpriv --reuid ${user} --regid ${user} \
-          --groups "${user},$socket" "$1/immich-ml" setup --yes --immich "$2"`;
+          --groups "${user},$socket" "$1/checkout/immich-ml" setup --yes --immich "$2"`;
       const output = await run("sh", ["-c", script, "sh", folder, project], {
         environment: environment(),
         directory: repositoryFolder,
