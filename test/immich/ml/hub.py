@@ -13,6 +13,11 @@ COMMIT = "0" * 40
 repositories = {folder.name: folder for folder in Path(sys.argv[1]).glob("*/*") if folder.is_dir()}
 
 
+def facts(file):
+    content = file.read_bytes()
+    return {"size": len(content), "oid": hashlib.sha256(content).hexdigest()}
+
+
 class Hub(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -28,6 +33,9 @@ class Hub(BaseHTTPRequestHandler):
             return self.answer(404, b"{}")
         if path.startswith("api/models/"):
             files = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+            if rest.startswith("tree/"):
+                tree = [{"type": "file", "path": file, **facts(folder / file)} for file in files]
+                return self.answer(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
             siblings = [{"rfilename": file} for file in files]
             answer = {"id": f"immich-app/{name}", "sha": COMMIT, "siblings": siblings, "private": False}
             return self.answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
