@@ -377,7 +377,8 @@ check_address() {
   while read -r network aliases; do
     [ -n "$aliases" ] || continue
     for alias in $(printf '%s' "$aliases" | tr ',' ' '); do
-      own_addresses=$(inspect "{{with index .NetworkSettings.Networks \"$network\"}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}" "$new")
+      # In each of its networks it has the alias.
+      own_addresses=$(inspect '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}' "$new")
       answer=$(python_in 60 "$new" "$alias" "$IMMICH_ML_PORT" "$own_addresses" 2>&1 <"$folder/address.py" | clean) ||
         fail_here "nothing answers at http://$alias:$IMMICH_ML_PORT in the network $network: $(printf '%s\n' "$answer" | tail -n 1)"
       for address in $(printf '%s\n' "$answer" | sed -n 's/^other //p'); do
