@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 
-from opset_bridge.header import (
-    ENTRY_KEY,
-    ENTRY_VALUE,
-    MODEL_METADATA,
-    mapped,
-)
+from opset_bridge.header import ENTRY_KEY, ENTRY_VALUE, MODEL_METADATA
 from opset_bridge.wire import write_bytes_field
 
 # The last metadata of a converted model: the sum of all that stands before.
 SEAL = "opset_bridge.sum"
 
-PIECE = 1 << 24
+PIECE = 1 << 20
 
 
 def sum_of(path: str, end: int | None = None) -> str:
     """The CRC-32 of a file, or of its bytes up to `end`, as eight hexadecimal digits."""
     total = 0
-    with mapped(path) as content:
-        end = len(content) if end is None else end
-        for begin in range(0, end, PIECE):
-            total = zlib.crc32(content[begin : min(begin + PIECE, end)], total)
+    # Not mapped: pages of a mapping would count as the process's memory.
+    with open(path, "rb", buffering=0) as file:
+        rest = os.fstat(file.fileno()).st_size if end is None else end
+        while rest > 0 and (piece := file.read(min(PIECE, rest))):
+            total = zlib.crc32(piece, total)
+            rest -= len(piece)
     return f"{total:08x}"
 
 
@@ -37,8 +35,7 @@ def is_sealed(path: str, metadata: dict[str, str], otherwise: bool) -> bool:
     """Whether the seal is that of the file's bytes; `otherwise` for a file without one."""
     if SEAL not in metadata:
         return otherwise
-    with mapped(path) as content:
-        size = len(content)
+    size = os.stat(path).st_size
     return metadata[SEAL] == sum_of(path, size - len(_seal(metadata[SEAL])))
 
 
