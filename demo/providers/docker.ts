@@ -105,7 +105,7 @@ async function buildDeclared(
 const containerInputs = [
   ...["name", "start", "mustRun", "image", "envs", "labels", "command", "healthcheck", "restart"],
   ...["networksAdvanced", "ports", "volumes", "securityOpts", "capabilities"],
-  ...["logDriver", "logOpts", "memory", "memorySwap"],
+  ...["logDriver", "logOpts", "memory", "memorySwap", "stopTimeout", "destroyGraceSeconds"],
 ];
 
 function containerOf(wanted: Wanted<Container>): Docker.ContainerCreateOptions {
@@ -118,6 +118,7 @@ function containerOf(wanted: Wanted<Container>): Docker.ContainerCreateOptions {
   return {
     Image: inputs.image,
     Env: inputs.envs ?? [],
+    ...(inputs.stopTimeout !== undefined && { StopTimeout: inputs.stopTimeout }),
     Labels: byName(inputs.labels),
     ExposedPorts: Object.fromEntries(ports.map((port) => [portName(port), {}])),
     ...(inputs.name !== undefined && { name: inputs.name }),

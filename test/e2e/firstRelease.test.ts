@@ -82,6 +82,7 @@ describe.skipIf(missingEngine)("a stack of the first release", () => {
 
   it("has every resource that a stack of today has, but for what came and went since", async () => {
     const since = [
+      "command:local:Command::attic-pulled",
       "immich-ml:index:MachineLearning$command:local:Command::attic-check",
       `${preset}command:local:Command::preset-settings`,
       "pulumi:providers:pulumi::default",
@@ -96,26 +97,31 @@ describe.skipIf(missingEngine)("a stack of the first release", () => {
     await world.database.query(
       "INSERT INTO smart_search SELECT gen_random_uuid(), '[0.5]' FROM generate_series(1, 3)",
     );
-    const { steps, differences } = await world.stack.preview();
+    const { steps } = await world.stack.preview();
     expect([...steps].sort()).toEqual([
+      "create attic-pulled",
       "create preset-settings",
+      // Once, without an outage: a container has no fixed name in the state any more.
+      "create-replacement attic",
+      "create-replacement attic-check",
       "delete preset-check-store",
       "delete preset-public-functions",
       "delete preset-role",
       "delete preset-role-functions",
       "delete preset-role-schema",
       "delete preset-settings-keys",
-      "update attic-check",
+      "delete-replaced attic",
+      "delete-replaced attic-proof",
+      "replace attic",
+      "replace attic-check",
       "update preset-read-settings",
       "update preset-write-settings",
     ]);
-    expect(
-      differences["attic-check"]!.filter((path) => !path.startsWith("environment.")).sort(),
-    ).toEqual(["create", "stdin"]);
     const container = await containerId();
+    expect(container).toBeDefined();
     const configuration = await world.database.configurationText();
     await world.stack.up();
-    expect(await containerId()).toBe(container);
+    expect(await containerId()).not.toBe(container);
     expect(await world.database.configurationText()).toBe(configuration);
     expect(await world.database.query("SELECT FROM smart_search")).toHaveLength(3);
     expect(await world.database.query("SELECT FROM pg_roles WHERE rolname = 'immich_ml'")).toEqual(
