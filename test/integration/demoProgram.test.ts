@@ -51,6 +51,7 @@ beforeAll(async () => {
         immichImage: images.immichMachineLearning,
       },
       "immich-ml:preset": "legacy-2gb",
+      "immich-ml:onDestroy": "restoreModel",
       "immich-ml:hosts": [
         {
           ...{ name: "test", accelerator: "cpu", imageVariant: "kepler-maxwell" },
