@@ -97,16 +97,16 @@ async function askEngine(
   return {
     check: (info) => [
       ...checkHost(host, info),
-      ...checkAnswer(containers, (found) => [
-        ...[checkContainerName(host, holder, settings) ?? []].flat(),
-        ...[checkSharedNetwork(host, found) ?? []].flat(),
-        ...checkTakeOver(host, found, own.length > 0),
-        ...checkAlias(
-          host,
-          // Among the hosts of one stack, keepAliases decides.
-          found.filter(({ labels }) => otherOwner(labels, settings) !== undefined),
-        ),
-      ]),
+      ...checkAnswer(containers, (found) => {
+        // Among the hosts of one stack, keepAliases decides.
+        const foreign = found.filter(({ labels }) => otherOwner(labels, settings) !== undefined);
+        return [
+          ...[checkContainerName(host, holder, settings) ?? []].flat(),
+          ...[checkSharedNetwork(host, found) ?? []].flat(),
+          ...checkTakeOver(host, foreign, own.length > 0),
+          ...checkAlias(host, foreign),
+        ];
+      }),
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
       ...checkAnswer(volumes),
       ...(drift?.fault === undefined
