@@ -21,7 +21,7 @@ runCommand({ usage, options: {}, allowPositionals: true }, async ({ stack }, hos
   const { state, gone } = withoutHosts(before, hosts);
   await writeState(stack, state);
   console.log(`forgotten: ${hosts.join(", ")}`);
-  const left = gone.flatMap(removal);
+  const left = gone.flatMap((resource) => removal(resource, servingName(resource, gone)));
   if (left.length > 0) {
     console.log("Should they ever run again, remove there by hand:");
     for (const command of left) console.log(`  ${command}`);
@@ -37,10 +37,18 @@ const removals: Readonly<Record<string, string>> = {
   "docker:index/remoteImage:RemoteImage": "docker image rm",
 };
 
+/** The state has the name a container was made under; its check gives it the one it serves under. */
+function servingName(resource: StoredResource, all: readonly StoredResource[]): unknown {
+  const check = all.find((other) => nameOf(other) === `${nameOf(resource)}-check`);
+  const environment = check?.outputs?.["environment"] as Record<string, unknown> | undefined;
+  return environment?.["IMMICH_ML_NAME"];
+}
+
 /** What is left on the host of a resource, as the command that removes it. */
-function removal(resource: StoredResource): string[] {
+function removal(resource: StoredResource, serving: unknown): string[] {
   const command = removals[resource.type];
-  const name = resource.outputs?.["name"];
+  const isContainer = resource.type === "docker:index/container:Container";
+  const name = isContainer && serving !== undefined ? serving : resource.outputs?.["name"];
   if (command === undefined) return [];
   return [`${command} ${sanitize(typeof name === "string" ? name : nameOf(resource))}`];
 }

@@ -135,8 +135,8 @@ describe.skipIf(missingEngine)("a stack of the first release", () => {
 
   it("gets its former settings back by a later destroy, but for the CLIP model: search goes on", async () => {
     await world.stack.destroy();
-    before = before!.replace("ViT-B-16-SigLIP2__webli", "ViT-B-32__openai");
-    expect(await world.database.configurationText()).toBe(before);
+    const kept = before!.replace("ViT-B-16-SigLIP2__webli", "ViT-B-32__openai");
+    expect(await world.database.configurationText()).toBe(kept);
     expect(
       await world.database.query("SELECT FROM pg_namespace WHERE nspname = 'immich_ml'"),
     ).toEqual([]);
