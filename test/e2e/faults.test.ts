@@ -57,25 +57,21 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     process.kill(-child.pid!, "SIGINT");
     const { code, text } = await ended;
     expect(code).not.toBe(0);
-    expect(text).toContain("update canceled");
+    expect(text).toMatch(/cancell?ed/i);
     expect(await database.configurationText()).toBe(before);
     await stack.up();
     await expectDeclaredToRun(stack, { docker, database });
   });
 
-  it("fault: Pulumi is killed while it creates the container; its lock, the container and the pending operation are cleared by three commands", async () => {
+  it("fault: Pulumi is killed while it creates the container; one command makes the stack ready, the next up finishes it", async () => {
     await stack.destroy();
     const { child, ended } = up();
     await containerExists();
     process.kill(-child.pid!, "SIGKILL");
     await ended;
     await expect(stack.up()).rejects.toThrow(/pulumi cancel/);
-    expect((await stack.command("cancel", "--yes").ended).code).toBe(0);
-    await expect(stack.up()).rejects.toThrow(new RegExp(`"/${containerName}" is already in use`));
-    await docker.getContainer(containerName).remove({ force: true });
-    const refresh = ["refresh", "--yes", "--clear-pending-creates"];
-    const cleared = await stack.command(...refresh, "--config-file", stack.configFile).ended;
-    expect(cleared).toMatchObject({ code: 0 });
+    const { code, text } = await stack.script("recover");
+    expect(code, text).toBe(0);
     await stack.up();
     await expectDeclaredToRun(stack, { docker, database });
   });
