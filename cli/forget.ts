@@ -37,11 +37,10 @@ const removals: Readonly<Record<string, string>> = {
   "docker:index/remoteImage:RemoteImage": "docker image rm",
 };
 
-/** The state has the name a container was made under; its check gives it the one it serves under. */
+/** The state has the name a container was made under; its host has the one it serves under. */
 function servingName(resource: StoredResource, all: readonly StoredResource[]): unknown {
-  const check = all.find((other) => nameOf(other) === `${nameOf(resource)}-check`);
-  const environment = check?.outputs?.["environment"] as Record<string, unknown> | undefined;
-  return environment?.["IMMICH_ML_NAME"];
+  // The check is no help: an `up` that failed at the host may have taken it out of the state already.
+  return all.find(({ urn }) => urn === resource.parent)?.outputs?.["containerName"];
 }
 
 /** What is left on the host of a resource, as the command that removes it. */

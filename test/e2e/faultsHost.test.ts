@@ -92,8 +92,7 @@ describe.skipIf(missingEngine)("a host at tcp:// that is gone", () => {
       return found?.State.Running && found.Config.Env.includes("MACHINE_LEARNING_MODEL_TTL=20");
     };
     while (!(await isReplaced())) await pause(50);
-    // The check is running now.
-    await pause(3000);
+    // It has its name, so the check beside it is still to come: a pause here could outlast the run.
     process.kill(-child.pid!, "SIGHUP");
     await ended;
     await expect(stack.up()).rejects.toThrow(/currently locked/);
