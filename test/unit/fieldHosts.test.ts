@@ -1,0 +1,166 @@
+import { expect, it } from "vitest";
+
+import type { HostSettings } from "../../config/load";
+import { checkHost } from "../../preflight/hostChecks";
+import { parseProbe } from "../../preflight/hostProbe";
+import { DockerClient } from "../../util/docker";
+import { parseDockerInfo } from "../../util/dockerAnswers";
+import type { Run } from "../../util/run";
+
+/*
+ * Machines as people have them: what docker info and the machine answer, and what the preflight says.
+ */
+
+const debian = {
+  ServerVersion: "27.5.1",
+  Architecture: "x86_64",
+  Runtimes: { runc: {} },
+  DockerRootDir: "/var/lib/docker",
+  OperatingSystem: "Debian GNU/Linux 12 (bookworm)",
+};
+const withToolkit = { ...debian, Runtimes: { nvidia: {}, runc: {} } };
+const rootless = { ...debian, SecurityOptions: ["name=seccomp,profile=builtin", "name=rootless"] };
+
+const [uuid, otherUuid] = [
+  "GPU-8e5e22a2-43f2-1f6d-52f6-0d3bb5e0a5f4",
+  "GPU-0c1f7f0e-11aa-2bb3-44cc-55dd66ee77ff",
+];
+const gtx750ti = `nvidia 0, ${uuid}, NVIDIA GeForce GTX 750 Ti, 570.133.07, 2048, 5.0`;
+const gtx1070 = `nvidia 1, ${otherUuid}, NVIDIA GeForce GTX 1070, 570.133.07, 8192, 6.1`;
+const machine = (...lines: string[]) =>
+  ["free 52428800", "toolkit nvidia-ctk", ...lines, "nvidia-exit 0"].join("\n");
+
+const attic = {
+  name: "attic",
+  dockerHost: "unix:///var/run/docker.sock",
+  accelerator: "cuda",
+  gpu: { name: "GeForce GTX 750 Ti", computeCapability: "5.0", videoMemory: 2048 },
+  image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
+  containerName: "immich_machine_learning",
+  cache: { kind: "volume", volume: "model-cache", keep: true },
+  hardening: {},
+  network: "immich_default",
+};
+
+it.each([
+  [
+    "only nvidia-ctk, and Docker without it",
+    debian,
+    machine(gtx750ti),
+    {},
+    /nvidia-ctk.*neither its runtime nor its hook nor its CDI devices: sudo nvidia-ctk runtime configure/,
+  ],
+  [
+    "the same on rootless Docker",
+    rootless,
+    machine(gtx750ti),
+    {},
+    /--config=\$HOME\/\.config\/docker\/daemon\.json.*no-cgroups/,
+  ],
+  [
+    "Docker 20.10.3",
+    { ...withToolkit, ServerVersion: "20.10.3" },
+    machine(gtx750ti),
+    {},
+    /Docker 20\.10\.3 is too old; 20\.10\.10/,
+  ],
+  [
+    "two cards, the second one meant",
+    withToolkit,
+    machine(gtx750ti, gtx1070),
+    { gpu: { name: "GeForce GTX 1070", computeCapability: "6.1", videoMemory: 8192 } },
+    /gpus: \{ ids: \[1\] \}/,
+  ],
+  [
+    "a UUID of no card",
+    withToolkit,
+    machine(gtx750ti),
+    { gpus: { ids: ["GPU-ffffffff"] } },
+    /gpus\.ids names GPU-ffffffff, but the host has 0 \(NVIDIA GeForce GTX 750 Ti\)/,
+  ],
+  [
+    "no devices were found",
+    withToolkit,
+    "free 52428800\ntoolkit nvidia-ctk\nnvidia No devices were found\nnvidia-exit 6",
+    {},
+    /open kernel modules/,
+  ],
+  [
+    "Docker from the snap store",
+    { ...debian, DockerRootDir: "/var/snap/docker/common/var-lib-docker" },
+    machine(gtx750ti),
+    {},
+    /snap store does not see the machine's NVIDIA Container Toolkit/,
+  ],
+  [
+    "Podman 4.9",
+    { ...debian, ServerVersion: "4.9.3", DockerRootDir: "/var/lib/containers/storage" },
+    machine(gtx750ti),
+    {},
+    /Podman 4\.9\.3 answers .*, not Docker: .*set gpus: \{ cdi:/,
+  ],
+  [
+    "an image of one's own on a Jetson",
+    { ...debian, Architecture: "aarch64", Runtimes: { nvidia: {}, runc: {} } },
+    "free 52428800\nnvidia-exit 127",
+    { image: { kind: "given", reference: "me/ml@sha256:0" } },
+    /^the machine is \S+ and nvidia-smi does not answer there, so its GPU was not checked.*yours$/,
+  ],
+])("%s: says what to do", (_what, docker, probed, more, expected) => {
+  expect(said(docker, probed, more)).toMatch(expected);
+});
+
+it.each([
+  ["Docker 20.10.10", { ...withToolkit, ServerVersion: "20.10.10" }, machine(gtx750ti), {}],
+  ["the beginning of a UUID", withToolkit, machine(gtx750ti), { gpus: { ids: ["GPU-8e5e22a2"] } }],
+  [
+    "CDI devices alone",
+    {
+      ...debian,
+      ServerVersion: "29.0.2",
+      CDISpecDirs: ["/etc/cdi"],
+      DiscoveredDevices: [{ Source: "cdi", ID: "nvidia.com/gpu=0" }],
+    },
+    machine(gtx750ti),
+    {},
+  ],
+])("%s: is nothing to complain about", (_what, docker, probed, more) => {
+  expect(said(docker, probed, more)).toBe("");
+});
+
+/** How an engine's failure is told, by what the docker client prints. */
+const failure = async (stderr: string) => {
+  const run: Run = () => Promise.resolve({ code: 1, stdout: "", stderr });
+  return new DockerClient({ dockerHost: "ssh://pi@box" }, run).info();
+};
+
+it("an ssh key that is not accepted is told as that, and not as the group docker", async () => {
+  const found = await failure(
+    "error during connect: Get http://docker.example.com/v1.41/info: command [ssh -l pi -- box docker system dial-stdio] has exited with exit status 255, please make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr=pi@box: Permission denied (publickey,password).",
+  );
+  expect(found).toMatchObject({ ok: false, message: expect.stringMatching(/key/) as string });
+  expect((found as { message: string }).message).not.toContain("group docker");
+  expect((found as { unreachable?: boolean }).unreachable).not.toBe(true);
+});
+
+it("a client that is too old is a mistake, and its host is not off", async () => {
+  const found = await failure(
+    "Error response from daemon: client version 1.41 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version",
+  );
+  expect(found).toMatchObject({ ok: false, message: expect.stringMatching(/client/) as string });
+  expect((found as { unreachable?: boolean }).unreachable).not.toBe(true);
+});
+
+it("a name that no machine has is told apart from a machine that is off", async () => {
+  const found = await failure(
+    "error during connect: Get http://docker.example.com/v1.41/info: command [ssh -l pi -- towr docker system dial-stdio] has exited with exit status 255, please make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr=ssh: Could not resolve hostname towr: Name or service not known",
+  );
+  expect(found).toMatchObject({ ok: false, unresolved: true });
+});
+
+function said(docker: object, probed: string, more: object): string {
+  const info = parseDockerInfo(JSON.stringify(docker))!;
+  const host = { ...attic, ...more } as unknown as HostSettings;
+  const found = checkHost(host, { docker: info, machine: { ok: true, value: parseProbe(probed) } });
+  return found.map(({ message }) => message).join("\n");
+}
