@@ -55,7 +55,7 @@ export interface ModelPresetArgs {
   embeddings?: "clear" | "keep";
 
   /**
-   * What becomes of the CLIP model when the preset is removed. Given back, Immich drops the embeddings
+   * What becomes of the CLIP model when the preset is removed. Restored, Immich drops the embeddings
    * of the preset's model, and search finds nothing until Smart Search has run.
    *
    * @default "keepModel"

@@ -476,7 +476,7 @@ release() {
     log "machine learning is removed here, and Immich finds none at $IMMICH_ML_URL: start another one there, such as docker compose's own service (back into its file, docker compose up -d)"
     return
   fi
-  ask_docker version >/dev/null 2>&1 || fail "Docker does not answer, so $(field "$record" name) was not given back"
+  ask_docker version >/dev/null 2>&1 || fail "Docker does not answer, so $(field "$record" name) was not brought back"
   name=$(field "$record" name)
   require_name "$name" "the name of the container that was taken over"
   kept=$name$kept_suffix
