@@ -1,6 +1,6 @@
 import { ModelCache, ModelPreset } from "./components";
-import { hostsInState } from "./components/firstRelease";
 import { repairsOf } from "./components/repair";
+import { hostsInState } from "./components/stackState";
 import {
   cacheArgs,
   databaseProviders,

@@ -49,15 +49,15 @@ runCommand({ usage, options, allowPositionals: true }, async (values, names) => 
       : [namedContainer({ container, accelerator, dockerHost })];
   const chosen = chooseHosts(hosts, names);
   const checked = (await Promise.all(chosen.map(checkHost))).flat();
+  const results = asJson(checked.map(({ host, check }) => ({ host: host.host, ...check })));
   if (values.bundle) {
     const file = path.resolve("immich-ml-bundle.txt");
-    const results = asJson(checked.map(({ host, check }) => ({ host: host.host, ...check })));
     await writeFile(file, await bundle(chosen, results, stack), { mode: 0o600 });
     console.error(`Written: ${file}; look it over before you publish it.`);
   }
   console.log(
     json
-      ? asJson(checked.map(({ host, check }) => ({ host: host.host, ...check })))
+      ? results
       : [asTable([heading, ...checked.map(summary)]), ...modelTable(checked)].join("\n\n"),
   );
   return checked.every(({ check }) => check.ok) ? 0 : 1;

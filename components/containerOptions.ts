@@ -2,6 +2,7 @@ import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
+import { fileLogDrivers } from "../catalog/logDrivers";
 import { isNamespace } from "../catalog/networks";
 import {
   acceleratorMounts,
@@ -89,13 +90,10 @@ export function containerOptions(args: Args): Partial<docker.ContainerArgs> {
   };
 }
 
-/** Both drivers that keep files rotate them alike. */
-const fileDrivers: readonly string[] = [limitedLog.driver, "local"];
-
 function logOptions({ log, hardening }: Args): Partial<docker.ContainerArgs> {
   const isLimited = hardening?.limitLog ?? true;
   if (!log) return isLimited ? { logDriver: limitedLog.driver, logOpts: limitedLog.options } : {};
-  const limits = isLimited && fileDrivers.includes(log.driver) ? limitedLog.options : {};
+  const limits = isLimited && fileLogDrivers.includes(log.driver) ? limitedLog.options : {};
   const logOpts = { ...limits, ...log.options };
   return { logDriver: log.driver, ...(Object.keys(logOpts).length > 0 && { logOpts }) };
 }

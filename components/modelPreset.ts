@@ -182,17 +182,13 @@ function declaredSettings(args: ModelPresetArgs): DeclaredSettings {
     errors.push("store: must have host or container");
   }
   const urls = args.urls ?? [];
+  const key = urlsKeyOf(version);
   for (const url of urls.filter((each) => typeof each === "string")) {
-    const error = errorIn(
-      urlsKeyOf(version),
-      urlsKeyOf(version) === onlyUrlKey ? url : [url],
-      version,
-    );
-    if (error !== undefined) errors.push(`${urlsKeyOf(version)} ${error}`);
+    const error = errorIn(key, key === onlyUrlKey ? url : [url], version);
+    if (error !== undefined) errors.push(`${key} ${error}`);
   }
   if (errors.length > 0) throw new Error(errors.join("\n"));
   if (urls.length === 0) return settings;
-  const key = urlsKeyOf(version);
   return { ...settings, [key]: key === onlyUrlKey ? urls[0]! : urlList(urls) };
 }
 

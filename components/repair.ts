@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "../config/load";
 import type { PreflightResult } from "../preflight";
-import { resourcesOf } from "./firstRelease";
+import { storedOutputs, storedResources } from "./stackState";
 
 /**
  * What is gone or broken on a host. It becomes part of the inputs, so that a plain `preview` shows it
@@ -30,15 +30,9 @@ export async function repairsOf(
 ): Promise<Readonly<Record<string, Repair>>> {
   const isMissing = ({ name }: { readonly name: string }) =>
     drift[name]?.isContainerMissing || drift[name]?.isVolumeMissing;
-  const resources = hosts.some(isMissing)
-    ? await resourcesOf(
-        [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/"),
-      )
-    : {};
+  const resources = hosts.some(isMissing) ? await storedResources() : {};
   const stored = (type: string, name: string) =>
-    Object.entries(resources).find(
-      ([urn, resource]) => resource.type === type && urn.endsWith(`::${name}`),
-    )?.[1].outputs as Outputs | undefined;
+    storedOutputs(resources, type, name) as Outputs | undefined;
   return Object.fromEntries(
     hosts.map(({ name, containerName, cache }) => {
       const found = drift[name];

@@ -1,14 +1,17 @@
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
+import { fileLogDrivers } from "../catalog/logDrivers";
 import { isNamespace, networkProblem } from "../catalog/networks";
 import type { Problem } from "../util/problem";
 import type { HostEntry, ImmichEntry } from "./schema";
 import type { ImageSource } from "./settings";
 
-/** Docker's drivers that `docker logs` reads files of; only they rotate. */
-const fileDrivers: readonly string[] = ["json-file", "local"];
-
 /** Groups that Debian gives every image; others have no name in ours and Immich's. */
 const imageGroups: readonly string[] = ["root", "video", "audio", "users", "disk", "nogroup"];
+
+/** Whether the server runs as root, by the entry's `user`. */
+export function isRoot(user: string | undefined): boolean {
+  return user === undefined || /^(0|root)(:|$)/.test(user);
+}
 
 type Contradiction = readonly [field: string, isWrong: unknown, expected: string];
 
@@ -24,7 +27,6 @@ export function containerProblems(
   const { healthcheck, environment, uncheckedEnvironment } = host;
   const isOwnImage = image?.kind === "given";
   const isOwnCheck = healthcheck === false || healthcheck?.test !== undefined;
-  const isRoot = user === undefined || /^(0|root)(:|$)/.test(user);
   const nameless = groups.find((group) => /\D/.test(group) && !imageGroups.includes(group));
   const reserved = Object.keys(labels).find((label) =>
     /^(org\.immich-ml|com\.docker\.(compose|swarm|stack))\./.test(label),
@@ -40,7 +42,7 @@ export function containerProblems(
     ],
     [
       "log",
-      log && hardening.limitLog === true && !fileDrivers.includes(log.driver),
+      log && hardening.limitLog === true && !fileLogDrivers.includes(log.driver),
       `does not go with hardening.limitLog: true, since Docker does not rotate what ${log?.driver} keeps`,
     ],
     [
@@ -60,7 +62,7 @@ export function containerProblems(
     ],
     [
       "user",
-      !isRoot && cache.path === undefined && cache.volume === undefined,
+      !isRoot(user) && cache.path === undefined && cache.volume === undefined,
       "does not go with a new volume, which belongs to root: keep the models in a folder of that user (cache: { path: … }), or name a volume that it may write into (cache.volume)",
     ],
     [
@@ -74,6 +76,14 @@ export function containerProblems(
       "is set from gpus with runtime: nvidia; leave it out and write gpus: { runtime: nvidia, ids: […] }",
     ],
   ];
+  return problemsOf(host, key, contradictions);
+}
+
+function problemsOf(
+  host: HostEntry,
+  key: string,
+  contradictions: readonly Contradiction[],
+): Problem[] {
   return contradictions
     .filter(([, isWrong]) => Boolean(isWrong))
     .map(([field, , expected]) => ({
@@ -140,16 +150,7 @@ export function networkProblems(
       `is missing: where Immich reaches the server in the network of ${whose}, such as http://192.168.1.20:3003`,
     ],
   ];
-  return [
-    ...refused,
-    ...beside
-      .filter(([, isWrong]) => Boolean(isWrong))
-      .map(([field, , expected]) => ({
-        key: `${key}.${field}`,
-        value: valueAt(host, field),
-        expected,
-      })),
-  ];
+  return [...refused, ...problemsOf(host, key, beside)];
 }
 
 const onlyAlone = "must be network: alone, since a container has one network of that kind only";

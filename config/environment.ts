@@ -11,6 +11,7 @@ import {
 import { isVariableName } from "../catalog/runtimeVariables";
 import type { Problem, Resolved } from "../util/problem";
 import { hasCredentials } from "../util/sanitize";
+import { isRoot } from "./container";
 import { gpuCount } from "./gpu";
 import { isOfficialImage } from "./image";
 import type { HostEntry } from "./schema";
@@ -137,8 +138,7 @@ function homeOf(
   { user, image }: HostEntry,
   variables: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const isRoot = user === undefined || /^(0|root)(:|$)/.test(user);
-  return isRoot || image || variables["HOME"] ? {} : { HOME: "/tmp" };
+  return isRoot(user) || image || variables["HOME"] ? {} : { HOME: "/tmp" };
 }
 
 /** A stack file stands in clear. */

@@ -51,8 +51,8 @@ export async function connectToDatabase(
 /** Closes the connection, also that to a server that has fallen silent and never says goodbye. */
 export async function disconnect(client: Client): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, 2_000)));
-  await Promise.race([client.end().catch(() => undefined), patience]);
+  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, 2_000)));
+  await Promise.race([client.end().catch(() => undefined), limit]);
   clearTimeout(timer);
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }

@@ -1,5 +1,6 @@
 import { type Accelerator, accelerators } from "../catalog/accelerators";
 import { legacyArchitectures } from "../catalog/gpuFamilies";
+import { isOfficialImage } from "../config/image";
 import type { HostSettings } from "../config/load";
 import { checkCacheFolder } from "./cacheChecks";
 import {
@@ -14,7 +15,7 @@ import {
 import type { DockerInfo } from "../util/dockerAnswers";
 import type { HostInfo, MachineInfo } from "./hostProbe";
 import { isVersionAtLeast } from "./nvidia";
-import { checkGpus, usesOfficialImage } from "./nvidiaChecks";
+import { checkGpus } from "./nvidiaChecks";
 
 /**
  * The first whose seccomp profile lets a newer C library start threads (clone3); before it Python ends
@@ -106,7 +107,7 @@ function architecturesOf(
   accelerator: Accelerator,
 ): readonly string[] | undefined {
   if (host.image?.kind === "legacy") return legacyArchitectures;
-  return usesOfficialImage(host) ? accelerator.architectures : undefined;
+  return isOfficialImage(host.image) ? accelerator.architectures : undefined;
 }
 
 interface MachineSubject extends EngineSubject {
@@ -152,7 +153,7 @@ const machineChecks: readonly Check<MachineSubject>[] = [
 ];
 
 function isOwnImage(host: HostSettings): boolean {
-  return host.image?.kind === "given" && !usesOfficialImage(host);
+  return host.image?.kind === "given" && !isOfficialImage(host.image);
 }
 
 function nameOf({ image }: HostSettings): string {

@@ -101,11 +101,11 @@ async function askEngine(
         // Among the hosts of one stack, keepAliases decides.
         const foreign = found.filter(({ labels }) => otherOwner(labels, settings) !== undefined);
         return [
-          ...[checkContainerName(host, holder, settings) ?? []].flat(),
-          ...[checkSharedNetwork(host, found) ?? []].flat(),
+          checkContainerName(host, holder, settings),
+          checkSharedNetwork(host, found),
           ...checkTakeOver(host, foreign, own.length > 0),
           ...checkAlias(host, foreign),
-        ];
+        ].filter((each) => each !== undefined);
       }),
       ...checkAnswer(networks, (existing) => checkNetwork(host, existing)),
       ...checkAnswer(volumes),
@@ -143,7 +143,7 @@ async function containersAbout(
         each.networks.some((network) => networks.has(network)),
     )
     .map(({ id }) => id);
-  return ids.length > 0 ? docker.containers(ids) : { ok: true, value: [] };
+  return docker.containers(ids);
 }
 
 async function askSwarm(

@@ -74,12 +74,7 @@ function requirements(host: HostSettings): Requirements {
     const oldest = parseComputeCapability(computeCapabilities[0])!;
     return { cuda: { version: cuda, minimumDriver }, variant: { name, oldest } };
   }
-  return usesOfficialImage(host) ? { cuda: officialCuda } : {};
-}
-
-/** Whether the host runs Immich's own image, from wherever it is pulled. */
-export function usesOfficialImage({ image }: HostSettings): boolean {
-  return isOfficialImage(image);
+  return isOfficialImage(host.image) ? { cuda: officialCuda } : {};
 }
 
 const gpuChecks: readonly Check<Requirements & { readonly gpu: NvidiaGpu }>[] = [
@@ -105,18 +100,19 @@ function checkDeclaredGpu({ host, gpus, selected }: Subject): Diagnostic | undef
     return undefined;
   }
   const { name, computeCapability, videoMemory } = declared;
-  const hasIt = selected.some((gpu) => gpu.computeCapability === computeCapability);
+  const hasIt = (gpu: NvidiaGpu) => gpu.computeCapability === computeCapability;
   // Undefined where the stack file gives the memory only.
-  const meant = gpus.filter((gpu) => gpu.computeCapability === computeCapability);
-  if (computeCapability !== undefined && !hasIt && meant.length > 0) {
-    const which = meant.map(({ index, name }) => `${index} (${name})`).join(" and ");
+  if (computeCapability !== undefined && !selected.some(hasIt)) {
+    const says = `the stack file says ${name ?? `compute capability ${computeCapability}`}`;
+    const meant = gpus.filter(hasIt);
+    if (meant[0]) {
+      const which = meant.map((gpu) => `${gpu.index} (${gpu.name})`).join(" and ");
+      return error(
+        `${says}, which is card ${which}, but Docker gives the container card ${first.index} (${first.name}): set gpus: { ids: [${meant[0].index}] }`,
+      );
+    }
     return error(
-      `the stack file says ${name ?? `compute capability ${computeCapability}`}, which is card ${which}, but Docker gives the container card ${first.index} (${first.name}): set gpus: { ids: [${meant[0]!.index}] }`,
-    );
-  }
-  if (computeCapability !== undefined && !hasIt) {
-    return error(
-      `the stack file says ${name ?? `compute capability ${computeCapability}`}, but the host has ${first.name} (compute capability ${first.computeCapability}); correct gpu, or set gpu: auto`,
+      `${says}, but the host has ${first.name} (compute capability ${first.computeCapability}); correct gpu, or set gpu: auto`,
     );
   }
   const smallest = Math.min(...selected.map((gpu) => gpu.videoMemory ?? Infinity));

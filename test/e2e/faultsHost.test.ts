@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../demo/postgres";
 import { startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
-import { buildSmallService, type TestImage } from "../support/smallService";
+import { buildSmallService, smallHost, type TestImage } from "../support/smallService";
 
 /** Two hosts, one of them at `tcp://`: switched off, and at last for good. Each step follows on the last. */
 describe.skipIf(missingEngine)("a host at tcp:// that is gone", () => {
@@ -19,12 +19,7 @@ describe.skipIf(missingEngine)("a host at tcp:// that is gone", () => {
   let stack: EngineStack;
 
   const host = (name: string, published: number, more: object = {}) => ({
-    name,
-    accelerator: "cpu",
-    image: image.reference,
-    containerName: `${stem}-${name}`,
-    cacheVolume: `${stem}-${name}`,
-    keepCache: false,
+    ...smallHost(image, stem, name),
     publish: { address: "127.0.0.1", port: published },
     ...more,
   });

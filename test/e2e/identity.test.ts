@@ -6,7 +6,7 @@ import { type PostgresServer } from "../../demo/postgres";
 import { startedDocker, testName } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
-import { buildSmallService, type TestImage } from "../support/smallService";
+import { buildSmallService, smallHost, type TestImage } from "../support/smallService";
 
 /** A host is known by its name, wherever it stands in the list. Each step follows on the last. */
 describe.skipIf(missingEngine)("a list of hosts that changes", () => {
@@ -31,14 +31,7 @@ describe.skipIf(missingEngine)("a list of hosts that changes", () => {
       },
     },
     preset: "legacy-2gb",
-    hosts: names.map((name) => ({
-      name,
-      accelerator: "cpu",
-      image: image.reference,
-      containerName: `${stem}-${name}`,
-      cacheVolume: `${stem}-${name}`,
-      keepCache: false,
-    })),
+    hosts: names.map((name) => smallHost(image, stem, name)),
   });
   const upWith = async (...names: string[]) => {
     await stack.configure(config(...names));

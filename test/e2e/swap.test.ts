@@ -132,21 +132,7 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
   const now = () => Date.now() / 1000;
 
   it("hands over from compose's container: it is kept, stopped, and gets nothing any more", async () => {
-    await command(
-      "run",
-      "-d",
-      "--name",
-      foreign,
-      "--network",
-      network,
-      "--network-alias",
-      alias,
-      "--restart",
-      "unless-stopped",
-      "-e",
-      "WHO=compose",
-      image.reference,
-    );
+    await compose();
     await pause(3000);
     const began = now();
     await up("a");

@@ -171,7 +171,7 @@ describe.each(tried)("Immich $release", (source) => {
       await immich.until("the resumed jobs", async () => (await embeddings()) === photos);
     });
 
-    test("is kept by a destroy: every photo is still found, all else is given back", async () => {
+    test("is kept by a destroy: every photo is still found, all else is restored", async () => {
       const before = await served();
       const { state } = await applySettings(
         declare(api, { [clipModel]: large, [faceModel]: "buffalo_s" }),

@@ -276,7 +276,7 @@ describe("the photos' search", () => {
     );
   });
 
-  test("survives a destroy: the CLIP model stays, everything else is given back, and it is said", async () => {
+  test("survives a destroy: the CLIP model stays, everything else is restored, and it is said", async () => {
     await setRow(clip("ViT-B-32__openai"));
     const { state } = await applySettings({
       ...keep({ [clipModel]: "RN50__openai", [ocrEnabled]: false }),

@@ -52,6 +52,18 @@ CMD ["python3", "server.py"]
   });
 }
 
+/** The entry of a host on the CPU with that image; container and volume are called `<stem>-<name>`. */
+export function smallHost({ reference }: TestImage, stem: string, name: string) {
+  return {
+    name,
+    accelerator: "cpu",
+    image: reference,
+    containerName: `${stem}-${name}`,
+    cacheVolume: `${stem}-${name}`,
+    keepCache: false,
+  };
+}
+
 /** @param files text by file name, including the Dockerfile */
 export async function buildTestImage(files: Readonly<Record<string, string>>): Promise<TestImage> {
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-context-"));

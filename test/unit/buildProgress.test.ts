@@ -14,7 +14,7 @@ const begun = `#0 building with "default" instance using docker driver
 `;
 const system = `
 #6 [system 3/3] RUN sh /tmp/system.sh && rm /tmp/system.sh
-#6 0.301 Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]
+#6 0.301 Get:1 http://mirror.example.org/debian bookworm InRelease [151 kB]
 `;
 const cuda = `
 #8 [cuda 3/3] RUN --mount=type=cache,target=/var/cache/pip PIP_CACHE_DIR=/var/cache/pip     sh /tmp/install.sh cuda /tmp/lock.txt /opt/cuda

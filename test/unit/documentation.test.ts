@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 
 import { describe, expect, it, test } from "vitest";
@@ -11,17 +11,7 @@ import { presets } from "../../catalog/presets";
 import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../config/schema";
 import { requirementsOf } from "../../immich/modelSelection";
 import { containerType, privileges, unconfined } from "../../policy/checks";
-
-const repository = path.join(__dirname, "..", "..");
-const read = (name: string) => readFileSync(path.join(repository, name), "utf8");
-const pagesIn = (folder: string) =>
-  readdirSync(path.join(repository, folder))
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => path.join(folder, name));
-
-const english = pagesIn("docs");
-const chinese = pagesIn("docs/zh-CN");
-const documents = [...pagesIn("."), ...english, ...chinese, "image/README.md"];
+import { chinese, documents, english, read, repository } from "../support/pages";
 
 /** A page of docs/ in every language it exists in. */
 const languagesOf = (name: string) => [`docs/${name}`, `docs/zh-CN/${name}`];

@@ -1,27 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 
 import { describe, expect, test } from "vitest";
 import type { z } from "zod";
 
 import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../config/schema";
+import { documents, read, repository } from "../support/pages";
 
 /*
  * What a reader types or writes into a stack file: every command, option and setting in the documents exists.
  */
-
-const repository = path.join(__dirname, "..", "..");
-const read = (name: string) => readFileSync(path.join(repository, name), "utf8");
-const pagesIn = (folder: string) =>
-  readdirSync(path.join(repository, folder))
-    .filter((name) => name.endsWith(".md"))
-    .map((name) => path.join(folder, name));
-const documents = [
-  ...pagesIn("."),
-  ...pagesIn("docs"),
-  ...pagesIn("docs/zh-CN"),
-  "image/README.md",
-];
 
 const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
 const launcherFile = "immich-ml";

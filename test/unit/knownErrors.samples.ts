@@ -542,12 +542,12 @@ export const samples: readonly Sample[] = [
     [
       "apt",
       "E: The repository 'http://mirror.example.org/debian bookworm Release' does not have a Release file.",
-      "E: Failed to fetch http://deb.debian.org/debian/pool/main/t/tini/tini_0.19.0-1_amd64.deb  404  Not Found",
+      "E: Failed to fetch http://mirror.example.org/debian/pool/main/t/tini/tini_0.19.0-1_amd64.deb  404  Not Found",
       "E: Unable to locate package libmimalloc2.0",
     ],
     [
       "wrong-clock",
-      "E: Release file for http://deb.debian.org/debian/dists/bookworm-updates/InRelease is not valid yet (invalid for another 2h 1min 8s).",
+      "E: Release file for http://mirror.example.org/debian/dists/bookworm-updates/InRelease is not valid yet (invalid for another 2h 1min 8s).",
     ],
     [
       "build-disk-full",

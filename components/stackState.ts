@@ -1,0 +1,40 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** A resource as this stack's state has it. */
+export interface StoredResource {
+  readonly type: string;
+  readonly outputs?: unknown;
+}
+
+/**
+ * What this stack's state holds, by URN; empty in a stack that is not deployed yet. The engine decrypts the
+ * state for it, 0.15 s of CPU: ask only where the answer is needed.
+ */
+export async function storedResources(): Promise<Readonly<Record<string, StoredResource>>> {
+  const stackName = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
+  const token = "pulumi:pulumi:readStackResourceOutputs";
+  const answer = (await pulumi.runtime.invoke(token, { stackName })) as
+    { outputs?: Record<string, StoredResource> } | undefined;
+  return answer?.outputs ?? {};
+}
+
+/** The outputs of one of these resources, by its type and name; undefined where it is not among them. */
+export function storedOutputs(
+  resources: Readonly<Record<string, StoredResource>>,
+  type: string,
+  name: string,
+): unknown {
+  return Object.entries(resources).find(
+    ([urn, resource]) => resource.type === type && urn.endsWith(`::${name}`),
+  )?.[1].outputs;
+}
+
+/** Names of the hosts whose container or service is in this stack's state. */
+export async function hostsInState(): Promise<ReadonlySet<string>> {
+  const types = ["docker:index/container:Container", "docker:index/service:Service"];
+  return new Set(
+    Object.entries(await storedResources())
+      .filter(([, { type }]) => types.includes(type))
+      .map(([urn]) => urn.split("::").at(-1)!),
+  );
+}
