@@ -111,7 +111,7 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
 
   it("up builds the image, runs a healthy container, checks it and applies the preset", async () => {
     const { outputs, text } = await stack.up();
-    said += text + JSON.stringify(outputs);
+    said += text + JSON.stringify(await stack.outputs());
     const [service] = outputs["machineLearning"]!.value as Record<string, unknown>[];
     const running = await container();
     expect(running.State.Health?.Status).toBe("healthy");
