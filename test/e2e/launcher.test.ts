@@ -266,7 +266,7 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
       ).some((file) => file.endsWith(".json"));
     await expect.poll(isLocked, { timeout: 60_000, interval: 50 }).toBe(true);
     const early = await launch("recover");
-    expect(early.code, early.stdout).toBe(1);
+    expect(early.code, early.stdout).toBe(2);
     expect(early.stderr).toContain("another run of ./immich-ml has the stack");
     for (const { Id } of await runners()) await docker.getContainer(Id).kill();
     await ended;
