@@ -108,6 +108,12 @@ describe.each(["README.md", "README.zh-CN.md", "docs/how-it-works.md"])("%s", (p
   });
 });
 
+test("the changelog's last release is the version of package.json", () => {
+  const { version } = JSON.parse(read("package.json")) as { version: string };
+  const [, released] = /^## (\d\S*)/m.exec(read("CHANGELOG.md"))!;
+  expect(released).toBe(version);
+});
+
 test("the oldest Node.js is that of package.json, wherever one is named", () => {
   const { engines } = JSON.parse(read("package.json")) as { engines: { node: string } };
   const oldest = engines.node.replace(">=", "");
