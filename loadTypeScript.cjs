@@ -6,6 +6,7 @@
 // configuration, secrets and all, into the state beside the dynamic provider.
 const { createHash } = require("node:crypto");
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require("node:fs");
+const Module = require("node:module");
 const path = require("node:path");
 const { inspect } = require("node:util");
 
@@ -23,6 +24,36 @@ require.extensions[".ts"] = (module, file) => {
   compiledFiles.set(file, compiled);
   module._compile(compiled, file);
 };
+
+// The SDK loads both, a quarter of a run, for functions that it stores in the state. This program has none.
+for (const name of ["typescript", "@npmcli/arborist"]) loadWhenUsed(name);
+
+function loadWhenUsed(name) {
+  const file = resolve(name);
+  if (file === undefined || require.cache[file] !== undefined) return;
+  let loaded;
+  const load = () => {
+    if (loaded === undefined) {
+      delete require.cache[file];
+      loaded = require(file);
+    }
+    return loaded;
+  };
+  // Compiled imports copy the properties of what is no ES module.
+  const get = (_, key) => (loaded === undefined && key === "__esModule" ? true : load()[key]);
+  const placeholder = new Module(file, module);
+  placeholder.exports = new Proxy({}, { get, has: (_, key) => key in load() });
+  placeholder.loaded = true;
+  require.cache[file] = placeholder;
+}
+
+function resolve(name) {
+  try {
+    return require.resolve(name, { paths: [path.dirname(require.resolve("@pulumi/pulumi"))] });
+  } catch {
+    return undefined;
+  }
+}
 
 /** What was loaded, with its source map, by the file's path. */
 const compiledFiles = new Map();

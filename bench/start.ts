@@ -8,11 +8,12 @@ import { stringify } from "yaml";
 
 import { buildImage } from "../demo/buildImage";
 import { freePort } from "../demo/postgres";
-import { installDebianPackages, isInstalled, run } from "../demo/shell";
+import { run } from "../demo/shell";
 import { fakeBuildArgs } from "../test/support/builtImage";
 import { fakes, startedDocker, testName } from "../test/support/docker";
 import { type EngineCommand, openEngineStack } from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";
+import { composeCommand } from "./support/compose";
 
 /**
  * From `pulumi up` to a checked service, against `docker compose up` and waiting for the health check
@@ -35,7 +36,7 @@ async function measure(figures: Figures): Promise<void> {
   const image = `${testName("bench-start")}:latest`;
   const buildArgs = fakeBuildArgs("kepler-maxwell", version, await fakes());
   await buildImage(docker, { tag: image, buildArgs });
-  const compose = await findCompose();
+  const compose = await composeCommand();
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-bench-start-"));
   const name = testName("bench-start");
   const stack = await openEngineStack({
@@ -59,7 +60,7 @@ async function measure(figures: Figures): Promise<void> {
   await writeFile(composeFile, stringify(composeProject(image, await freePort())));
   const composed = (...words: string[]) => {
     const [program, ...parameters] = [...compose, "-f", composeFile, "-p", name, ...words];
-    return run(program!, parameters);
+    return run(program, parameters);
   };
   try {
     const times = { ours: [] as number[], compose: [] as number[] };
@@ -78,7 +79,7 @@ async function measure(figures: Figures): Promise<void> {
     }
     figures.add("start.upToVerified", times.ours, "s");
     figures.add("start.composeUpToHealthy", times.compose, "s");
-    figures.ratio("start.ratio", times.ours, times.compose);
+    figures.ratio("start.ratio", times.ours, times.compose, { atMost: 1.1 });
   } finally {
     await stack.dispose();
     await composed("down", "--volumes");
@@ -116,18 +117,6 @@ async function untilHealthy(docker: Docker, id: string): Promise<void> {
     await setTimeout(1000);
   }
   throw new Error("compose's container did not become healthy within two minutes");
-}
-
-/** Docker's plugin, or Debian's docker-compose. */
-async function findCompose(): Promise<readonly string[]> {
-  const isPlugin = await run("docker", ["compose", "version"]).then(
-    () => true,
-    () => false,
-  );
-  if (isPlugin) return ["docker", "compose"];
-  if (!(await isInstalled("docker-compose")))
-    await installDebianPackages(["docker-compose"], console.log);
-  return ["docker-compose"];
 }
 
 benchmark("start", measure);

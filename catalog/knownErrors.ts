@@ -50,6 +50,20 @@ const rows = {
     cause: "the driver hangs",
     cure: "restart the host, and look for «Xid» in its kernel log (dmesg) before that",
   },
+  "gpu-out-of-reach": {
+    section: "nvidia",
+    seen: ["log"],
+    pattern: "immich-ml: no new process reaches the card",
+    shown: "«immich-ml: no new process reaches the card» in the container's log",
+    cause:
+      "the container has lost its card: a systemctl daemon-reload, an update of the driver or a suspend took it" +
+      " away; with «restart: always» or «unless-stopped» the health check has Docker start the container again," +
+      " every 15 minutes at most",
+    cure:
+      "restart the host where the driver was updated, otherwise the container; against daemon-reload run" +
+      " nvidia-ctk system create-dev-char-symlinks --create-all on the host at each boot, or give the card by" +
+      " «gpus: { cdi: […] }»",
+  },
   "gpu-cut-off": {
     section: "nvidia",
     seen: ["network", "model", "log", "nvidia-smi"],

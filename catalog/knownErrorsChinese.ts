@@ -13,6 +13,11 @@ export const knownErrorsChinese: Readonly<
     cause: "驱动卡死",
     cure: "先在宿主机内核日志（dmesg）里查 «Xid»，再重启宿主机",
   },
+  "gpu-out-of-reach": {
+    cause:
+      "容器失去了显卡：可能是 systemctl daemon-reload、驱动更新或休眠造成的；restart 为 always 或 unless-stopped 时，健康检查会让 Docker 重新启动容器，每 15 分钟最多一次",
+    cure: "更新过驱动就重启宿主机，否则重启容器；要避免 daemon-reload 再次造成这个问题，可在每次开机时运行 «nvidia-ctk system create-dev-char-symlinks --create-all»，或用 «gpus: { cdi: […] }» 分配显卡",
+  },
   "gpu-cut-off": {
     cause:
       "容器失去了显卡：宿主机上的 systemctl daemon-reload（自动更新会执行它）收回了设备权限（NVIDIA/nvidia-container-toolkit#48）",

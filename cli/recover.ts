@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 
+import { run } from "../util/run";
 import { sanitizeLines } from "../util/sanitize";
 import { askEngine } from "../verify/deployment";
 import { runCommand } from "./command";
@@ -21,7 +22,7 @@ runCommand({ usage, options: {}, allowPositionals: false }, async ({ stack }) =>
   } catch (error) {
     const message = String((error as Error).cause);
     if (!message.includes("currently locked")) throw error;
-    refuseUnlessEnded(message);
+    await refuseUnlessEnded(message);
     await askEngine(stack, "cancel", "--yes");
     console.log("removed the lock of a run that has ended");
     await writeState(stack, cleared);
@@ -33,7 +34,7 @@ runCommand({ usage, options: {}, allowPositionals: false }, async ({ stack }) =>
 });
 
 /** @throws where a run that holds the lock goes on, or may go on elsewhere */
-function refuseUnlessEnded(message: string): void {
+async function refuseUnlessEnded(message: string): Promise<void> {
   const holders = [...message.matchAll(/created by \S*@(\S+) \(pid (\d+)\)/g)];
   if (holders.length === 0) throw new Error(sanitizeLines(message));
   for (const [, where, pid] of holders) {
@@ -42,12 +43,34 @@ function refuseUnlessEnded(message: string): void {
         `the stack is locked by a run on ${where}: once that has ended, pulumi cancel, then run this again`,
       );
     }
+    if (isInRunner) continue;
     if (isAlive(Number(pid))) {
       throw new Error(
         `a run of Pulumi (process ${pid}) has the stack: wait for it, or end it first`,
       );
     }
   }
+  if (isInRunner && (await runners()).length > 1) {
+    throw new Error("another run of ./immich-ml has the stack: wait for it, or end it first");
+  }
+}
+
+/** In the runner of ./immich-ml each run has a container, and numbers of processes of its own. */
+const isInRunner = process.env["IMMICH_ML_RUNNER"] !== undefined;
+
+/** The runners of this folder of stacks, this one too. */
+async function runners(): Promise<string[]> {
+  const { IMMICH_ML_ENGINE: engine = "", IMMICH_ML_HOME: home = "" } = process.env;
+  const filters = ["--filter", "label=org.immich-ml.runner=true", "--filter", `volume=${home}`];
+  const asked = await run("docker", ["--host", engine, "ps", "--quiet", ...filters], {
+    timeout: 30,
+  });
+  if (asked.code !== 0) {
+    throw new Error(
+      sanitizeLines(`whether another run of ./immich-ml goes on is unknown: ${asked.stderr}`),
+    );
+  }
+  return asked.stdout.split("\n").filter((line) => line !== "");
 }
 
 function isAlive(pid: number): boolean {

@@ -41,6 +41,15 @@ function asText({ hosts, settings = [], queues = [], immichProblem }: StackStatu
       ]),
     ]),
     ...hosts.flatMap(({ host, problem }) => (problem ? [sanitize(`${host}: ${problem}`)] : [])),
+    ...hosts.flatMap(({ host, cardLoss }) =>
+      cardLoss
+        ? [
+            sanitize(
+              `${host}: Docker started it again at ${cardLoss.at} UTC, since it had lost its card (${cardLoss.complaint})`,
+            ),
+          ]
+        : [],
+    ),
     asTable([
       ["HOST", "MODEL IN THE CACHE", "SIZE"],
       ...hosts.flatMap(({ host, models = [] }) =>

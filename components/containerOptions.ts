@@ -7,6 +7,7 @@ import { isNamespace } from "../catalog/networks";
 import {
   acceleratorMounts,
   healthcheck,
+  healthTest,
   limitedLog,
   type ServerArgs,
   startMinutes,
@@ -18,7 +19,7 @@ export interface HealthcheckArgs {
   test?: string | string[] | undefined;
   /** Seconds. @default 10 */
   interval?: number | undefined;
-  /** Seconds. @default 10 */
+  /** Seconds. @default 10; 20 with NVIDIA cards */
   timeout?: number | undefined;
   /** Failures in a row that make it unhealthy. @default 3 */
   retries?: number | undefined;
@@ -137,16 +138,18 @@ export function networkOptions(
   };
 }
 
-export function healthcheckOf(
-  { healthcheck: given }: ContainerOptions,
-  variables: Record<string, string>,
-) {
+export function healthcheckOf(args: Args, variables: Record<string, string>, restart: string) {
+  const { healthcheck: given } = args;
   if (given === false) return { tests: ["NONE"] };
   const { test, interval, timeout, retries, startPeriod } = given ?? {};
+  const declared = {
+    ...healthcheck,
+    ...(test === undefined ? healthTest(args, restart) : { tests: commandOf(test) }),
+  };
   return {
-    tests: test === undefined ? healthcheck.tests : commandOf(test),
-    interval: interval === undefined ? healthcheck.interval : durationOf(interval),
-    timeout: timeout === undefined ? healthcheck.timeout : durationOf(timeout),
+    tests: declared.tests,
+    interval: interval === undefined ? declared.interval : durationOf(interval),
+    timeout: timeout === undefined ? declared.timeout : durationOf(timeout),
     retries: retries ?? healthcheck.retries,
     startPeriod: durationOf(startPeriod ?? 60 * startMinutes(variables)),
   };

@@ -315,7 +315,7 @@ function containerArgs(
     stopTimeout: stopSeconds,
     // Without it the provider kills the container that it replaces.
     destroyGraceSeconds: stopSeconds,
-    healthcheck: healthcheckOf(args, variables),
+    healthcheck: healthcheckOf(args, variables, args.restart ?? "always"),
     labels: labelList(
       pulumi.output(args.labels ?? {}).apply((labels) => ({
         "org.immich-ml.project": pulumi.getProject(),

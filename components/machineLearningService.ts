@@ -12,6 +12,7 @@ import {
   acceleratorMounts,
   checkedEnvironment,
   healthcheck,
+  healthTest,
   labelList,
   limitedLog,
   portOf,
@@ -272,7 +273,12 @@ function containerSpec(args: MachineLearningServiceArgs, variables: Record<strin
     ],
     ...(dropCapabilities && { capDrops: ["ALL"] }),
     ...(readOnlyRoot && { readOnly: true }),
-    healthcheck: { ...healthcheck, startPeriod: `${startMinutes(variables)}m` },
+    healthcheck: {
+      ...healthcheck,
+      // The swarm itself replaces a task that is unhealthy.
+      ...healthTest(args, "no"),
+      startPeriod: `${startMinutes(variables)}m`,
+    },
     stopGracePeriod: `${stopSeconds}s`,
   };
 }

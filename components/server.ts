@@ -209,13 +209,26 @@ export function gracefulCommand(immichVersion: string): string[] | undefined {
 /** Seconds to answer the requests under way; image/serve.py stops 5 s before. */
 export const stopSeconds = 30;
 
-/** The image's own health check with intervals of ours. */
-export const healthcheck = {
-  tests: ["CMD", "python3", "healthcheck.py"] as string[],
-  interval: "10s",
-  timeout: "10s",
-  retries: 3,
-};
+/** Docker's health check with intervals of ours. */
+export const healthcheck = { interval: "10s", timeout: "10s", retries: 3 };
+
+/** Seconds between two questions to the driver of NVIDIA's cards. */
+const secondsBetweenQuestions = 50;
+
+/**
+ * The image's own health check; with NVIDIA cards it also asks whether a new process reaches them, and ends the
+ * server where Docker then starts it with its cards again.
+ *
+ * @param restart the container's restart policy
+ */
+export function healthTest({ accelerator }: ServerArgs, restart: string) {
+  if (accelerator !== "cuda") return { tests: ["CMD", "python3", "healthcheck.py"] };
+  const program = readFileSync(join(__dirname, "../verify/gpuHealthcheck.py"), "utf8");
+  const isRestarted = ["always", "unless-stopped"].includes(restart);
+  const parameters = [String(secondsBetweenQuestions), ...(isRestarted ? ["restart"] : [])];
+  // Some drivers need a while to wake their cards.
+  return { tests: ["CMD", "python3", "-c", program, ...parameters], timeout: "20s" };
+}
 
 /**
  * Minutes during which failed health checks do not count. The server answers only after it has

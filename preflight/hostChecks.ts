@@ -133,6 +133,14 @@ const machineChecks: readonly Check<MachineSubject>[] = [
     !renderNodes.includes(renderNode) &&
     error(`renderNode is ${renderNode}, but the host has ${renderNodes.join(", ")}`),
   checkToolkit,
+  ({ host, accelerator, docker, machine }) =>
+    accelerator.gpuRequest?.driver === "nvidia" &&
+    docker.cgroupDriver === "systemd" &&
+    !machine.hasCardLinks &&
+    !host.gpus?.cdi &&
+    warning(
+      "a systemctl daemon-reload, which updates run, takes the card away from containers here (Docker's cgroup driver is systemd, and /dev/char has no links to the card); run sudo nvidia-ctk system create-dev-char-symlinks --create-all now and at each boot",
+    ),
   ({ host, accelerator, machine, docker }) => {
     if (accelerator.gpuRequest?.driver !== "nvidia") return undefined;
     const { nvidia } = machine;

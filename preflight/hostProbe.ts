@@ -26,6 +26,8 @@ export interface MachineInfo {
   readonly renderNodes: readonly string[];
   /** Whether the kernel knows IPv6 at all. */
   readonly hasIpv6: boolean;
+  /** Whether systemd can find NVIDIA's devices by their numbers; true without such devices. */
+  readonly hasCardLinks: boolean;
   readonly nvidia: Answer<readonly NvidiaGpu[]>;
   /** The programs of the NVIDIA Container Toolkit that exist. */
   readonly toolkit: readonly string[];
@@ -132,6 +134,7 @@ export function probeScript(dockerRoot: string, cacheFolder?: string): string {
     `for path in ${acceleratorPaths.map(quoted).join(" ")}; do [ ! -e "$path" ] || echo "path $path"; done`,
     'for node in /dev/dri/renderD*; do [ ! -e "$node" ] || echo "render $node"; done',
     '[ ! -r /proc/net ] || [ -e /proc/net/if_inet6 ] || echo "no ipv6"',
+    '[ ! -e /dev/nvidiactl ] || [ -e /dev/char/195:255 ] || echo "no card links"',
     'for program in nvidia-container-runtime-hook nvidia-container-runtime nvidia-ctk; do ! command -v "$program" >/dev/null || echo "toolkit $program"; done',
     `df -Pk -- ${quoted(dockerRoot)} 2>/dev/null | awk 'NR == 2 { print "free", $4 }'`,
     ...(cacheFolder === undefined ? [] : [folderQuestion(quoted(cacheFolder))]),
@@ -179,6 +182,7 @@ export function parseProbe(output: string): MachineInfo {
     paths: about("path"),
     renderNodes: about("render"),
     hasIpv6: !lines(output).includes("no ipv6"),
+    hasCardLinks: !lines(output).includes("no card links"),
     toolkit: about("toolkit"),
     nvidia: parseNvidiaSmi(about("nvidia").join("\n"), Number(about("nvidia-exit")[0] ?? 124)),
     freeDisk: free === undefined ? undefined : Number(free) / 1024 / 1024,

@@ -18,6 +18,7 @@ const dockerInfo = z
     DockerRootDir: z.string().catch("/var/lib/docker"),
     OperatingSystem: z.string().catch(""),
     SecurityOptions: z.array(z.string()).catch([]),
+    CgroupDriver: z.string().catch(""),
     DefaultRuntime: z.string().catch("runc"),
     Swarm: z
       .object({ LocalNodeState: z.string().catch(""), ControlAvailable: z.boolean().catch(false) })
@@ -46,6 +47,8 @@ const dockerInfo = z
     isSnap: info.DockerRootDir.startsWith("/var/snap/"),
     /** Whether the users in containers are others on the host. */
     mapsUsers: info.SecurityOptions.some((option) => /^name=(rootless|userns)/.test(option)),
+    /** Who limits the containers: `systemd` or `cgroupfs`. */
+    cgroupDriver: info.CgroupDriver,
     /** The runtime of containers that ask for none. */
     defaultRuntime: info.DefaultRuntime,
     /** Its role in a Docker Swarm; only a manager answers for services. */

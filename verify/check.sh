@@ -21,6 +21,8 @@ folder=$(dirname "$0")
 # Seconds Docker may be away: when it is restarted, its containers come back a moment after it.
 timeout_away=60
 seconds_to_settle=15
+# Seconds in which the check asks the server itself; later Docker does it often enough.
+seconds_of_asking=60
 # Seconds for all models: some providers compile each one for the GPU at its first use.
 timeout_inference=3600
 
@@ -67,6 +69,17 @@ started_at() {
   ask_docker inspect --format '{{.State.StartedAt}}' -- "$IMMICH_ML_CONTAINER" 2>/dev/null || echo unknown
 }
 
+is_ready() {
+  [ "$status" = running ] || return 1
+  case $health in
+    healthy | none) ;;
+    starting)
+      [ "$waited" -lt "$seconds_of_asking" ] && health_test_passes "$IMMICH_ML_CONTAINER"
+      ;;
+    *) return 1 ;;
+  esac
+}
+
 wait_for_health() {
   began=$(now)
   waited=0
@@ -110,7 +123,7 @@ wait_for_health() {
     first_restarts=${first_restarts:-$restarts}
     # Docker reports 0 for a container that runs again.
     [ "$exit_code" = 0 ] || last_code=$exit_code
-    if [ "$status" = running ] && { [ "$health" = healthy ] || [ "$health" = none ]; }; then
+    if is_ready; then
       log "healthy after ${waited} s"
       return
     fi

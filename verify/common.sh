@@ -78,3 +78,15 @@ python_in() {
       echo "no Python in this image" >&2
       exit 127' "$limit" "$@"
 }
+
+# Whether the container's own health check passes now. Docker asks for the first time when its interval is over.
+health_test_passes() {
+  test=$(ask_docker inspect --format '{{with .Config.Healthcheck}}{{json .Test}}{{end}}' -- "$1" 2>/dev/null) || return 1
+  case $test in '["CMD'*) ;; *) return 1 ;; esac
+  python_in 10 "$1" "$test" >/dev/null 2>&1 <<'END'
+import json, subprocess, sys
+
+kind, *command = json.loads(sys.argv[1])
+sys.exit(subprocess.call(command[0] if kind == "CMD-SHELL" else command, shell=kind == "CMD-SHELL"))
+END
+}

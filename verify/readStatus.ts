@@ -17,6 +17,7 @@ import {
   type ImmichStatus,
   type InspectedContainer,
   type JobsAnswer,
+  parseCardLoss,
   parseGpus,
   parseModels,
   parseQueues,
@@ -91,10 +92,12 @@ async function readContainer(
     const log = await docker("logs", "--tail", "60", "--", container);
     return { ...status, problem: containerProblem(facts, log.stdout + log.stderr) };
   }
-  const [gpus, models] = await Promise.all([
+  const [gpus, models, losses] = await Promise.all([
     docker("exec", "--", container, ...memoryQuery),
     docker("exec", "--", container, "sh", "-c", cacheQuery),
+    facts.RestartCount > 0 ? docker("exec", "--", container, "cat", cardsFile) : undefined,
   ]);
+  const cardLoss = losses && parseCardLoss(losses.stdout);
   // The other accelerators have no nvidia-smi.
   const problem =
     host.accelerator === "cuda" &&
@@ -103,6 +106,7 @@ async function readContainer(
     ...status,
     ...(gpus.code === 0 && { gpus: parseGpus(gpus.stdout) }),
     ...(models.code === 0 && { models: parseModels(models.stdout) }),
+    ...(cardLoss && { cardLoss }),
     ...(problem && { problem }),
   };
 }
@@ -117,6 +121,9 @@ function unknown({ accelerator }: DeployedHost, host: string, stderr: string): H
   const problem = stderr.trim().split("\n").at(-1) || "no answer";
   return { host, accelerator, health: "unknown", problem };
 }
+
+/** Of verify/gpuHealthcheck.py. */
+const cardsFile = "/tmp/immich-ml-cards.json";
 
 const memoryQuery = [
   "nvidia-smi",

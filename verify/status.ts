@@ -1,3 +1,5 @@
+import { z } from "zod";
+
 import type { AcceleratorName } from "../catalog/accelerators";
 import { sameSetting, settingOf } from "../immich/settings";
 import type { ModelCheck } from "./check";
@@ -24,6 +26,8 @@ export interface HostStatus {
   readonly models?: readonly CachedModel[];
   /** The models Immich uses, as the last check found them. */
   readonly verified?: readonly ModelCheck[];
+  /** The last time it was restarted because it had lost its card. */
+  readonly cardLoss?: CardLoss;
   /** Why it does not serve or nothing more is known, and what to do where that is known. */
   readonly problem?: string;
 }
@@ -34,6 +38,13 @@ export interface GpuStatus {
   readonly used: number;
   /** MiB. */
   readonly free: number;
+}
+
+export interface CardLoss {
+  /** In UTC. */
+  readonly at: string;
+  /** What the driver said. */
+  readonly complaint: string;
 }
 
 export interface CachedModel {
@@ -153,6 +164,24 @@ export function parseGpus(text: string): GpuStatus[] {
     .map((line) => line.split(",").map((field) => field.trim()))
     .filter(({ length }) => length === 3)
     .map(([name = "", used, free]) => ({ name, used: Number(used), free: Number(free) }));
+}
+
+/** @param text what verify/gpuHealthcheck.py has written down in the container */
+export function parseCardLoss(text: string): CardLoss | undefined {
+  const found = z
+    .object({ restarted: z.number(), complaint: z.string() })
+    .safeParse(jsonIn(text)).data;
+  if (!found) return undefined;
+  const at = new Date(found.restarted * 1000).toISOString();
+  return { at: at.replace("T", " ").slice(0, 16), complaint: found.complaint };
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** @param text lines of KiB and folder, as du prints them in the cache */

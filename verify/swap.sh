@@ -116,8 +116,9 @@ check() {
 is_healthy() {
   case $(inspect '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' "$new") in
     "running healthy" | "running none") return 0 ;;
+    "running starting") health_test_passes "$new" ;;
+    *) return 1 ;;
   esac
-  return 1
 }
 
 error_of() { printf '%s\n' "$1" | sed -n 's/^{"ok": false, "error": "\(\([^"\\]\|\\.\)*\)".*/\1/p'; }
@@ -281,8 +282,10 @@ commit() {
   record=$(last_record)
   if [ -n "$foreign" ]; then
     name=$(name_of "$foreign")
-    policy=$(policy_of "$foreign")
-    record=$(taken_over "${name%"$kept_suffix"}" "$policy" "$foreign_ran")
+    name=${name%"$kept_suffix"}
+    # Compose may have started it again since, but `release` brings back what once served.
+    [ "$(field "$record" name)" = "$name" ] ||
+      record=$(taken_over "$name" "$(policy_of "$foreign")" "$foreign_ran")
   fi
   for id in $own $foreign; do try update --restart no -- "$id" || log "$answer"; done
   [ -z "$record" ] || say "$record"

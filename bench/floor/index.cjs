@@ -18,9 +18,11 @@ const database = new postgresql.Provider("database", {
 
 new docker.Volume("volume", { name: config.require("volume") }, { provider: engine });
 new command.local.Command("command", { create: "true" });
-new postgresql.Schema("schema", { name: "floor" }, { provider: database });
-new pulumi.dynamic.Resource(
-  { create: () => Promise.resolve({ id: "floor", outs: {} }) },
-  "dynamic",
-  {},
-);
+new postgresql.Schema("schema", { name: config.require("schema") }, { provider: database });
+if (config.requireBoolean("dynamic")) {
+  new pulumi.dynamic.Resource(
+    { create: () => Promise.resolve({ id: "floor", outs: {} }) },
+    "dynamic",
+    {},
+  );
+}

@@ -289,7 +289,8 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
     values: "对象或 `off`",
     meaning:
       "`interval`、`timeout`、`startPeriod`（秒）、`retries`。使用自己的 `image` 时还可写 `test`（命令行或列表）或 `off`",
-    standard: "镜像自带的检查，每 10 秒一次",
+    standard:
+      "镜像自带的检查，每 10 秒一次；使用 NVIDIA 显卡时每分钟还检查新进程能否访问显卡（[原因](../how-it-works.md#a-lost-card)）",
   },
   "log.driver": { meaning: "Docker 的日志驱动", standard: "三个 10 MB 的文件" },
   "log.options": { meaning: "日志驱动的选项" },

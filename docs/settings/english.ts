@@ -434,7 +434,8 @@ export const hostGroups: readonly SettingGroup[] = [
         values: "an object, or `off`",
         meaning:
           "`interval`, `timeout`, `startPeriod` (seconds), `retries`. With an `image` of your own also `test` (a command line, or a list), or `off`",
-        standard: "the image's own, every 10 s",
+        standard:
+          "the image's own, every 10 s; with NVIDIA cards once a minute also whether a new process reaches the card ([why](how-it-works.md#a-lost-card))",
       },
       "log.driver": { since, meaning: "Docker's log driver", standard: "three files of 10 MB" },
       "log.options": { since, values: "`{ max-size: 10m }`", meaning: "its options" },

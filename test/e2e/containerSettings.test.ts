@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createImmichDatabase } from "../../demo/immichDatabase";
 import { type PostgresServer } from "../../demo/postgres";
-import { startedDocker, testName } from "../support/docker";
+import { startedDocker, testName, untilHealthy } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { type StackConfig, fakeStack } from "../support/fakeStack";
 import { startTestPostgres } from "../support/postgres";
@@ -81,8 +81,8 @@ describe.skipIf(missingEngine)("a host with many settings of its container", () 
   it("up gives the container all of them, and it computes", async () => {
     await writeFile(path.join(folder, "cache", "kept"), "a model");
     await stack.up();
-    const { Config, HostConfig, NetworkSettings, State } = await container();
-    expect(State.Health?.Status).toBe("healthy");
+    const { Config, HostConfig, NetworkSettings } = await container();
+    await untilHealthy(container);
     expect(Config.User).toBe("1000:1000");
     expect(Config.Env).toEqual(expect.arrayContaining(["MY_SWITCH=on", "HOME=/tmp"]));
     expect(Config.Labels).toMatchObject({ "com.example.update": "false" });

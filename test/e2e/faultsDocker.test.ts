@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
 import { type PostgresServer, startPostgres } from "../../demo/postgres";
 import { expectDeclaredToRun } from "../support/declared";
-import { testName } from "../support/docker";
+import { testName, untilHealthy } from "../support/docker";
 import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
 import { type ImageRegistry, startImageRegistry } from "../support/imageRegistry";
 import { missingNight } from "../support/nightly";
@@ -158,7 +158,7 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider FAKE_FAULT=kernel
     await expect(stack.up()).rejects.toThrow(
       /healthy after[^]*cudaErrorNoKernelImageForDevice[^]*What to do:/,
     );
-    expect((await container()).State.Health?.Status).toBe("healthy");
+    await untilHealthy(container);
     expect(await database.configurationText()).toBe(before);
     await stack.configure(config({ image: newer }));
     await stack.up();

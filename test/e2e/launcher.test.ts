@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { readdir, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -178,7 +178,9 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     expect(up.stdout).toContain(version);
     const status = await launch("status", "--json");
     expect(status.code, status.stderr).toBe(0);
-    expect(JSON.parse(status.stdout)).toMatchObject({ hosts: [{ health: "healthy" }] });
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      hosts: [{ health: expect.stringMatching(/^(starting|healthy)$/) as string }],
+    });
     const check = await launch("check", "--bundle");
     expect(check.code, check.stdout + check.stderr).toBe(0);
     const bundle = await readFile(path.join(home, "immich-ml-bundle.txt"), "utf8");
@@ -205,6 +207,30 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     child.kill("SIGINT");
     await ended;
     expect(await runners()).toEqual([]);
+    const up = await launch("up", "--yes");
+    expect(up.code, up.stdout + up.stderr).toBe(0);
+  });
+
+  it("fault: the runner is killed in a run; recover waits while it lives, then makes the stack ready", async () => {
+    const child = spawn(path.join(repositoryFolder, "immich-ml"), ["up", "--yes", "--refresh"], {
+      env: environment(),
+      stdio: "ignore",
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const isLocked = async () =>
+      (
+        await readdir(path.join(home, ".pulumi", "locks"), { recursive: true }).catch(() => [])
+      ).some((file) => file.endsWith(".json"));
+    await expect.poll(isLocked, { timeout: 60_000, interval: 50 }).toBe(true);
+    const early = await launch("recover");
+    expect(early.code, early.stdout).toBe(1);
+    expect(early.stderr).toContain("another run of ./immich-ml has the stack");
+    for (const { Id } of await runners()) await docker.getContainer(Id).kill();
+    await ended;
+    expect(await isLocked()).toBe(true);
+    const late = await launch("recover");
+    expect(late.code, late.stderr).toBe(0);
+    expect(late.stdout).toContain("removed the lock of a run that has ended");
     const up = await launch("up", "--yes");
     expect(up.code, up.stdout + up.stderr).toBe(0);
   });

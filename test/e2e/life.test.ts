@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
 import { type PostgresServer } from "../../demo/postgres";
 import { expectDeclaredToRun } from "../support/declared";
-import { startedDocker, testName } from "../support/docker";
+import { startedDocker, testName, untilHealthy } from "../support/docker";
 import {
   imageReference,
   missingEngine,
@@ -111,10 +111,10 @@ describe.skipIf(missingEngine)("the life of a stack on the real engine", () => {
 
   it("up builds the image, runs a healthy container, checks it and applies the preset", async () => {
     const { outputs, text } = await stack.up();
-    said += text + JSON.stringify(outputs);
+    said += text + JSON.stringify(await stack.outputs());
     const [service] = outputs["machineLearning"]!.value as Record<string, unknown>[];
     const running = await container();
-    expect(running.State.Health?.Status).toBe("healthy");
+    await untilHealthy(container);
     expect(await inContainer("cat", "/cache/model")).toBe("a seeded model");
     expect(running.Config.Env).toContain(`HF_TOKEN=${planted.token}`);
     expect(running.Id).toBe(service!["containerId"]);

@@ -12,7 +12,7 @@ import { findEngine } from "../../demo/withEngine";
 import { readSettings } from "../../config/read";
 import { fakes } from "../support/docker";
 import { type SshServer, startSshServer } from "../support/sshServer";
-import { missingEngine } from "../support/engineStack";
+import { askNothingAfterRuns, missingEngine } from "../support/engineStack";
 import {
   missingPrivateEngine,
   type PrivateEngine,
@@ -30,6 +30,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
   let server: SshServer;
   let endpoint: string;
   let stack: Stack;
+  let outputs: Stack["outputs"];
   let declared: Partial<MachineLearningArgs> = {};
 
   beforeAll(async () => {
@@ -65,6 +66,8 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
         },
       },
     );
+    outputs = stack.outputs.bind(stack);
+    askNothingAfterRuns(stack, () => Promise.resolve({}));
   });
 
   afterAll(async () => {
@@ -323,9 +326,9 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider
 
     it("continues when a failed check is only a warning", async () => {
       await up({ image: bare, check: "warn" });
-      const outputs = await stack.outputs();
-      expect(outputs["check"]?.value).toMatchObject({ ok: false });
-      expect(outputs["provider"]?.value).toBeUndefined();
+      const found = await outputs();
+      expect(found["check"]?.value).toMatchObject({ ok: false });
+      expect(found["provider"]?.value).toBeUndefined();
       expect(await drift()).toEqual([]);
     });
 
@@ -339,7 +342,7 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider
       );
       const attic = settings!.hosts[0]!;
       await up({ image: service, accelerator: "cuda", check: "enforce" });
-      expect((await stack.outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
+      expect((await outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
       endpoint = server.endpoint;
       try {
         await up({
@@ -353,7 +356,7 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider
         expect(await inside("env | grep -E 'WORKERS|DEVICE_IDS' | sort")).toBe(
           "MACHINE_LEARNING_DEVICE_IDS=0,1\nMACHINE_LEARNING_WORKERS=2",
         );
-        expect((await stack.outputs())["check"]?.value).toMatchObject({
+        expect((await outputs())["check"]?.value).toMatchObject({
           ok: true,
           devices: [{ device: "0" }, { device: "1" }],
         });

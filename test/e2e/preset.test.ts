@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
 import type { PostgresServer } from "../../demo/postgres";
 import { findEngine } from "../../demo/withEngine";
-import { missingEngine } from "../support/engineStack";
+import { askNothingAfterRuns, missingEngine } from "../support/engineStack";
 import { startFakeImmich, type FakeImmich } from "../support/immichApi";
 import { startTestPostgres } from "../support/postgres";
 
@@ -37,6 +37,7 @@ class PresetStack {
   private constructor(
     private readonly stack: Stack,
     private readonly folder: string,
+    readonly outputs: Stack["outputs"],
   ) {}
 
   static async open(
@@ -60,7 +61,8 @@ class PresetStack {
         },
       },
     );
-    const opened = new PresetStack(stack, folder);
+    const opened = new PresetStack(stack, folder, stack.outputs.bind(stack));
+    askNothingAfterRuns(stack, () => Promise.resolve({}));
     await opened.configure(config);
     for (const [key, value] of Object.entries(secrets)) {
       await stack.setConfig(key, { value, secret: true });
@@ -76,7 +78,6 @@ class PresetStack {
     this.run((on) => this.stack.preview({ ...on, refresh, diff: true, color: "never" }));
   up = (refresh = false) => this.run((on) => this.stack.up({ ...on, refresh, color: "never" }));
   destroy = () => this.run((on) => this.stack.destroy({ ...on, color: "never" }));
-  outputs = () => this.stack.outputs();
 
   /** State and history as they are stored, and everything ever printed. */
   async everythingKept(): Promise<string> {

@@ -1,33 +1,18 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { checkScript, checkVariables, parseCheckResult } from "../../verify/check";
-import { fakes, testName } from "../support/docker";
+import { testName } from "../support/docker";
+import { onnxRuntimeImage } from "../support/smallService";
 
-const image = testName("check");
+let image: string;
 const containers: string[] = [];
 
-/** ONNX Runtime's oldest release that is used, on the fake of a Python image. */
-beforeAll(async () => {
-  const { python310 } = await fakes();
-  const context = await mkdtemp(join(tmpdir(), "immich-ml-test-check-"));
-  await writeFile(
-    join(context, "Dockerfile"),
-    `FROM ${python310}
-RUN pip install --quiet onnxruntime==1.14.1 numpy==1.26.4 onnx==1.16.0
-CMD ["sleep", "infinity"]
-`,
-  );
-  await docker("build", "--quiet", "--tag", image, context);
-  await rm(context, { recursive: true });
-});
+beforeAll(async () => void (image = await onnxRuntimeImage()));
 
 afterAll(async () => {
   for (const container of containers) await docker("rm", "--force", container);
-  await docker("rmi", image);
 });
 
 interface Ended {
@@ -67,7 +52,7 @@ async function check(
   expected: string,
   variables: Record<string, string> = {},
   asked: Record<string, string> = {},
-  [options, command]: [string[], string[]] = [[], []],
+  [options, command]: [string[], string[]] = [[], ["sleep", "infinity"]],
 ) {
   const name = testName("check");
   const environment = Object.entries(variables).flatMap(([key, value]) => [
@@ -128,6 +113,17 @@ describe("the check in a real container with ONNX Runtime 1.14.1", () => {
         },
       ],
     });
+  });
+
+  it("asks the health check itself before Docker does for the first time", async () => {
+    const options = ["--health-interval", "10m", "--health-cmd", "[ -e /tmp/ready ]"];
+    const command = "sleep 2; touch /tmp/ready; sleep 600";
+    const { result, stderr } = await check("CPUExecutionProvider", {}, {}, [
+      options,
+      ["sh", "-c", command],
+    ]);
+    expect(result).toMatchObject({ ok: true });
+    expect(stderr).toMatch(/running, health starting[^]*attic: healthy after/);
   });
 
   it("refuses an image whose ONNX Runtime was not built for the accelerator", async () => {

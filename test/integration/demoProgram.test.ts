@@ -10,7 +10,7 @@ import { freePort, type PostgresServer } from "../../demo/postgres";
 import type { HostOutput } from "../../demo/report";
 import { askService } from "../../demo/service";
 import { run } from "../../demo/shell";
-import { fakes, startedDocker, testName } from "../support/docker";
+import { fakes, startedDocker, testName, untilHealthy } from "../support/docker";
 import { startTestPostgres } from "../support/postgres";
 
 const containerName = testName("program");
@@ -77,7 +77,7 @@ test("index.ts runs on a real Docker engine and PostgreSQL with npm packages alo
   const [host] = outputs.machineLearning;
   expect(host?.executionProvider).toBe("CPUExecutionProvider");
   const found = await docker.getContainer(containerName).inspect();
-  expect(found.State.Health?.Status).toBe("healthy");
+  await untilHealthy(() => docker.getContainer(containerName).inspect());
   expect(found.Image).toBe(host?.image);
   // The fake's model files are of opset 19; the legacy image's ONNX Runtime knows 18 at most.
   expect(await askService(host!.url, "ViT-B-32__openai")).toEqual({ ping: "pong", dimension: 512 });

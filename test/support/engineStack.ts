@@ -10,6 +10,7 @@ import {
   LocalWorkspace,
   type OutputMap,
   type PulumiFn,
+  type Stack,
 } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 
@@ -25,6 +26,7 @@ export interface EngineRun {
   readonly differences: Readonly<Record<string, readonly string[]>>;
   /** Everything the engine printed. */
   readonly text: string;
+  /** Secrets are encrypted. */
   readonly outputs: OutputMap;
 }
 
@@ -37,7 +39,7 @@ export interface EngineStack {
   preview(options?: { refresh?: boolean }): Promise<EngineRun>;
   up(options?: { refresh?: boolean }): Promise<EngineRun>;
   destroy(): Promise<EngineRun>;
-  /** The outputs of the last `up`. */
+  /** The outputs of the last `up`, with secrets in clear. */
   outputs(): Promise<OutputMap>;
   /**
    * Starts the engine's command line in a process group, as a terminal does:
@@ -119,13 +121,18 @@ export async function openEngineStack(options: {
       )
     : await LocalWorkspace.selectStack({ stackName: name, workDir: repository }, settings);
   const common = { configFile, color: "never", suppressProgress: true } as const;
+  const outputs = stack.outputs.bind(stack);
+  // The file, since an export is decrypted.
+  const readState = () =>
+    readFile(path.join(folder, ".pulumi", "stacks", "immich-ml", `${name}.json`), "utf8");
+  askNothingAfterRuns(stack, async () => outputsIn(await readState()));
   return {
     name,
     configure,
     preview: (more = {}) =>
       recorded((on) => stack.preview({ ...common, ...more, ...on, diff: true })),
     up: (more = {}) => recorded((on) => stack.up({ ...common, ...more, ...on })),
-    outputs: () => stack.outputs(),
+    outputs,
     destroy: () => recorded((on) => stack.destroy({ ...common, ...on })),
     command: (...words) =>
       startEngine(
@@ -140,9 +147,7 @@ export async function openEngineStack(options: {
         { cwd: repository, env: { ...process.env, ...environment } },
       ).ended,
     configFile,
-    // The file, since an export is decrypted.
-    readState: () =>
-      readFile(path.join(folder, ".pulumi", "stacks", "immich-ml", `${name}.json`), "utf8"),
+    readState,
     dispose: async () => {
       await stack.destroy({ configFile }).catch(() => undefined);
       await rm(folder, { recursive: true, force: true });
@@ -150,6 +155,26 @@ export async function openEngineStack(options: {
       await rm(path.join(repository, `Pulumi.${name}.yaml`), { force: true });
     },
   };
+}
+
+/**
+ * After each run the Automation API starts the engine three times, for the outputs and the history: a third of
+ * what a run without changes takes.
+ */
+export function askNothingAfterRuns(stack: Stack, outputs: Stack["outputs"]): void {
+  stack.outputs = outputs;
+  stack.info = () => Promise.resolve(undefined);
+}
+
+function outputsIn(state: string): OutputMap {
+  const { checkpoint } = JSON.parse(state) as {
+    checkpoint: { latest: { resources?: { type: string; outputs?: Record<string, unknown> }[] } };
+  };
+  const { outputs = {} } =
+    checkpoint.latest.resources?.find(({ type }) => type === "pulumi:pulumi:Stack") ?? {};
+  return Object.fromEntries(
+    Object.entries(outputs).map(([key, value]) => [key, { value, secret: false }]),
+  );
 }
 
 /** Starts an engine's command line as {@link EngineStack.command} does. */

@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 
 import { repositoryFolder } from "../../demo/folders";
-import { healthcheck } from "../../components/server";
 import { checkScript, checkVariables, parseCheckResult } from "../../verify/check";
 import { testName } from "./docker";
 import { docker, ended } from "./immichMl";
@@ -70,7 +69,7 @@ export async function startServer(
   await docker(
     ...["run", "-d", "--name", name, "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges:true", "--stop-timeout", "30"],
-    ...["--health-cmd", healthcheck.tests.slice(1).join(" "), "--health-interval", "1s"],
+    ...["--health-cmd", "python3 healthcheck.py", "--health-interval", "1s"],
     ...[
       "-v",
       `${volume}:/cache`,

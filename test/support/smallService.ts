@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -5,6 +6,26 @@ import path from "node:path";
 import { repositoryFolder } from "../../demo/folders";
 import { run } from "../../demo/shell";
 import { fakes, testName } from "./docker";
+
+const onnxRuntime = "onnxruntime==1.14.1 numpy==1.26.4 onnx==1.16.0";
+
+/**
+ * Python with the oldest ONNX Runtime that is used, for the CPU. Kept for the next run, since pip takes a while.
+ *
+ * @returns the image's name and tag
+ */
+export async function onnxRuntimeImage(): Promise<string> {
+  const { python310 } = await fakes();
+  const base = await run("docker", ["image", "inspect", "--format", "{{.Id}}", python310]);
+  const key = createHash("sha256").update(base).update(onnxRuntime).digest("hex").slice(0, 12);
+  const reference = `immich-ml-test/onnxruntime:${key}`;
+  if (await run("docker", ["images", "--quiet", reference])) return reference;
+  await buildTestImage(
+    { Dockerfile: `FROM ${python310}\nRUN pip install --quiet --no-cache-dir ${onnxRuntime}\n` },
+    reference,
+  );
+  return reference;
+}
 
 /** Answers only the health check. */
 const server = `
@@ -36,12 +57,10 @@ export interface TestImage {
  * (for the CPU), which the accelerator's check uses.
  */
 export async function buildSmallService(): Promise<TestImage> {
-  const { python310 } = await fakes();
   return buildTestImage({
     "server.py": server,
     "healthcheck.py": healthcheck,
-    Dockerfile: `FROM ${python310}
-RUN pip install --quiet --no-cache-dir onnxruntime==1.14.1 numpy==1.26.4
+    Dockerfile: `FROM ${await onnxRuntimeImage()}
 WORKDIR /usr/src
 COPY server.py healthcheck.py ./
 # Immich's own module, which the command of its images runs.
@@ -65,10 +84,12 @@ export function smallHost({ reference }: TestImage, stem: string, name: string) 
 }
 
 /** @param files text by file name, including the Dockerfile */
-export async function buildTestImage(files: Readonly<Record<string, string>>): Promise<TestImage> {
+export async function buildTestImage(
+  files: Readonly<Record<string, string>>,
+  reference = `${testName("service")}:latest`,
+): Promise<TestImage> {
   const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-context-"));
   for (const [name, text] of Object.entries(files)) await writeFile(path.join(folder, name), text);
-  const reference = `${testName("service")}:latest`;
   await run("docker", ["build", "--quiet", "--tag", reference, folder]);
   await rm(folder, { recursive: true });
   return {

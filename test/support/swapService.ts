@@ -1,6 +1,4 @@
-import type { TestImage } from "./smallService";
-import { buildTestImage } from "./smallService";
-import { fakes } from "./docker";
+import { buildTestImage, onnxRuntimeImage, type TestImage } from "./smallService";
 
 /** Says who answers; BREAK makes it die (`die`) or answer with an error (`sick`). */
 const server = `
@@ -47,13 +45,11 @@ if sys.argv[:1] == ["-"] and (os.environ.get("FAULT") == "compute" or os.path.ex
 
 /** An image for tests of the swap: it can die, be sick, fail to compute, and find the card in use. */
 export async function buildSwapService(): Promise<TestImage> {
-  const { python310 } = await fakes();
   return buildTestImage({
     "server.py": server,
     "healthcheck.py": healthcheck,
     "sitecustomize.py": faults,
-    Dockerfile: `FROM ${python310}
-RUN pip install --quiet --no-cache-dir onnxruntime==1.14.1 numpy==1.26.4
+    Dockerfile: `FROM ${await onnxRuntimeImage()}
 WORKDIR /usr/src
 ENV PYTHONPATH=/usr/src
 COPY server.py healthcheck.py sitecustomize.py ./

@@ -33,6 +33,7 @@ function check(
     "docker",
     `printf '%s' "$*" | tr '\\n' ' ' >>"${folder}/calls"
 echo >>"${folder}/calls"
+case $* in *Config.Healthcheck*) exit 0 ;; esac
 case $1 in
   inspect) state=$(head -n 1 "${folder}/states")
     [ "$(wc -l <"${folder}/states")" -le 1 ] || sed -i 1d "${folder}/states"

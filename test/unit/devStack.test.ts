@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+
 import { parse } from "yaml";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 
@@ -107,7 +110,13 @@ describe("the dev stack", () => {
   });
 
   it("asks for exactly this container", () => {
-    expect(find("docker:index/container:Container", "attic").inputs).toMatchInlineSnapshot(`
+    const { inputs } = find("docker:index/container:Container", "attic");
+    const { healthcheck } = inputs as { healthcheck: { tests: string[] } };
+    const file = path.join(__dirname, "..", "..", "verify", "gpuHealthcheck.py");
+    const program = readFileSync(file, "utf8");
+    const tests = healthcheck.tests.map((word) => (word === program ? "the program" : word));
+    const shown = { ...inputs, healthcheck: { ...healthcheck, tests } };
+    expect(shown).toMatchInlineSnapshot(`
       {
         "capabilities": {
           "drops": [
@@ -140,9 +149,12 @@ describe("the dev stack", () => {
           "tests": [
             "CMD",
             "python3",
-            "healthcheck.py",
+            "-c",
+            "the program",
+            "50",
+            "restart",
           ],
-          "timeout": "10s",
+          "timeout": "20s",
         },
         "image": "sha256:attic-image",
         "labels": [

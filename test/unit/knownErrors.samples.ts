@@ -279,6 +279,11 @@ export const samples: readonly Sample[] = [
   ]),
   ...of("log", [
     [
+      "gpu-out-of-reach",
+      "immich-ml: no new process reaches the card: cuInit: CUDA error 999",
+      "immich-ml: no new process reaches the card: the driver has not answered for 15 s\nimmich-ml: stopping, so that Docker starts the container with its card",
+    ],
+    [
       "no-ipv6",
       "[03/23/24 12:31:57] ERROR    Retrying in 1 second.\n[03/23/24 12:31:58] ERROR    Can't connect to ('::', 3003)",
       "[12/06/25 10:47:23] ERROR    connection to ('::', 3003) failed: [Errno 97]      \n                             Address family not supported by protocol           ",

@@ -92,4 +92,16 @@ describe("loadTypeScript.cjs", { timeout: 60_000 }, () => {
     );
     expect(await program()).toBe("true function");
   });
+
+  it("leaves the SDK's compiler and package walker unloaded until something uses them", async () => {
+    const script = `
+      require("@pulumi/pulumi");
+      const compiler = Object.keys(require.cache).find((file) => file.endsWith("/typescript.js"));
+      const isLoaded = () => Reflect.ownKeys(require.cache[compiler].exports).length > 100;
+      const walkers = Object.keys(require.cache).filter((file) => file.includes("/pacote/"));
+      console.log(isLoaded(), walkers.length, require("typescript").version, isLoaded());`;
+    const parameters = ["--require", "./loadTypeScript.cjs", "-e", script];
+    const { stdout } = await execute(process.execPath, parameters, { cwd: repository });
+    expect(stdout.trim()).toMatch(/^false 0 \d+\.\d+\.\d+ true$/);
+  });
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
@@ -80,6 +81,11 @@ function settled<T>(output: pulumi.Output<T>): Promise<T> {
   return new Promise((resolve) => output.apply(resolve));
 }
 
+const gpuHealthcheck = readFileSync(
+  join(__dirname, "..", "..", "verify", "gpuHealthcheck.py"),
+  "utf8",
+);
+
 describe("MachineLearning", () => {
   it("registers the seed's compose service field by field, hardened", async () => {
     const { container } = await create();
@@ -108,9 +114,9 @@ describe("MachineLearning", () => {
         stopTimeout: 30,
         destroyGraceSeconds: 30,
         healthcheck: {
-          tests: ["CMD", "python3", "healthcheck.py"],
+          tests: ["CMD", "python3", "-c", gpuHealthcheck, "50", "restart"],
           interval: "10s",
-          timeout: "10s",
+          timeout: "20s",
           retries: 3,
           startPeriod: "2m0s",
         },

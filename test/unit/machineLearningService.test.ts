@@ -97,9 +97,9 @@ describe("MachineLearningService", () => {
           mounts: [{ type: "volume", source: "immich-ml-rack-cache", target: "/cache" }],
           capDrops: ["ALL"],
           healthcheck: {
-            tests: ["CMD", "python3", "healthcheck.py"],
+            tests: ["CMD", "python3", "-c", expect.stringContaining("libcuda") as string, "50"],
             interval: "10s",
-            timeout: "10s",
+            timeout: "20s",
             retries: 3,
             startPeriod: "2m",
           },

@@ -38,6 +38,15 @@ const engineAnswers = {
     DockerRootDir: "/var/lib/docker",
     OperatingSystem: "Ubuntu 24.04.2 LTS",
   },
+  withSystemd: {
+    ServerVersion: "27.5.1",
+    Architecture: "x86_64",
+    Runtimes: { nvidia: { path: "nvidia-container-runtime" }, runc: {} },
+    CgroupDriver: "systemd",
+    CDISpecDirs: ["/etc/cdi"],
+    DockerRootDir: "/var/lib/docker",
+    OperatingSystem: "Debian GNU/Linux 12 (bookworm)",
+  },
   withCdi: {
     ServerVersion: "29.0.2",
     Architecture: "x86_64",
@@ -68,6 +77,7 @@ const nvidia = (...cards: string[]) =>
 /** What the probe's script prints on hosts of many kinds. */
 const probes = {
   gtx750ti: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 750 Ti, 535.183.01, 1999, 5.0`)}`,
+  gtx750tiWithoutLinks: `free 52428800\nno card links\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 750 Ti, 535.183.01, 1999, 5.0`)}`,
   gtx750tiOldDriver: `free 52428800\ntoolkit nvidia-container-runtime-hook\n${nvidia(`0, ${uuid}, GeForce GTX 750 Ti, 440.100, 2002`)}`,
   gtx750tiDriver450: `free 52428800\ntoolkit nvidia-container-runtime-hook\n${nvidia(`0, ${uuid}, GeForce GTX 750 Ti, 450.119.03, 2002`)}`,
   gtx1060: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 1060 3GB, 570.133.07, 3072, 6.1`)}`,
@@ -123,6 +133,18 @@ function messages(
 }
 
 describe("checkHost", () => {
+  it("warns where a daemon-reload takes the card away, and nowhere else", () => {
+    expect(messages({}, "gtx750tiWithoutLinks", "withSystemd")).toEqual([
+      expect.stringMatching(
+        /^warning: a systemctl daemon-reload.*sudo nvidia-ctk system create-dev-char-symlinks/,
+      ),
+    ]);
+    expect(messages({}, "gtx750ti", "withSystemd")).toEqual([]);
+    expect(messages({}, "gtx750tiWithoutLinks", "withToolkit")).toEqual([]);
+    const cdi = { gpus: { cdi: ["nvidia.com/gpu=0"] } };
+    expect(messages(cdi, "gtx750tiWithoutLinks", "withSystemd")).toEqual([]);
+  });
+
   it.each([
     ["a GTX 750 Ti with a current driver", {}, "gtx750ti", "withToolkit"],
     ["a GTX 750 Ti whose driver does not know compute_cap", {}, "gtx750tiDriver450", "withToolkit"],

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { namedContainer, parseDeployment } from "../../verify/deployment";
 import {
   compareSettings,
+  parseCardLoss,
   parseGpus,
   parseModels,
   parseQueues,
@@ -67,6 +68,17 @@ describe("a host's state", () => {
       { name: "NVIDIA GeForce GTX 750 Ti", used: 812, free: 1187 },
       { name: "Tesla K80", used: 3, free: 11438 },
     ]);
+  });
+
+  it("has the last restart for a lost card, and none where nothing was written down", () => {
+    const written =
+      '{"cards": 1, "failures": 0, "restarted": 1795849200.5, "complaint": "cuInit: CUDA error 999"}';
+    expect(parseCardLoss(written)).toEqual({
+      at: "2026-11-28 07:00",
+      complaint: "cuInit: CUDA error 999",
+    });
+    for (const text of ["", "cat: no such file", '{"cards": 1, "answered": 5, "failures": 0}'])
+      expect(parseCardLoss(text)).toBeUndefined();
   });
 
   it("has the models in the cache and nothing else that is there", () => {
