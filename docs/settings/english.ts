@@ -88,7 +88,7 @@ export const stackGroups: readonly SettingGroup[] = [
       databasePassword: {
         values: "secret",
         meaning:
-          "`DB_PASSWORD` of Immich's `.env`. Only `postgres`, the password of Immich's published compose file, may stand in clear; as a secret it would hide that word in all of Pulumi's output",
+          "`DB_PASSWORD` of Immich's `.env`. Only `postgres`, the password of Immich's published compose file, may be plain text; as a secret it would hide that word in all of Pulumi's output",
         standard: "required for `immich.database`",
       },
       "immich.api.url": {
