@@ -279,7 +279,8 @@ END
 commit() {
   critical=1
   record=$(last_record)
-  if [ -n "$foreign" ]; then
+  # A kept container that somebody started again has lost its policy: what the first hand-over found counts.
+  if [ -n "$foreign" ] && { [ -z "$was_kept" ] || [ -z "$record" ]; }; then
     name=$(name_of "$foreign")
     policy=$(policy_of "$foreign")
     record=$(taken_over "${name%"$kept_suffix"}" "$policy" "$foreign_ran")

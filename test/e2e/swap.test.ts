@@ -286,6 +286,13 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
     expect(await owned()).toEqual([name]);
   });
 
+  it("stops a kept container that compose has started again, and remembers how it was", async () => {
+    await command("start", `${foreign}-before-immich-ml`);
+    await up("k");
+    expect(await state(`${foreign}-before-immich-ml`)).toBe("exited no");
+    expect((await probe.since(now() - 1)).who).toEqual(["k"]);
+  });
+
   it("gives compose's container back with destroy, as it was", async () => {
     const { text } = await stack.destroy();
     expect(text).toContain(`${foreign}, which was taken over, runs again as before`);
