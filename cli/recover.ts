@@ -1,5 +1,7 @@
 import { hostname } from "node:os";
 
+import { lines, reasonOf } from "../util/docker";
+import { run } from "../util/run";
 import { sanitizeLines } from "../util/sanitize";
 import { askEngine } from "../verify/deployment";
 import { runCommand } from "./command";
@@ -21,7 +23,7 @@ runCommand({ usage, options: {}, allowPositionals: false }, async ({ stack }) =>
   } catch (error) {
     const message = String((error as Error).cause);
     if (!message.includes("currently locked")) throw error;
-    refuseUnlessEnded(message);
+    await refuseUnlessEnded(message);
     await askEngine(stack, "cancel", "--yes");
     console.log("removed the lock of a run that has ended");
     await writeState(stack, cleared);
@@ -32,22 +34,43 @@ runCommand({ usage, options: {}, allowPositionals: false }, async ({ stack }) =>
   return 0;
 });
 
+/** Names of the launcher's containers, which are their host names, too. */
+const launched = /^immich-ml-run-[0-9a-f]+$/;
+
 /** @throws where a run that holds the lock goes on, or may go on elsewhere */
-function refuseUnlessEnded(message: string): void {
+async function refuseUnlessEnded(message: string): Promise<void> {
   const holders = [...message.matchAll(/created by \S*@(\S+) \(pid (\d+)\)/g)];
   if (holders.length === 0) throw new Error(sanitizeLines(message));
-  for (const [, where, pid] of holders) {
-    if (where !== hostname()) {
+  for (const [, where = "", pid] of holders) {
+    // Processes of a container have numbers of their own.
+    if (launched.test(where)) {
+      if (await isContainerThere(where)) {
+        throw new Error(
+          `a run of ./immich-ml (container ${where}) has the stack: wait for it, or end it first (docker stop ${where})`,
+        );
+      }
+    } else if (where !== hostname()) {
       throw new Error(
         `the stack is locked by a run on ${where}: once that has ended, pulumi cancel, then run this again`,
       );
-    }
-    if (isAlive(Number(pid))) {
+    } else if (isAlive(Number(pid))) {
       throw new Error(
         `a run of Pulumi (process ${pid}) has the stack: wait for it, or end it first`,
       );
     }
   }
+}
+
+/** The launcher's containers are removed when they end. */
+async function isContainerThere(name: string): Promise<boolean> {
+  const engine = process.env["IMMICH_ML_ENGINE"];
+  const there = engine === undefined ? [] : ["--host", engine];
+  const words = ["ps", "--filter", `name=^/${name}$`, "--format", "{{.Names}}"];
+  const asked = await run("docker", [...there, ...words], { timeout: 20 });
+  if (asked.code === 0) return lines(asked.stdout).includes(name);
+  throw new Error(
+    `whether the run in the container ${name} goes on is not known, since Docker does not answer (${reasonOf(asked)}): once it has ended, pulumi cancel, then run this again`,
+  );
 }
 
 function isAlive(pid: number): boolean {

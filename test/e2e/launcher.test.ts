@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -205,6 +205,34 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     child.kill("SIGINT");
     await ended;
     expect(await runners()).toEqual([]);
+    const up = await launch("up", "--yes");
+    expect(up.code, up.stdout + up.stderr).toBe(0);
+  });
+
+  it("fault: the runner is killed in the middle of up; recover keeps a live run's lock, and removes a dead one's", async () => {
+    const child = spawn(path.join(repositoryFolder, "immich-ml"), ["up", "--yes", "--refresh"], {
+      env: environment(),
+      stdio: "ignore",
+    });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const locks = path.join(home, ".pulumi", "locks");
+    const isLocked = async () => {
+      const files = existsSync(locks) ? await readdir(locks, { recursive: true }) : [];
+      return files.some((file) => file.endsWith(".json"));
+    };
+    const deadline = Date.now() + 60_000;
+    while (!(await isLocked()) && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    const runner = (await runners())[0]!.Names[0]!.slice(1);
+    await run("docker", ["pause", runner]);
+    const refused = await launch("recover");
+    expect(refused.code, refused.stdout + refused.stderr).toBe(2);
+    expect(refused.stderr).toContain(`a run of ./immich-ml (container ${runner}) has the stack`);
+    await run("docker", ["kill", runner]);
+    await ended;
+    const recovered = await launch("recover");
+    expect(recovered.code, recovered.stdout + recovered.stderr).toBe(0);
+    expect(recovered.stdout).toContain("removed the lock of a run that has ended");
     const up = await launch("up", "--yes");
     expect(up.code, up.stdout + up.stderr).toBe(0);
   });
