@@ -77,7 +77,7 @@ own_others() {
 }
 
 # Containers that serve, or that an interrupted swap has stopped: only a finished one takes their policy away.
-# Sets `own`, `foreign` and `foreign_ran`, which swap.sh reads.
+# Sets `own`, `foreign`, `foreign_ran` and `was_kept`, which swap.sh reads.
 # shellcheck disable=SC2034
 find_formers() {
   own=
@@ -88,6 +88,7 @@ find_formers() {
   done
   foreign=
   foreign_ran=true
+  was_kept=
   take_over=${IMMICH_ML_TAKE_OVER:-}
   [ -n "$take_over" ] || return 0
   require_name "$take_over" takeOver
@@ -98,7 +99,7 @@ find_formers() {
   [ -n "$kept" ] || return 0
   [ -z "$foreign" ] ||
     fail "there are both $take_over and $take_over$kept_suffix: remove the one that you do not need (docker rm)"
-  if is_running "$kept" || [ "$(policy_of "$kept")" != no ]; then foreign=$kept; fi
+  if is_running "$kept" || [ "$(policy_of "$kept")" != no ]; then foreign=$kept was_kept=1; fi
 }
 
 # One line of JSON that `release` reads. `taken_over NAME POLICY RUNNING`.
