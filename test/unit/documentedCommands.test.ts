@@ -30,7 +30,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "preview --refresh --diff --config-file --policy-pack --policy-pack-config --suppress-outputs",
     "refresh --clear-pending-creates",
     "stack init",
-    "stack rm",
+    "stack rm --preserve-config",
     "stack history",
     "up --refresh",
     "version",
