@@ -1,12 +1,11 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse, stringify } from "yaml";
 
 import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
 import { repositoryFolder } from "../../demo/folders";
@@ -15,7 +14,6 @@ import { run } from "../../demo/shell";
 import { writeStack } from "../../setup/home";
 import { fakes, startedDocker, testName } from "../support/docker";
 import { missingEngine } from "../support/engineStack";
-import { atTerminal } from "../support/terminal";
 import { startTestPostgres } from "../support/postgres";
 import { missingRunnerBase, type RunnerBases, runnerBases } from "../support/runnerBase";
 import { buildSmallService, type TestImage } from "../support/smallService";
@@ -48,7 +46,6 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
   let postgres: StartedPostgres;
   let database: ImmichDatabase;
   let container: string;
-  let composeFolder: string;
 
   const environment = () => ({
     ...process.env,
@@ -69,7 +66,6 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
   beforeAll(async () => {
     docker = await startedDocker();
     bases = await runnerBases();
-    composeFolder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-compose-"));
     service = await buildSmallService();
     const { python310 } = await fakes();
     await run("docker", ["tag", python310, images[0]!]);
@@ -77,13 +73,10 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     home = await mkdtemp(path.join(tmpdir(), "immich-ml-test-home-"));
-    const composeFile = path.join(composeFolder, "docker-compose.yml");
-    const services = { "immich-machine-learning": { image: images[1] } };
-    await writeFile(composeFile, stringify({ version: "3.8", services }));
     const labels = (name: string) => [
       ...["--label", `com.docker.compose.project=${project}`],
       ...["--label", `com.docker.compose.service=immich-${name}`],
-      ...["--label", `com.docker.compose.project.config_files=${composeFile}`],
+      ...["--label", `com.docker.compose.project.config_files=/nowhere/${project}/compose.yml`],
     ];
     await run("docker", ["network", "create", names.network]);
     await run("docker", [
@@ -119,8 +112,7 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     for (const name of images) await run("docker", ["rmi", name]).catch(() => undefined);
     await service?.remove().catch(() => undefined);
     await postgres?.remove();
-    for (const folder of [home, composeFolder])
-      if (folder) await rm(folder, { recursive: true, force: true });
+    if (home) await rm(home, { recursive: true, force: true });
   });
 
   const runners = async () => {
@@ -139,41 +131,6 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     expect(code, stderr).toBe(0);
     expect(stdout).toContain(`takeOver: ${names.machineLearning}`);
     expect(existsSync(path.join(home, "Pulumi.yaml"))).toBe(false);
-  });
-
-  it("setup at a terminal: Ctrl-C at a question leaves nothing", async () => {
-    const command = `'${repositoryFolder}/immich-ml' setup --immich ${project}`;
-    const { code, text } = await atTerminal(command, ["\r", "\u0003"], environment());
-    expect(code, text).toBe(130);
-    expect(text).toContain("In which languages do people search?");
-    expect(text).toContain("Broken off; nothing was changed.");
-    expect(existsSync(path.join(home, "Pulumi.yaml"))).toBe(false);
-  });
-
-  it("setup at a terminal: the answers become the stack file, and an override file for compose", async () => {
-    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-home-"));
-    const command = `'${repositoryFolder}/immich-ml' setup --immich ${project}`;
-    // Others, or several; mirrors; take over; write the override file.
-    const keys = ["\u001b[B\r", "packageIndex=https://mirror.example.org/simple\r", "\r", "\r"];
-    try {
-      const { code, text } = await atTerminal(command, keys, {
-        ...environment(),
-        IMMICH_ML_HOME: folder,
-      });
-      expect(code, text).toBe(0);
-      const file = await readFile(path.join(folder, "Pulumi.home.yaml"), "utf8");
-      expect(file).toContain(`takeOver: ${names.machineLearning}`);
-      expect(file).toContain("packageIndex: https://mirror.example.org/simple");
-      const override = await readFile(
-        path.join(composeFolder, "docker-compose.override.yml"),
-        "utf8",
-      );
-      expect(parse(override)).toEqual({
-        services: { "immich-machine-learning": { profiles: ["replaced-by-immich-ml"] } },
-      });
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
   });
 
   it("setup --yes finds Immich, its database and cache, and writes the stack file and the passphrase", async () => {
