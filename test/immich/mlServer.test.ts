@@ -141,13 +141,17 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
   );
 
   describe.skipIf(isQuick)("with two GPUs in one container", () => {
+    /** The devices of the workers that answer; those of a busy machine need a while to start. */
     const devicesOf = async (server: Server, since?: string) => {
-      await Promise.all(Array.from({ length: 24 }, () => server.ask("clip")));
-      const whole = await server.log();
-      const log = since === undefined ? whole : whole.split(since).at(-1)!;
-      return [
-        ...new Set(Array.from(log.matchAll(/ on device (\d)/g), ([, device]) => device)),
-      ].sort();
+      const devices = new Set<string>();
+      for (let round = 0; round < 10 && devices.size < 2; round++) {
+        if (round > 0) await wait(2);
+        await Promise.all(Array.from({ length: 24 }, () => server.ask("clip")));
+        const whole = await server.log();
+        const log = since === undefined ? whole : whole.split(since).at(-1)!;
+        for (const [, device] of log.matchAll(/ on device (\d)/g)) devices.add(device!);
+      }
+      return [...devices].sort();
     };
     const twoGpus = { deviceIds: "0,1", workers: 2 };
 
@@ -205,26 +209,13 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
         immichsOwn,
       );
       await devicesOf(server);
-      await wait(6);
+      // The check tells a worker that followed a dead one by its late start.
+      await wait(15);
       expect(await afterDeathOf(server, "0")).toEqual(["1", "1"]);
       const { code, stderr } = await server.check([models.clip]);
       expect(code, stderr).toBe(0);
       expect(stderr).toContain("may be left for GPU 0: its workers were restarted");
       expect(await devicesOf(server, "Handling signal: hup")).toEqual(["0", "1"]);
-    });
-
-    it("only the last computes after an idle time-out of Immich's own command", async () => {
-      const environment = variables({ ...twoGpus, modelTtl: 2, modelTtlPoll: 1 });
-      const volume = await cacheVolume(tools, 18);
-      const server = await startServer(image, volume, environment, immichsOwn);
-      expect(await devicesOf(server)).toEqual(["0", "1"]);
-      // Not where both end in the same moment.
-      const seen: string[] = [];
-      for (let round = 0; round < 4 && !seen.includes("1"); round++) {
-        await wait(8);
-        seen.push((await devicesOf(server, ended)).join());
-      }
-      expect(seen).toContain("1");
     });
   });
 
