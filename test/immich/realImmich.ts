@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -82,6 +82,7 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
   const serverPort = await freePort();
   const url = `http://127.0.0.1:${serverPort}`;
   await writeGeodata(path.join(folder, "build", "geodata"));
+  await copyPlugin(source, path.join(folder, "build", "corePlugin"));
   await mkdir(path.join(folder, "media"));
 
   let server: ChildProcess | undefined;
@@ -246,6 +247,14 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
     if (Date.now() > deadline) throw new Error(`waited 240 s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
+}
+
+/** Releases with plugins do not start without the manifest of their own one. Only its workflows need its code. */
+async function copyPlugin({ folder }: ImmichSource, destination: string): Promise<void> {
+  const manifest = path.join(folder ?? "", "plugins", "manifest.json");
+  if (folder === undefined || !existsSync(manifest)) return;
+  await mkdir(destination, { recursive: true });
+  await cp(manifest, path.join(destination, "manifest.json"));
 }
 
 /** The least that Immich's reverse geocoding starts with. */
