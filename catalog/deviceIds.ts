@@ -46,8 +46,9 @@ export function gpuChoiceProblem(
  * `MACHINE_LEARNING_DEVICE_IDS` in turn, and without that variable GPU 0 for all. A container counts
  * its GPUs from 0, whatever their numbers on the host.
  *
- * The workers of several GPUs must never end: a new one gets its GPU by the number of workers that
+ * The workers of several GPUs must never end: Immich gives a new one its GPU by the number of workers that
  * live, and after an idle time-out ends all at once, every one gets the last (seen with v2.7.5 and v3.1.0).
+ * image/serve.py mends this, but not for a container that is started in another way.
  *
  * @param variables the container's, by their own names
  * @param gpus how many it gets; undefined where that is not known (all of a host's)

@@ -819,8 +819,8 @@ const rows = {
     seen: ["start"],
     pattern: "container name .* is already in use|name .* is already in use by",
     shown: "«The container name … is already in use»",
-    cause: "another container has the name, such as docker compose's own after docker compose up",
-    cure: "take the service out of the compose file, docker rm -f <container>, then pulumi up",
+    cause: "another container has the name, such as the one of docker compose",
+    cure: "set «takeOver: <container>» at the host, then run up again: the old container serves until the new one has computed, and stays as a backup",
   },
   "network-alias": {
     section: "start",

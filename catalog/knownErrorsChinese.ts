@@ -313,8 +313,8 @@ export const knownErrorsChinese: Readonly<
     cure: "创建它，或改正 stack 文件里的路径",
   },
   "name-taken": {
-    cause: "名称已被另一个容器占用，例如执行 docker compose up 之后 compose 自己的容器又回来了",
-    cure: "从 compose 文件中去掉该服务，执行 «docker rm -f <container>»，再 «pulumi up»",
+    cause: "名称已被另一个容器占用，例如 docker compose 的容器",
+    cure: "在主机上设置 «takeOver: <container>»，再次执行 up：新容器完成计算之前，旧容器照常服务，之后保留作为备份",
   },
   "network-alias": {
     cause: "Docker 自带的 «bridge» 网络没有名称解析",

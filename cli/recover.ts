@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 
+import { lines, reasonOf } from "../util/docker";
 import { run } from "../util/run";
 import { sanitizeLines } from "../util/sanitize";
 import { askEngine } from "../verify/deployment";
@@ -33,44 +34,43 @@ runCommand({ usage, options: {}, allowPositionals: false }, async ({ stack }) =>
   return 0;
 });
 
+/** Names of the launcher's containers, which are their host names, too. */
+const launched = /^immich-ml-run-[0-9a-f]+$/;
+
 /** @throws where a run that holds the lock goes on, or may go on elsewhere */
 async function refuseUnlessEnded(message: string): Promise<void> {
   const holders = [...message.matchAll(/created by \S*@(\S+) \(pid (\d+)\)/g)];
   if (holders.length === 0) throw new Error(sanitizeLines(message));
-  for (const [, where, pid] of holders) {
-    if (where !== hostname()) {
+  for (const [, where = "", pid] of holders) {
+    // Processes of a container have numbers of their own.
+    if (launched.test(where)) {
+      if (await isContainerThere(where)) {
+        throw new Error(
+          `a run of ./immich-ml (container ${where}) has the stack: wait for it, or end it first (docker stop ${where})`,
+        );
+      }
+    } else if (where !== hostname()) {
       throw new Error(
         `the stack is locked by a run on ${where}: once that has ended, pulumi cancel, then run this again`,
       );
-    }
-    if (isInRunner) continue;
-    if (isAlive(Number(pid))) {
+    } else if (isAlive(Number(pid))) {
       throw new Error(
         `a run of Pulumi (process ${pid}) has the stack: wait for it, or end it first`,
       );
     }
   }
-  if (isInRunner && (await runners()).length > 1) {
-    throw new Error("another run of ./immich-ml has the stack: wait for it, or end it first");
-  }
 }
 
-/** In the runner of ./immich-ml each run has a container, and numbers of processes of its own. */
-const isInRunner = process.env["IMMICH_ML_RUNNER"] !== undefined;
-
-/** The runners of this folder of stacks, this one too. */
-async function runners(): Promise<string[]> {
-  const { IMMICH_ML_ENGINE: engine = "", IMMICH_ML_HOME: home = "" } = process.env;
-  const filters = ["--filter", "label=org.immich-ml.runner=true", "--filter", `volume=${home}`];
-  const asked = await run("docker", ["--host", engine, "ps", "--quiet", ...filters], {
-    timeout: 30,
-  });
-  if (asked.code !== 0) {
-    throw new Error(
-      sanitizeLines(`whether another run of ./immich-ml goes on is unknown: ${asked.stderr}`),
-    );
-  }
-  return asked.stdout.split("\n").filter((line) => line !== "");
+/** The launcher's containers are removed when they end. */
+async function isContainerThere(name: string): Promise<boolean> {
+  const engine = process.env["IMMICH_ML_ENGINE"];
+  const there = engine === undefined ? [] : ["--host", engine];
+  const words = ["ps", "--filter", `name=^/${name}$`, "--format", "{{.Names}}"];
+  const asked = await run("docker", [...there, ...words], { timeout: 20 });
+  if (asked.code === 0) return lines(asked.stdout).includes(name);
+  throw new Error(
+    `whether the run in the container ${name} goes on is not known, since Docker does not answer (${reasonOf(asked)}): once it has ended, pulumi cancel, then run this again`,
+  );
 }
 
 function isAlive(pid: number): boolean {

@@ -37,7 +37,7 @@ const spellings: Readonly<Record<string, string>> = {
   network_mode: "network: host, or network: container:<name>",
   oom_kill_disable: "there is no such setting; limits.memory decides",
   pids_limit: "hardening.limitProcesses limits them to 4096, which is the default",
-  platform: "leave it out: the engine's own is taken",
+  platform: "leave it out: Docker takes the engine's platform",
   ports: "publish: { address: 192.168.1.20, port: 3003 }",
   privileged: "leave it out: the accelerator's devices are passed one by one; see hardening",
   profiles: "leave it out",

@@ -115,7 +115,7 @@ function resolveUnchecked({ uncheckedEnvironment, environment }: HostEntry, key:
 
 const secretName = /pass(word|wd)?$|secret|token|api_?key|credential/i;
 const intoFile =
-  "may be a secret, and a stack file stands in clear; put the variable into an env file (envFiles)";
+  "may be a secret, and a stack file is plain text; put the variable into an env file (envFiles)";
 
 /**
  * Immich's images with gunicorn 25 hang on its control socket. Ours set the argument themselves, so only
@@ -141,7 +141,7 @@ function homeOf(
   return isRoot(user) || image || variables["HOME"] ? {} : { HOME: "/tmp" };
 }
 
-/** A stack file stands in clear. */
+/** A stack file is plain text. */
 function credentialProblems(environment: HostEntry["environment"], key: string): Problem[] {
   const expected =
     "must be an address without a user or password; put the variable with them into an env file (envFiles)";

@@ -35,7 +35,7 @@ function openRegistry({ name, swarm }: HostSettings): string[] {
   ];
 }
 
-/** An API key that goes over a network in clear. */
+/** An API key that crosses a network unencrypted. */
 function readableKey({ immich, models }: Settings): string[] {
   const address = models && immich.api ? new URL(immich.api.url) : undefined;
   if (!address || address.protocol !== "http:" || isLoopback(address.hostname)) return [];

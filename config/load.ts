@@ -123,14 +123,14 @@ function collect(all: Readonly<Record<string, string>>): Collected {
       problems.push({
         key,
         expected:
-          "has a part that is encrypted, which would stand in the state in clear; a container gets its secrets from an env file (envFiles)",
+          "has a part that is encrypted, which the state would hold in plain text; a container gets its secrets from an env file (envFiles)",
       });
     }
     for (const proxy of key === "build" && isEncrypted === false
       ? proxiesWithPassword(value)
       : []) {
       notes.push(
-        `build.${proxy} has a password that stands in clear in the stack file; encrypt it: pulumi config set --secret --path immich-ml:build.${proxy}`,
+        `build.${proxy} has a password in plain text in the stack file; encrypt it: pulumi config set --secret --path immich-ml:build.${proxy}`,
       );
     }
     values[key] = value;
@@ -163,7 +163,7 @@ function isSecretKey(key: string): key is (typeof secretKeys)[number] {
 function standsInClear(key: string): Problem {
   return {
     key,
-    expected: `stands in clear in the stack file; encrypt it: pulumi config set --secret immich-ml:${key}`,
+    expected: `is in plain text in the stack file; encrypt it: pulumi config set --secret immich-ml:${key}`,
   };
 }
 

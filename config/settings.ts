@@ -18,7 +18,7 @@ export interface Settings {
   /** Undefined when the stack leaves Immich's own configuration alone (`preset: none`). */
   readonly models: ModelSelection | undefined;
   readonly embeddings: "clear" | "keep";
-  /** Whether the CLIP model of before comes back with the other settings, which empties the search. */
+  /** Whether `destroy` restores the former CLIP model with the other settings, which empties the search. */
   readonly onDestroy: "keepModel" | "restoreModel";
   readonly allowUnknownModels: boolean;
   readonly reindex: boolean;

@@ -3,10 +3,12 @@ import path from "node:path";
 
 import { type KnownError, knownErrors, renderRows, sections } from "../catalog/knownErrors";
 import { knownErrorsChinese } from "../catalog/knownErrorsChinese";
+import { settingTables } from "./settings/render";
 
 /*
  * Writes what is made of catalog/knownErrors.ts: the tables in both pages on troubleshooting, between the
- * comments `<!-- known errors: SECTION -->` and `<!-- end -->`, and the rows that the check searches.
+ * comments `<!-- known errors: SECTION -->` and `<!-- end -->`, and the rows that the check searches. Likewise
+ * what both pages on settings say of config/schema.ts, after `<!-- settings: PART -->`.
  */
 
 const repository = path.join(__dirname, "..");
@@ -29,6 +31,8 @@ export function generatedFiles(): Readonly<Record<string, string>> {
         return [quotedIn(shown).join("、"), cause, cure];
       },
     ),
+    "docs/settings.md": withSettings(read("docs/settings.md"), "English"),
+    "docs/zh-CN/settings.md": withSettings(read("docs/zh-CN/settings.md"), "Chinese"),
   };
 }
 
@@ -39,12 +43,23 @@ function withTables(page: string, heading: string, row: Row): string {
     const rows = knownErrors
       .filter(([, error]) => error.section === section)
       .map(([name, error]) => `| ${row(name, error).map(asMarkdown).join(" | ")} |`);
-    const begin = `<!-- known errors: ${section} -->\n`;
-    const [before, rest] = text.split(begin);
-    if (rest === undefined) throw new Error(`a page has no ${begin}`);
     const table = [heading, "|---|---|---|", ...rows].join("\n");
-    return `${before}${begin}\n${table}\n\n${rest.slice(rest.indexOf("<!-- end -->"))}`;
+    return replaced(text, `<!-- known errors: ${section} -->`, table);
   }, page);
+}
+
+function withSettings(page: string, language: "English" | "Chinese"): string {
+  return (["stack", "host"] as const).reduce(
+    (text, part) => replaced(text, `<!-- settings: ${part} -->`, settingTables(part, language)),
+    page,
+  );
+}
+
+/** The page with a text between a comment and the next `<!-- end -->`. */
+function replaced(page: string, begin: string, content: string): string {
+  const [before, rest] = page.split(`${begin}\n`);
+  if (rest === undefined) throw new Error(`a page has no ${begin}`);
+  return `${before}${begin}\n\n${content}\n\n${rest.slice(rest.indexOf("<!-- end -->"))}`;
 }
 
 function quotedIn(text: string): string[] {

@@ -1,7 +1,8 @@
 import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
-import { type Answer, reasonOf, timeout, unanswered } from "../util/docker";
+import { type Answer, lines, reasonOf, timeout, unanswered } from "../util/docker";
 import type { Run } from "../util/run";
 import type { SettingValue } from "../catalog/systemConfigKeys";
+import { environmentOf } from "./serverVersion";
 
 /** The variables of a server's container that decide over its configuration. */
 export interface ServerVariables {
@@ -46,19 +47,14 @@ export async function readServerVariables(
   if (found.code !== 0) {
     return unanswered(`the variables of ${container} could not be read: ${reasonOf(found)}`);
   }
-  const variables = new Map(
-    found.stdout.split("\n").flatMap((line) => {
-      const end = line.indexOf("=");
-      return end < 0 ? [] : [[line.slice(0, end), line.slice(end + 1).trim()] as const];
-    }),
-  );
-  const url = variables.get("IMMICH_MACHINE_LEARNING_URL");
-  const isOff = variables.get("IMMICH_MACHINE_LEARNING_ENABLED") === "false";
+  const variables = environmentOf(lines(found.stdout));
+  const url = variables["IMMICH_MACHINE_LEARNING_URL"];
+  const isOff = variables["IMMICH_MACHINE_LEARNING_ENABLED"] === "false";
   return {
     ok: true,
     value: {
       container,
-      configFile: variables.get("IMMICH_CONFIG_FILE") || undefined,
+      configFile: variables["IMMICH_CONFIG_FILE"] || undefined,
       defaults: {
         ...(url && { "machineLearning.urls": [url], "machineLearning.url": url }),
         ...(isOff && { "machineLearning.enabled": false }),
@@ -82,6 +78,6 @@ async function beside(
     ...["--format", "{{.Names}}|{{.Image}}"],
   );
   const isServer = (image = "") => /(^|\/)immich-server(:|@|$)/.test(image);
-  const lines = listed.stdout.split("\n").map((line) => line.split("|"));
-  return lines.find(([, image]) => isServer(image))?.[0];
+  const rows = lines(listed.stdout).map((line) => line.split("|"));
+  return rows.find(([, image]) => isServer(image))?.[0];
 }

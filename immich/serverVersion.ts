@@ -5,6 +5,7 @@ import {
 } from "../catalog/immichVersion";
 import type { EngineAddress } from "../util/dockerClient";
 import { type Answer, reasonOf, timeout, unanswered } from "../util/docker";
+import { getFromApi } from "./immichApi";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import type { Run } from "../util/run";
 
@@ -83,15 +84,15 @@ function readConfig(text: string): ServerImage {
 /** Asks Immich's API, which tells its release without a key. */
 export async function apiVersion(url: string): Promise<Answer<string>> {
   try {
-    const base = url.replace(/\/+$/, "").replace(/\/api$/, "");
-    const answer = await fetch(`${base}/api/server/version`, {
-      signal: AbortSignal.timeout(timeout * 1000),
-    });
-    const { major, minor, patch } = (await answer.json()) as ImmichVersion;
+    const { major, minor, patch } = await getFromApi<ImmichVersion>(
+      { url, apiKey: "none" },
+      "/server/version",
+      { repeat: false },
+    );
     const version = parseImmichVersion(`${major}.${minor}.${patch}`);
     if (version) return { ok: true, value: formatImmichVersion(version) };
-    return unanswered(`${base} answers ${answer.status}, but not with a version`);
+    return unanswered(`${url} answers, but not with a version`);
   } catch (error) {
-    return unanswered(`${url} does not answer: ${(error as Error).message}`);
+    return unanswered((error as Error).message);
   }
 }

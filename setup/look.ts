@@ -7,7 +7,7 @@ import type { DatabaseAddress } from "../immich/store";
 import { probeHost } from "../preflight/hostProbe";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { lines, reasonOf, timeout } from "../util/docker";
-import type { Run } from "../util/run";
+import { memoize, type Run } from "../util/run";
 import { sanitize } from "../util/sanitize";
 import { type Container, parseContainers } from "./containers";
 import { findImmich, type FoundImmich } from "./findImmich";
@@ -30,8 +30,9 @@ export interface Look {
 export async function look(
   dockerHost: string,
   chosen: string | undefined,
-  run: Run,
+  anyRun: Run,
 ): Promise<Look> {
+  const run = memoize(anyRun);
   const docker = async (...words: string[]) => {
     const environment = dockerClientEnvironment({ dockerHost });
     const ended = await run("docker", words, { environment, timeout });

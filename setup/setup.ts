@@ -98,7 +98,9 @@ async function offerOverride(immich: Parameters<typeof overrideFor>[0], asks: bo
   }
   const { text, file, composeFile } = override;
   const where = file ?? `an override file of ${composeFile}`;
-  console.log(`\nSo that compose does not start its own again, ${where} needs:\n\n${text}`);
+  console.log(
+    `\nTo keep compose from starting its own container again, ${where} needs:\n\n${text}`,
+  );
   if (file === undefined || !asks || !(await agrees(`Write ${file}?`, true))) return;
   console.log(
     {

@@ -4,7 +4,35 @@
 new=$IMMICH_ML_CONTAINER
 kept_suffix=-before-immich-ml
 
-inspect() { ask_docker inspect --type container --format "$1" -- "$2" 2>/dev/null; }
+# Seconds Docker may be away: when it is restarted in the middle of a swap, the swap goes on.
+longest_away=60
+
+# Whether Docker, which was away by its client's words, is back. It is waited for once.
+docker_is_back() {
+  case $1 in
+    *"annot connect to the Docker daemon"* | *"error during connect"* | *EOF*) ;;
+    *) return 1 ;;
+  esac
+  [ ! -e "${work:?}/away" ] || return 1
+  log "Docker does not answer; waiting until it is back"
+  away_since=$(now)
+  until ask_docker version >/dev/null 2>&1; do
+    if [ $(($(now) - away_since)) -ge "$longest_away" ]; then
+      : >"$work/away"
+      return 1
+    fi
+    sleep 1
+  done
+  # Its containers come back a moment after it.
+  sleep 3
+}
+
+inspect() {
+  until inspected=$(ask_docker inspect --type container --format "$1" -- "$2" 2>"$work/complaint"); do
+    docker_is_back "$(cat "$work/complaint")" || return 1
+  done
+  printf '%s\n' "$inspected"
+}
 is_running() { [ "$(inspect '{{.State.Running}}' "$1")" = true ]; }
 exists() { inspect '{{.Id}}' "$1" >/dev/null; }
 name_of() { inspect '{{.Name}}' "$1" | sed 's,^/,,'; }
@@ -15,12 +43,22 @@ policy_of() {
 }
 short() { printf '%s' "$1" | cut -c 1-12; }
 
-# Answers of the engine go to the log; `try` fails as the client does.
+# Answers of the engine go to the log; `try` fails as the client does. What Docker did before it went away is
+# not asked for twice: a container that has its name, or is in its network, says so.
 try() {
-  answer=$(limited 60 docker "$@" </dev/null 2>&1) || {
-    answer=$(printf '%s\n' "$answer" | sed '/^$/d' | tail -n 1)
+  was_away=
+  until answer=$(limited 60 docker "$@" </dev/null 2>&1); do
+    if docker_is_back "$answer"; then
+      was_away=yes
+      continue
+    fi
+    # The client's last line only repeats the container.
+    answer=$(printf '%s\n' "$answer" | sed -e '/^$/d' -e '/^Error: failed to [a-z]* container/d' | tail -n 1)
+    case $was_away:$answer in
+      yes:*"same name as"* | yes:*"already exists in network"*) return 0 ;;
+    esac
     return 1
-  }
+  done
 }
 
 # What this stack runs here for this host apart from the new container. Releases without the label are known by
@@ -39,7 +77,7 @@ own_others() {
 }
 
 # Containers that serve, or that an interrupted swap has stopped: only a finished one takes their policy away.
-# Sets `own`, `foreign` and `foreign_ran`, which swap.sh reads.
+# Sets `own`, `foreign`, `foreign_ran` and `was_kept`, which swap.sh reads.
 # shellcheck disable=SC2034
 find_formers() {
   own=
@@ -50,6 +88,7 @@ find_formers() {
   done
   foreign=
   foreign_ran=true
+  was_kept=
   take_over=${IMMICH_ML_TAKE_OVER:-}
   [ -n "$take_over" ] || return 0
   require_name "$take_over" takeOver
@@ -60,7 +99,7 @@ find_formers() {
   [ -n "$kept" ] || return 0
   [ -z "$foreign" ] ||
     fail "there are both $take_over and $take_over$kept_suffix: remove the one that you do not need (docker rm)"
-  if is_running "$kept" || [ "$(policy_of "$kept")" != no ]; then foreign=$kept; fi
+  if is_running "$kept" || [ "$(policy_of "$kept")" != no ]; then foreign=$kept was_kept=1; fi
 }
 
 # One line of JSON that `release` reads. `taken_over NAME POLICY RUNNING`.

@@ -837,6 +837,77 @@ def restart_workers(seconds=90):
     return False
 
 
+# What image/serve.py names a worker by, before the number of its GPU.
+WORKER_NAME = "immich-ml-gpu"
+# Seconds from the first worker's start to the last one's where none has died.
+TOGETHER = 10
+
+
+def gpus_of_workers(workers):
+    """The GPU that each of the server's workers uses; None where they do not tell."""
+    names = []
+    for pid in workers:
+        try:
+            with open("/proc/%d/comm" % pid) as file:
+                names.append(file.read().strip())
+        except OSError:
+            return None
+    if not names or not all(name.startswith(WORKER_NAME) for name in names):
+        return None
+    return [name[len(WORKER_NAME) :] for name in names]
+
+
+def has_replaced_worker(workers):
+    """Whether some worker started later than the others, in the place of one that ended."""
+    starts = []
+    for pid in workers:
+        try:
+            with open("/proc/%d/stat" % pid) as file:
+                starts.append(int(file.read().rpartition(") ")[2].split()[19]))
+        except OSError:
+            return True
+    return max(starts) - min(starts) > TOGETHER * os.sysconf("SC_CLK_TCK")
+
+
+def idle_gpus(wanted):
+    """
+    The GPUs that none of the server's workers uses, and whether that is seen or only to be feared.
+
+    Immich's own command gives a worker that follows a dead one the last GPU, and tells nobody.
+    """
+    found = gunicorn_processes()
+    if not found or len(found[1]) < len(wanted):
+        return [], False
+    used = gpus_of_workers(found[1])
+    if used is not None:
+        return [gpu for gpu in wanted if gpu not in used], True
+    return (wanted[:-1] if has_replaced_worker(found[1]) else []), False
+
+
+def check_workers(seconds=15):
+    """Sees to it that the server uses each of its GPUs, after all that it was asked."""
+    numbers = os.environ.get("MACHINE_LEARNING_DEVICE_IDS", "0").split(",")
+    wanted = list(dict.fromkeys(number.strip() for number in numbers))
+    if len(wanted) < 2:
+        return
+    deadline = time.monotonic() + seconds
+    # A worker gets its name once it has started.
+    while True:
+        idle, is_seen = idle_gpus(wanted)
+        if not idle or not is_seen or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    if not idle:
+        return
+    what = "no worker of Immich's server %s GPU %s" % (
+        "uses" if is_seen else "may be left for", " and ".join(idle),
+    )
+    if restart_workers() and not idle_gpus(wanted)[0]:
+        print("%s: its workers were restarted" % what, file=sys.stderr)
+        return
+    raise CheckFailed(what, [], "restart the container: each worker gets a GPU of its own when all start")
+
+
 def explain_server(error):
     if isinstance(error, ServerRefused):
         return str(error)
@@ -990,6 +1061,8 @@ def main():
     result = in_a_process(lambda: check(expected))
     if result["ok"]:
         models = outcome(lambda: {"models": check_models(expected, download)})
+        if models["ok"]:
+            models = {**models, **outcome(lambda: check_workers() or {})}
         memory = video_memory() if result["provider"] == "CUDAExecutionProvider" else []
         result = {**result, **models, **({"videoMemory": memory} if memory else {})} if models["ok"] else models
     for line in explain(result):

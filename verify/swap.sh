@@ -280,12 +280,10 @@ END
 commit() {
   critical=1
   record=$(last_record)
-  if [ -n "$foreign" ]; then
+  # A kept container that somebody started again has lost its policy: what the first hand-over found counts.
+  if [ -n "$foreign" ] && { [ -z "$was_kept" ] || [ -z "$record" ]; }; then
     name=$(name_of "$foreign")
-    name=${name%"$kept_suffix"}
-    # Compose may have started it again since, but `release` brings back what once served.
-    [ "$(field "$record" name)" = "$name" ] ||
-      record=$(taken_over "$name" "$(policy_of "$foreign")" "$foreign_ran")
+    record=$(taken_over "${name%"$kept_suffix"}" "$(policy_of "$foreign")" "$foreign_ran")
   fi
   for id in $own $foreign; do try update --restart no -- "$id" || log "$answer"; done
   [ -z "$record" ] || say "$record"

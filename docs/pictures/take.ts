@@ -15,7 +15,7 @@ import { finalScreen, withoutColours, withoutPlugins } from "./screen";
 import { terminalPicture } from "./terminalPicture";
 
 /**
- * `npm run pictures` takes the README's pictures of a terminal from runs of the real engine, of a stack
+ * `npm run pictures` takes the pictures of a terminal in the pages from runs of the real engine, of a stack
  * like Pulumi.dev.yaml on fakes. Each picture has a file with its text.
  */
 const columns = 126;
@@ -32,23 +32,28 @@ async function main(): Promise<void> {
     const database = await createImmichDatabase(server);
     const config = await fakeStack(database, containerName, {
       url: "http://attic:3003",
-      environment: { workers: 1, requestThreads: 1, modelTtl: 10 },
+      cacheVolume: undefined,
+      keepCache: undefined,
+      cache: { volume: `${containerName}-cache`, keep: false },
     });
     await pulumi.prepare(config, database.password);
 
-    // The outputs are long; `npm run status` explains them.
+    // The outputs are long; the status explains them.
     const picture = (name: string, ...words: string[]) =>
-      pulumi.run(...words, "--suppress-outputs").then((screen) => take(name, words, screen));
+      pulumi
+        .run(...words, "--suppress-outputs")
+        .then((screen) => take(name, ["pulumi", ...words, "--suppress-outputs"].join(" "), screen));
 
     await picture("preview", "preview");
-    await pulumi.run("up", "--yes", "--skip-preview");
+    await picture("up", "up", "--yes", "--skip-preview");
+    await take("status", "npm run status", await pulumi.status());
     await docker.getContainer(containerName).remove({ force: true });
     await database.query(
       `UPDATE system_metadata SET value = jsonb_set(value, '{machineLearning,clip}', '{"modelName": "RN50__openai"}')
        WHERE key = 'system-config'`,
     );
-    await picture("drift", "preview", "--refresh");
-    await picture("repair", "up", "--refresh", "--yes", "--skip-preview");
+    await picture("drift", "preview");
+    await picture("repair", "up", "--yes", "--skip-preview");
   } finally {
     await pulumi.run("destroy", "--yes", "--skip-preview").catch(console.error);
     await server.remove();
@@ -83,6 +88,15 @@ async function terminal(engine: string, folder: string) {
       const lines = stringify(Object.fromEntries(more)).trimEnd().split("\n");
       await writeFile(file, `${encrypted}${lines.map((line) => `  ${line}\n`).join("")}`);
     },
+    /** @returns what `npm run status` shows */
+    status(): Promise<string> {
+      const program = path.join(repositoryFolder, "cli", "status.ts");
+      return run(
+        path.join(repositoryFolder, "node_modules", ".bin", "tsx"),
+        [program, "--stack", "dev"],
+        { environment: { ...environment, IMMICH_ML_HOME: folder }, directory: project },
+      );
+    },
     /** Runs a command in the terminal. @returns what it shows at the end */
     async run(...words: string[]): Promise<string> {
       const line = `stty cols ${columns} rows 200; exec "$0" "$@"`;
@@ -96,9 +110,8 @@ async function terminal(engine: string, folder: string) {
   };
 }
 
-async function take(name: string, words: readonly string[], screen: string): Promise<void> {
-  const command = ["pulumi", ...words, "--suppress-outputs"].join(" ");
-  const text = `$ ${command}\n${withoutColours(screen)}\n`;
+async function take(name: string, command: string, screen: string): Promise<void> {
+  const text = `$ ${command}\n${withoutColours(screen).trimEnd()}\n`;
   for (const secret of [hostname(), repositoryFolder, tmpdir(), userInfo().homedir])
     if (text.includes(secret)) throw new Error(`the picture ${name} would show ${secret}`);
   await writeFile(path.join(__dirname, `${name}.txt`), text);

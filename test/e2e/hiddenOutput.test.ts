@@ -27,13 +27,13 @@ describe.skipIf(missingEngine)("the password of Immich's published compose file"
     }
   }
 
-  it("may stand in clear, and then hides nothing", async () => {
+  it("may be plain text, and then hides nothing", async () => {
     const message = await refusal({
       config: { ...config, databasePassword: password },
       secrets: {},
     });
     expect(message).toContain('immich-ml:preset: "legacy-postgres"');
-    expect(message).not.toContain("stands in clear");
+    expect(message).not.toContain("is in plain text");
     expect(message).not.toContain("[secret]");
   });
 
@@ -42,11 +42,11 @@ describe.skipIf(missingEngine)("the password of Immich's published compose file"
     expect(message).toContain('immich-ml:preset: "legacy-[secret]"');
   });
 
-  it("is the only one that may stand in clear", async () => {
+  it("is the only one that may be plain text", async () => {
     const message = await refusal({
       config: { ...config, databasePassword: "other" },
       secrets: {},
     });
-    expect(message).toContain("databasePassword: stands in clear");
+    expect(message).toContain("databasePassword: is in plain text");
   });
 });

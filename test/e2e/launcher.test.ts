@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -303,26 +303,30 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     expect(up.code, up.stdout + up.stderr).toBe(0);
   });
 
-  it("fault: the runner is killed in a run; recover waits while it lives, then makes the stack ready", async () => {
+  it("fault: the runner is killed in the middle of up; recover keeps a live run's lock, and removes a dead one's", async () => {
     const child = spawn(path.join(repositoryFolder, "immich-ml"), ["up", "--yes", "--refresh"], {
       env: environment(),
       stdio: "ignore",
     });
     const ended = new Promise((resolve) => child.once("exit", resolve));
-    const isLocked = async () =>
-      (
-        await readdir(path.join(home, ".pulumi", "locks"), { recursive: true }).catch(() => [])
-      ).some((file) => file.endsWith(".json"));
-    await expect.poll(isLocked, { timeout: 60_000, interval: 50 }).toBe(true);
-    const early = await launch("recover");
-    expect(early.code, early.stdout).toBe(1);
-    expect(early.stderr).toContain("another run of ./immich-ml has the stack");
-    for (const { Id } of await runners()) await docker.getContainer(Id).kill();
+    const locks = path.join(home, ".pulumi", "locks");
+    const isLocked = async () => {
+      const files = existsSync(locks) ? await readdir(locks, { recursive: true }) : [];
+      return files.some((file) => file.endsWith(".json"));
+    };
+    const deadline = Date.now() + 60_000;
+    while (!(await isLocked()) && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    const runner = (await runners())[0]!.Names[0]!.slice(1);
+    await run("docker", ["pause", runner]);
+    const refused = await launch("recover");
+    expect(refused.code, refused.stdout + refused.stderr).toBe(2);
+    expect(refused.stderr).toContain(`a run of ./immich-ml (container ${runner}) has the stack`);
+    await run("docker", ["kill", runner]);
     await ended;
-    expect(await isLocked()).toBe(true);
-    const late = await launch("recover");
-    expect(late.code, late.stderr).toBe(0);
-    expect(late.stdout).toContain("removed the lock of a run that has ended");
+    const recovered = await launch("recover");
+    expect(recovered.code, recovered.stdout + recovered.stderr).toBe(0);
+    expect(recovered.stdout).toContain("removed the lock of a run that has ended");
     const up = await launch("up", "--yes");
     expect(up.code, up.stdout + up.stderr).toBe(0);
   });

@@ -286,7 +286,7 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
     expect(await owned()).toEqual([name]);
   });
 
-  it("stops the container that was taken over, which somebody has started again, and still knows how it was", async () => {
+  it("stops a kept container that compose has started again, and remembers how it was", async () => {
     await command("start", `${foreign}-before-immich-ml`);
     await up("k");
     expect(await state(`${foreign}-before-immich-ml`)).toBe("exited no");

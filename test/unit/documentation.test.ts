@@ -8,6 +8,8 @@ import { accelerators } from "../../catalog/accelerators";
 import { findClipModel } from "../../catalog/clipModels";
 import { gpuFamilies } from "../../catalog/gpuFamilies";
 import { presets } from "../../catalog/presets";
+import { generatedFiles } from "../../docs/generate";
+import { hostSettings, stackSettings } from "../../docs/settings/render";
 import { buildSchema, hostSchema, immichSchema, stackSchema } from "../../config/schema";
 import { requirementsOf } from "../../immich/modelSelection";
 import { containerType, privileges, unconfined } from "../../policy/checks";
@@ -62,6 +64,13 @@ function partsOf(schema: z.ZodType): string[] {
 
 describe.each(languagesOf("settings.md"))("%s", (document) => {
   const rows = rowsOf(read(document));
+
+  test("is what the schema and the texts give, with a row for each setting and no other", () => {
+    expect(read(document)).toBe(generatedFiles()[document]);
+    const settings = [...stackSettings, ...hostSettings].map(({ name }) => name);
+    const secrets = ["databasePassword", "immichApiKey"];
+    expect(rows.flatMap(({ names }) => names).sort()).toEqual([...settings, ...secrets].sort());
+  });
 
   test("has a row for every setting that names its parts", () => {
     const missing = documentedSettings().flatMap(({ name, parts }) => {

@@ -35,7 +35,7 @@ describe.each(Object.entries(pages))("the pages in %s", (_language, documents) =
     ["accelerator", acceleratorNames],
     ["imageVariant", [...gpuFamilyNames, "official"]],
   ])("lists every value of %s", (setting, names) => {
-    expect(rowsOf(setting).map(([, , meaning]) => codesOf(meaning!))).toEqual([names]);
+    expect(rowsOf(setting).map(([, , , values]) => codesOf(values!))).toEqual([names]);
   });
 
   test.each(acceleratorNames.filter((name) => name !== "cpu"))(

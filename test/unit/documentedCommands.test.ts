@@ -30,9 +30,10 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "preview --refresh --diff --config-file --policy-pack --policy-pack-config --suppress-outputs",
     "refresh --clear-pending-creates",
     "stack init",
-    "stack rm",
+    "stack rm --preserve-config",
     "stack history",
     "up --refresh",
+    "version",
   ],
   npm: ["ci", "test", "run", "config set", "audit", "outdated"],
   docker: [
@@ -43,6 +44,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "image prune",
     "image rm",
     "inspect",
+    "load",
     "login",
     "logs",
     "network ls",
@@ -51,6 +53,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "pull",
     "rm -f",
     "run --device-cgroup-rule",
+    "save",
     "system df",
     "version",
     "volume ls",
@@ -64,7 +67,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "system create-dev-char-symlinks --create-all",
   ],
 };
-const shellWords = ["cd", "echo", "export", "printf", "umask"];
+const shellWords = ["cd", "echo", "export", "gzip", "printf", "umask"];
 
 /** Every command in the blocks of a document, and those between backticks that begin with a program. */
 function commandsIn(text: string): string[] {

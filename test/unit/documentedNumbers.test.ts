@@ -108,6 +108,12 @@ describe.each(["README.md", "README.zh-CN.md", "docs/how-it-works.md"])("%s", (p
   });
 });
 
+test("the changelog's last release is the version of package.json", () => {
+  const { version } = JSON.parse(read("package.json")) as { version: string };
+  const [, released] = /^## (\d\S*)/m.exec(read("CHANGELOG.md"))!;
+  expect(released).toBe(version);
+});
+
 test("the oldest Node.js is that of package.json, wherever one is named", () => {
   const { engines } = JSON.parse(read("package.json")) as { engines: { node: string } };
   const oldest = engines.node.replace(">=", "");
@@ -131,12 +137,12 @@ test.each(inBothLanguages("mirrors.md"))("the plugin in %s is the one of package
 });
 
 describe.each(inBothLanguages("settings.md"))("the defaults in %s", (page) => {
-  /** The last cell of each row, by the settings in the first. */
+  /** Each row's default, by the setting in the first cell. */
   const rows = read(page)
     .split("\n")
     .filter((line) => line.startsWith("| `"))
     .map((line) => line.split("|").map((cell) => cell.trim()))
-    .map((cells) => ({ names: cells[1]!, meaning: cells[2]!, standard: cells.at(-2)! }));
+    .map((cells) => ({ names: cells[1]!, standard: cells.at(-3)! }));
 
   const schemas: readonly (readonly [string, z.ZodObject])[] = [
     ["", stackSchema],

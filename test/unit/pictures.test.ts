@@ -12,16 +12,21 @@ const folder = path.join(repository, "docs", "pictures");
 /** Each picture with the pages that show it, in both languages. */
 const pictures = [
   { name: "preview", pages: ["README.md", "README.zh-CN.md"] },
-  { name: "drift", pages: ["docs/install.md", "docs/zh-CN/install.md"] },
-  { name: "repair", pages: ["docs/install.md", "docs/zh-CN/install.md"] },
+  { name: "up", pages: ["README.md", "README.zh-CN.md"] },
+  { name: "status", pages: ["docs/daily-use.md", "docs/zh-CN/daily-use.md"] },
+  { name: "drift", pages: ["docs/daily-use.md", "docs/zh-CN/daily-use.md"] },
+  { name: "repair", pages: ["docs/daily-use.md", "docs/zh-CN/daily-use.md"] },
 ];
 
 describe.each(pictures)("docs/pictures/$name.png", ({ name, pages }) => {
   const text = readFileSync(path.join(folder, `${name}.txt`), "utf8");
 
   it("shows a whole run and nothing of the machine", () => {
-    expect(text).toMatch(/^\$ pulumi (preview|up)/);
-    expect(text).toMatch(/Resources:\n/);
+    expect(text).toMatch(
+      name === "status"
+        ? /^\$ npm run status\nHOST +HEALTH/
+        : /^\$ pulumi (preview|up)[^]*\nResources:\n/,
+    );
     const ofTheMachine = [hostname(), homedir(), repository].filter((word) => word.length > 3);
     for (const word of ofTheMachine) expect(text).not.toContain(word);
     const paths = text.match(/(?<![\w:/.])\/[a-z]+\/[\w./-]+/g) ?? [];

@@ -373,7 +373,9 @@ describe("the stack file", () => {
     const text = planText(makePlan(situation(), answers()), "./immich-ml");
     expect(text.split("\n").length).toBeLessThan(12);
     expect(text).toMatch(/stops immich_machine_learning/);
-    expect(text).toMatch(/Back: \.\/immich-ml down; immich_machine_learning runs again as it was/);
+    expect(text).toMatch(
+      /To go back: \.\/immich-ml down; immich_machine_learning runs again as it was/,
+    );
   });
 });
 
