@@ -1,13 +1,15 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
 import type Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
 
 import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
+import { composeCommand } from "../../bench/support/compose";
 import { repositoryFolder } from "../../demo/folders";
 import type { StartedPostgres } from "../../demo/postgres";
 import { run } from "../../demo/shell";
@@ -17,6 +19,7 @@ import { missingEngine } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
 import { missingRunnerBase, type RunnerBases, runnerBases } from "../support/runnerBase";
 import { buildSmallService, type TestImage } from "../support/smallService";
+import { atTerminal, type Step } from "../support/terminal";
 
 /** A release without a digest in the catalog, so that an image of this engine stands for Immich's. */
 const version = "v2.7.4";
@@ -41,11 +44,14 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
   );
   let docker: Docker;
   let home: string;
+  let composeFolder: string;
   let bases: RunnerBases;
   let service: TestImage;
   let postgres: StartedPostgres;
   let database: ImmichDatabase;
   let container: string;
+  /** Of the owner's two commands, with the runner built. */
+  let seconds = 0;
 
   const environment = () => ({
     ...process.env,
@@ -73,10 +79,17 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     home = await mkdtemp(path.join(tmpdir(), "immich-ml-test-home-"));
+    composeFolder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-compose-"));
+    const composeFile = path.join(composeFolder, "docker-compose.yml");
+    const services = {
+      "immich-server": { image: images[0] },
+      "immich-machine-learning": { image: images[1] },
+    };
+    await writeFile(composeFile, stringify({ services }));
     const labels = (name: string) => [
       ...["--label", `com.docker.compose.project=${project}`],
       ...["--label", `com.docker.compose.service=immich-${name}`],
-      ...["--label", `com.docker.compose.project.config_files=/nowhere/${project}/compose.yml`],
+      ...["--label", `com.docker.compose.project.config_files=${composeFile}`],
     ];
     await run("docker", ["network", "create", names.network]);
     await run("docker", [
@@ -112,7 +125,8 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     for (const name of images) await run("docker", ["rmi", name]).catch(() => undefined);
     await service?.remove().catch(() => undefined);
     await postgres?.remove();
-    if (home) await rm(home, { recursive: true, force: true });
+    for (const folder of [home, composeFolder])
+      if (folder) await rm(folder, { recursive: true, force: true });
   });
 
   const runners = async () => {
@@ -134,7 +148,9 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
   });
 
   it("setup --yes finds Immich, its database and cache, and writes the stack file and the passphrase", async () => {
+    const begin = performance.now();
     const { code, stdout, stderr } = await launch("setup", "--yes", "--immich", project);
+    seconds += (performance.now() - begin) / 1000;
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(new RegExp(`${version} in ${names.server} \\(compose, ${project}\\)`));
     expect(stdout).toMatch(/ViT-B-16-SigLIP2__webli, 3 photos indexed/);
@@ -145,6 +161,78 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     const again = await launch("setup", "--yes", "--immich", project);
     expect(again.stdout).toContain("says all of this already");
     container = `immich-ml-${/name: (\S+)/.exec(await readFile(file, "utf8"))![1]}`;
+  });
+
+  const setupAtTerminal = (folder: string, ...steps: Step[]) =>
+    atTerminal([path.join(repositoryFolder, "immich-ml"), "setup", "--immich", project], steps, {
+      IMMICH_ML_HOME: folder,
+      IMMICH_ML_BASE_IMAGE: bases.base,
+      IMMICH_ML_DOCKER_IMAGE: bases.docker,
+    });
+
+  it("fault: Ctrl-C at each question of setup; nothing is written", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-home-"));
+    const questions: Step[] = [
+      ["In which languages", "\r"],
+      ["Mirrors, if your network", "\r"],
+      [`Take over from ${names.machineLearning}?`, "\r"],
+    ];
+    try {
+      for (const [last, [question]] of questions.entries()) {
+        const steps = [...questions.slice(0, last), [question, "\x03"] as const];
+        const { code, text, left } = await setupAtTerminal(folder, ...steps);
+        expect([code, left], text).toEqual([130, []]);
+        expect(text).toContain("nothing was changed");
+        expect(await readdir(folder)).toEqual([]);
+        expect(await readdir(composeFolder)).toEqual(["docker-compose.yml"]);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("setup at a terminal asks, refuses a wrong mirror, and writes the answers and compose's override", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-home-"));
+    try {
+      const { code, text, left } = await setupAtTerminal(
+        folder,
+        ["In which languages", "\r"],
+        ["Mirrors, if your network", "huggingFaceEndpoint=hf.lan\r"],
+        ["huggingFaceEndpoint is a URL", "\x15huggingFaceEndpoint=https://hf.lan\r"],
+        [`Take over from ${names.machineLearning}?`, "\r"],
+        ["docker-compose.override.yml?", "\r"],
+      );
+      expect([code, left], text).toEqual([0, []]);
+      expect(text).not.toContain(database.password);
+      const file = await readFile(path.join(folder, "Pulumi.home.yaml"), "utf8");
+      const { config } = parse(file) as { config: Record<string, { environment: object }[]> };
+      expect(config["immich-ml:hosts"]).toMatchObject([
+        {
+          takeOver: names.machineLearning,
+          cache: { volume: names.cache },
+          environment: { huggingFaceEndpoint: "https://hf.lan" },
+        },
+      ]);
+      // Compose itself reads the override and leaves the service alone.
+      const [program, ...words] = await composeCommand();
+      const compose = (...more: string[]) =>
+        run(program, [...words, "--project-name", `${project}-again`, ...more], {
+          directory: composeFolder,
+        });
+      try {
+        await compose("up", "--no-start");
+        const made = await docker.listContainers({
+          all: true,
+          filters: { label: [`com.docker.compose.project=${project}-again`] },
+        });
+        const service = "com.docker.compose.service";
+        expect(made.map(({ Labels }) => Labels[service])).toEqual(["immich-server"]);
+      } finally {
+        await compose("down");
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it("a user who is not root owns what is written", async () => {
@@ -173,9 +261,13 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
   });
 
   it("up, status and check go without a question, a terminal or a passphrase by hand", async () => {
+    const begin = performance.now();
     const up = await launch("up", "--yes");
+    seconds += (performance.now() - begin) / 1000;
     expect(up.code, up.stdout + up.stderr).toBe(0);
     expect(up.stdout).toContain(version);
+    console.log(`./immich-ml setup --yes && ./immich-ml up --yes: ${seconds.toFixed(1)} s`);
+    expect(seconds).toBeLessThan(300);
     const status = await launch("status", "--json");
     expect(status.code, status.stderr).toBe(0);
     expect(JSON.parse(status.stdout)).toMatchObject({
