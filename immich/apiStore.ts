@@ -1,7 +1,7 @@
 import { findSystemConfigKey } from "../catalog/systemConfigKeys";
 import { formatImmichVersion, type ImmichVersion } from "../catalog/immichVersion";
 import { getFromApi, type ImmichApiError, putToApi } from "./immichApi";
-import { defaultOf, errorIn, sameSetting, valuesIn } from "./settings";
+import { defaultOf, errorIn, sameSetting, settingOf, valuesIn } from "./settings";
 import type {
   ApiStoreArgs,
   PreviousValue,
@@ -60,15 +60,13 @@ export async function writeApi(
   }
 
   const isStale = options.announce === true && changes.length > 0;
-  const putBack =
-    Object.keys(wanted).length > 0 || isStale ? await save(store, document, wanted) : [];
+  if (Object.keys(wanted).length > 0 || isStale) await save(store, document, wanted);
   return {
     before,
     rowWasAbsent: false,
     rowIsDamaged: false,
     skipped,
     clearedEmbeddings: null,
-    putBack,
   };
 }
 
@@ -118,129 +116,58 @@ async function refuseConfigFile(store: ApiStoreArgs): Promise<void> {
   }
 }
 
-/** Times that what others saved meanwhile is put back before that is given up. */
-const rounds = 3;
-
 /**
- * Saves the whole configuration with our values in it. Immich takes no part of it, so what somebody
- * else saves between our reading and Immich's writing would be reverted. It is read all the while, and
- * what was seen and is gone afterwards is put back.
+ * Saves the whole configuration with our values in it. Immich takes no part of it, so what somebody else saves
+ * in the 20 to 50 ms that Immich takes is reverted. Reading meanwhile would show it, but whoever reads while
+ * Immich writes can make it miss the change (v2.7.5, v3.1.0): it keeps the former configuration in memory, and
+ * the embeddings stay those of the former model. The interface of an administrator may do that, too.
  *
- * @returns the keys that were put back
+ * @throws when Immich does not have our values in the end
  */
 async function save(
   store: ApiStoreArgs,
   document: Document,
   wanted: Readonly<Record<string, unknown>>,
-): Promise<string[]> {
-  const putBack: string[] = [];
-  let base = document;
-  let next = wanted;
-  for (let round = 1; round <= rounds; round += 1) {
-    const watch = watchConfiguration(store);
-    try {
-      await put(store, structuredClone(base), next);
-    } finally {
-      watch.stop();
-    }
-    const seen = await watch.seen;
-    if (seen.length === 0) return putBack;
-    const now = await getFromApi<Document>(store, "/system-config");
-    next = lostValues(
-      leavesOf(base),
-      seen.map((found) => leavesOf(found)),
-      leavesOf(now),
-      new Set(Object.keys(next)),
-    );
-    if (Object.keys(next).length === 0) return putBack;
-    putBack.push(...Object.keys(next));
-    base = now;
-  }
-  return putBack;
+): Promise<void> {
+  const missed = differing(await put(store, document, wanted), wanted);
+  if (missed.length === 0) return;
+  const stored = await getFromApi<Document>(store, "/system-config");
+  if (differing(ours(stored), wanted).length > 0) throw savedByAnother(store, missed);
+  // It is saved, but Immich did not see that it changed: it sees it when it changes again.
+  const former = Object.fromEntries(missed.map((key) => [key, settingOf(document, key)]));
+  await put(store, stored, former);
+  const left = differing(await put(store, stored, wanted), wanted);
+  if (left.length > 0) throw savedByAnother(store, left);
 }
 
-/** Milliseconds. Immich takes 20 to 50 to save. */
-const betweenLooks = 4;
-
-/** Reads the configuration again and again until it is stopped. */
-function watchConfiguration(store: ApiStoreArgs): {
-  readonly stop: () => void;
-  readonly seen: Promise<readonly Document[]>;
-} {
-  let isOver = false;
-  const look = async () => {
-    const seen: Document[] = [];
-    while (!isOver) {
-      const found = await getFromApi<Document>(store, "/system-config", { repeat: false }).catch(
-        () => undefined,
-      );
-      if (found === undefined) break;
-      seen.push(found);
-      await new Promise((resolve) => setTimeout(resolve, betweenLooks));
-    }
-    return seen;
-  };
-  return {
-    stop: () => void (isOver = true),
-    seen: Promise.all([look(), look()]).then((lists) => lists.flat()),
-  };
-}
-
-/** What somebody else has changed in what was seen, and what is as before now. */
-function lostValues(
-  before: ReadonlyMap<string, string>,
-  seen: readonly ReadonlyMap<string, string>[],
-  now: ReadonlyMap<string, string>,
-  own: ReadonlySet<string>,
-): Record<string, unknown> {
-  const lost: Record<string, unknown> = {};
-  for (const snapshot of seen) {
-    for (const [key, value] of snapshot) {
-      const was = before.get(key);
-      if (own.has(key) || was === undefined || value === was || now.get(key) !== was) continue;
-      lost[key] = JSON.parse(value);
-    }
-  }
-  return lost;
-}
-
-/** Every value of a configuration as JSON, by its dotted key. */
-function leavesOf(part: unknown, path: readonly string[] = []): Map<string, string> {
-  if (typeof part !== "object" || part === null || Array.isArray(part)) {
-    return new Map([[path.join("."), JSON.stringify(part)]]);
-  }
-  return new Map(
-    Object.entries(part).flatMap(([name, inner]) => [...leavesOf(inner, [...path, name])]),
+function savedByAnother(store: ApiStoreArgs, keys: readonly string[]): Error {
+  return new Error(
+    `Immich at ${store.url} accepted the configuration but returns other values for ${keys.join(", ")}: ` +
+      "another client saved at the same moment; run the program again",
   );
 }
 
+/** @returns our keys as Immich answers */
 async function put(
   store: ApiStoreArgs,
   document: Document,
-  wanted: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  for (const [key, value] of Object.entries(wanted)) assign(document, key.split("."), value);
-  let answer: Record<string, string>;
+  values: Readonly<Record<string, unknown>>,
+): Promise<Record<string, string>> {
+  const changed = structuredClone(document);
+  for (const [key, value] of Object.entries(values)) assign(changed, key.split("."), value);
   try {
-    answer = ours(await putToApi<Document>(store, "/system-config", document));
+    return ours(await putToApi<Document>(store, "/system-config", changed));
   } catch (error) {
     const { status } = error as ImmichApiError;
     if (status !== undefined && status >= 400 && status < 500) throw error;
     // The outcome is unknown. Reading changes nothing; sending again might undo a later save.
-    answer = ours(
+    const answer = ours(
       await getFromApi<Document>(store, "/system-config").catch(() => {
         throw error;
       }),
     );
-    if (differing(answer, wanted).length > 0) throw error;
-    return;
-  }
-  const left = differing(answer, wanted);
-  if (left.length > 0) {
-    throw new Error(
-      `Immich at ${store.url} accepted the configuration but returns other values for ${left.join(", ")}: ` +
-        "another client saved at the same moment; run the program again",
-    );
+    if (differing(answer, values).length > 0) throw error;
+    return answer;
   }
 }
 

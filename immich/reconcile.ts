@@ -263,11 +263,6 @@ function notesOn(changes: readonly SettingChange[], result: WriteResult): string
         `before this program it was ${wanted ?? "not set"}`,
     ];
   });
-  if (result.putBack?.length) {
-    notes.push(
-      `somebody else saved Immich's configuration at the same moment; what they changed was put back: ${sanitize(result.putBack.join(", "), maxLength)}`,
-    );
-  }
   if (result.clearedEmbeddings) {
     notes.push(
       `${result.clearedEmbeddings} embeddings of the previous CLIP model were cleared; search finds nothing ` +

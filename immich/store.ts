@@ -39,8 +39,6 @@ export interface WriteResult {
   readonly skipped: Readonly<Record<string, string | null>>;
   /** Number of embeddings cleared, or null when none had to be. */
   readonly clearedEmbeddings: number | null;
-  /** Keys that somebody else saved at the same moment, and that were put back. @default none */
-  readonly putBack?: readonly string[];
 }
 
 /** A PostgreSQL database and the user who connects. */

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 
 import { findClipModel } from "../../catalog/clipModels";
 import { presets } from "../../catalog/presets";
-import { writeApi } from "../../immich/apiStore";
 import { clearEmbeddings } from "../../immich/databaseStore";
 import { probeApi, probeDatabase } from "../../immich/databaseProbe";
 import { startQueue } from "../../immich/jobs";
@@ -208,26 +207,30 @@ describe.each(tried)("Immich $release", (source) => {
     expect(await row()).toBe(stored);
   });
 
-  test("what an administrator saves at the same moment is not lost", async () => {
-    const days = () =>
-      immich
-        .ask<{ trash: { days: number } }>("GET", "/system-config")
-        .then(({ trash }) => trash.days);
-    for (let round = 0; round < 8; round += 1) {
-      const document = await immich.ask<{ trash: { days: number } }>("GET", "/system-config");
-      const wanted = 40 + round;
-      const models = ["buffalo_s", "buffalo_m"];
-      const change = { key: faceModel, value: JSON.stringify(models[round % 2]) };
-      const options = { version, embeddings: "clear", dropEmptyRow: false } as const;
-      const ours = writeApi(api, [change], options);
-      await new Promise((resolve) => setTimeout(resolve, round * 4));
-      await immich.ask("PUT", "/system-config", {
-        ...document,
-        trash: { ...document.trash, days: wanted },
-      });
-      // Where the administrator's page was older than ours, it is our value that is gone, and it is said.
-      await ours.catch((error: Error) => expect(error.message).toContain("run the program again"));
-      expect(await days()).toBe(wanted);
+  test("Immich notices each change of the model, however much its configuration is read meanwhile", async () => {
+    await withModel("ViT-B-32__openai");
+    const models = ["RN50__openai", "ViT-B-16-SigLIP__webli", "ViT-B-32__openai"];
+    let isOver = false;
+    const read = async () => {
+      while (!isOver) await immich.ask("GET", "/system-config");
+    };
+    const readers = [read(), read(), read()];
+    try {
+      for (let round = 0; round < 6; round += 1) {
+        const model = models[round % models.length]!;
+        await applySettings(declare(api, { [clipModel]: model }));
+        await immich.until("the dimension of the new model", async () => {
+          return (await dimension()) === findClipModel(model)!.embeddingDimension;
+        });
+        await immich.until("no embedding of the former model", async () => {
+          return (await embeddings()) === 0;
+        });
+        await startQueue(api, "smartSearch", quick, () => {});
+        expect(await embeddings()).toBe(photos);
+      }
+    } finally {
+      isOver = true;
+      await Promise.all(readers);
     }
   });
 

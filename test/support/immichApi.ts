@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
+import { valuesIn } from "../../immich/settings";
+
 /** A fault of the fake, for requests that begin with `METHOD path`. */
 export type Fault =
   | { readonly status: number; readonly body: string; readonly times?: number }
@@ -30,6 +32,10 @@ export interface FakeImmich {
   failed: Record<string, number>;
   /** Whether an administrator has put the server into its maintenance mode. */
   maintenance: boolean;
+  /** How many of the next saves meet somebody's reading, so that the server does not see the change. */
+  missedSaves: number;
+  /** Our keys as they were in each save that the server saw. */
+  readonly noticed: Record<string, unknown>[];
   /** What happens at a job's start, or while the configuration is being saved. */
   onStart: (queue: string) => void;
   onSave: () => Promise<void>;
@@ -91,6 +97,8 @@ export async function startFakeImmich(): Promise<FakeImmich> {
     paused: new Set(),
     failed: {},
     maintenance: false,
+    missedSaves: 0,
+    noticed: [],
     onStart: () => {},
     onSave: () => Promise.resolve(),
     close: async () => {
@@ -214,7 +222,13 @@ function save(
   if (!clipModels.includes(model)) {
     return refuse(`Unknown CLIP model: ${model}. Please check the model name for typos.`);
   }
+  const former = immich.configuration;
   immich.configuration = document;
+  if (immich.missedSaves > 0) {
+    immich.missedSaves -= 1;
+    return { status: 200, answer: former };
+  }
+  immich.noticed.push(valuesIn(document));
   return { status: 200, answer: document };
 }
 
