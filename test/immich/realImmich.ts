@@ -51,6 +51,8 @@ export interface RealImmich {
   ask<Answer>(method: string, path: string, body?: unknown): Promise<Answer>;
   query<Row extends object>(statement: string, values?: unknown[]): Promise<Row[]>;
   restart(variables?: Readonly<Record<string, string>>): Promise<void>;
+  /** Starts another release on the same database and photos. */
+  upgrade(next: ImmichSource): Promise<void>;
   upload(count: number): Promise<void>;
   /** Waits until a condition holds. */
   until(what: string, holds: () => Promise<boolean>): Promise<void>;
@@ -82,7 +84,6 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
   const serverPort = await freePort();
   const url = `http://127.0.0.1:${serverPort}`;
   await writeGeodata(path.join(folder, "build", "geodata"));
-  await copyPlugin(source, path.join(folder, "build", "corePlugin"));
   await mkdir(path.join(folder, "media"));
 
   let server: ChildProcess | undefined;
@@ -103,8 +104,10 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
     }
     server = undefined;
   };
+  let running = source;
   const startServer = async (variables: Readonly<Record<string, string>> = {}) => {
     logged = "";
+    await copyPlugin(running, path.join(folder, "build", "corePlugin"));
     const environment = {
       DB_URL: `postgres://${user}:${password}@${host}:${port}/immich`,
       DB_VECTOR_EXTENSION: "pgvector",
@@ -118,7 +121,7 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
       NO_COLOR: "1",
       ...variables,
     };
-    server = launch(source, environment, folder);
+    server = launch(running, environment, folder);
     for (const stream of [server.stdout, server.stderr])
       stream?.on("data", (chunk: Buffer) => (logged += chunk.toString()));
     await until("the server to answer", async () => {
@@ -137,7 +140,20 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
       );
     });
   };
-  await startServer();
+  const stop = async () => {
+    await stopServer();
+    await sql.end().catch(() => undefined);
+    redis.kill();
+    await ml.close();
+    await postgres.remove();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await startServer();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 
   let token = "";
   const ask = async <Answer>(method: string, at: string, body?: unknown): Promise<Answer> => {
@@ -204,14 +220,12 @@ export async function startRealImmich(source: ImmichSource): Promise<RealImmich>
       }
     },
     setMachineLearning: (isOn) => (ml.isOn = isOn),
-    stop: async () => {
+    upgrade: async (next) => {
       await stopServer();
-      await sql.end().catch(() => undefined);
-      redis.kill();
-      await ml.close();
-      await postgres.remove();
-      rmSync(folder, { recursive: true, force: true });
+      running = next;
+      await startServer();
     },
+    stop,
   };
 }
 
