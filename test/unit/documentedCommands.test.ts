@@ -32,7 +32,7 @@ const others: Readonly<Record<string, readonly string[]>> = {
     "stack init",
     "stack rm --preserve-config",
     "stack history",
-    "up --refresh",
+    "up --refresh --yes",
     "version",
   ],
   npm: ["ci", "test", "run", "config set", "audit", "outdated"],
