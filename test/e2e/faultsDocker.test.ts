@@ -126,9 +126,8 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider FAKE_FAULT=kernel
       const running = await docker.listContainers();
       return running.some(({ Id }) => Id !== previous);
     };
+    // The new container is waited for then, beside the one that serves.
     while (!(await isTried())) await pause(50);
-    // The new container is waited for now, beside the one that serves.
-    await pause(2000);
     await killDocker();
     const { text } = await going;
     expect(text).toContain("Docker does not answer");
