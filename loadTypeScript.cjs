@@ -25,7 +25,7 @@ require.extensions[".ts"] = (module, file) => {
   module._compile(compiled, file);
 };
 
-// The SDK loads both, a quarter of a run, for functions that it stores in the state. This program has none.
+// The SDK loads both, half a second of each run, for functions that it stores in the state. This program has none.
 for (const name of ["typescript", "@npmcli/arborist"]) loadWhenUsed(name);
 
 function loadWhenUsed(name) {

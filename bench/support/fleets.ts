@@ -69,13 +69,12 @@ export async function bareFleet(args: FleetArgs): Promise<Fleet> {
     PULUMI_CONFIG_PASSPHRASE: "bench",
     PULUMI_SKIP_UPDATE_CHECK: "true",
   };
-  const stackName = prefix;
   const stack = await LocalWorkspace.createStack(
-    { stackName, workDir },
+    { stackName: prefix, workDir },
     { pulumiCommand: found.engine, envVars: environment },
   );
   const command = async (word: string) => {
-    const words = [word, "--yes", "--skip-preview", "--stack", stackName, "--cwd", workDir];
+    const words = [word, "--yes", "--skip-preview", "--stack", prefix, "--cwd", workDir];
     const { code, text } = await startEngine(found.engine.command, words, environment).ended;
     if (code !== 0) throw new Error(`pulumi ${word} ended with ${code}:\n${text}`);
   };
@@ -88,7 +87,7 @@ export async function bareFleet(args: FleetArgs): Promise<Fleet> {
     remove: async () => {
       await stack.destroy();
       await rm(folder, { recursive: true, force: true });
-      await rm(path.join(workDir, `Pulumi.${stackName}.yaml`), { force: true });
+      await rm(path.join(workDir, `Pulumi.${prefix}.yaml`), { force: true });
     },
   };
 }
@@ -180,7 +179,7 @@ export async function ansibleFleet({ hosts, image, network }: FleetArgs): Promis
         security_opts: securityOptions,
         log_driver: "json-file",
         log_options: logOptions,
-        healthcheck: { ...healthcheck, interval: "10s" },
+        healthcheck,
       },
       ...looped,
     },

@@ -73,17 +73,17 @@ describe("setup on a host with a fault", () => {
 
   it.skipIf(process.getuid?.() !== 0)("fault: the user may not use the socket", async () => {
     const nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
-    const script = await mkdtemp(path.join(tmpdir(), "immich-ml-test-launcher-"));
+    const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-launcher-"));
     try {
-      await run("cp", [path.join(repositoryFolder, "immich-ml"), script]);
-      await chmod(script, 0o755);
-      const words = [...nobody, path.join(script, "immich-ml"), "setup", "--yes"];
+      await run("cp", [path.join(repositoryFolder, "immich-ml"), folder]);
+      await chmod(folder, 0o755);
+      const words = [...nobody, path.join(folder, "immich-ml"), "setup", "--yes"];
       const { code, text } = await ended("setpriv", words);
       expect(code).toBe(1);
       expect(text).toContain("this user may not use Docker");
       expect(text).toContain("add the user to the group docker");
     } finally {
-      await rm(script, { recursive: true });
+      await rm(folder, { recursive: true });
     }
   });
 

@@ -40,7 +40,8 @@ class Ping(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("0.0.0.0", 3003), Ping).serve_forever()
 `;
 
-const healthcheck = `
+/** As Immich's own: whether the server answers. */
+export const healthcheck = `
 import urllib.request
 urllib.request.urlopen("http://localhost:3003/ping", timeout=2)
 `;

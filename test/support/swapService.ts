@@ -1,4 +1,4 @@
-import { buildTestImage, onnxRuntimeImage, type TestImage } from "./smallService";
+import { buildTestImage, healthcheck, onnxRuntimeImage, type TestImage } from "./smallService";
 
 /** Says who answers; BREAK makes it die (`die`) or answer with an error (`sick`). */
 const server = `
@@ -23,11 +23,6 @@ class Ping(http.server.BaseHTTPRequestHandler):
 import signal
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 http.server.ThreadingHTTPServer(("0.0.0.0", 3003), Ping).serve_forever()
-`;
-
-const healthcheck = `
-import urllib.request
-urllib.request.urlopen("http://localhost:3003/ping", timeout=2)
 `;
 
 /** In every Python: FAULT=compute fails the check's inference, and so does a card that is in use. */
