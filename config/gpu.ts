@@ -4,7 +4,7 @@ import {
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalog/accelerators";
-import { findGpu, nearestGpus } from "../catalog/gpus";
+import { findGpu, nearestGpus } from "../catalog/gpuNames";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
 import type { Resolved } from "../util/problem";

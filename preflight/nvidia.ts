@@ -1,4 +1,4 @@
-import { findGpu } from "../catalog/gpus";
+import { findGpu } from "../catalog/gpuNames";
 import { sanitize } from "../util/sanitize";
 import { type Answer, unanswered } from "../util/docker";
 
