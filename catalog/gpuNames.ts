@@ -1,5 +1,6 @@
 import { distance } from "fastest-levenshtein";
 
+import type { AcceleratorName } from "./accelerators";
 import { type GpuModel, gpuModels, severalGpus } from "./gpus";
 
 /*
@@ -114,6 +115,20 @@ function byName(name: string): GpuModel | undefined {
   return (
     gpusByPlainName.get(whole) ?? gpusByShortName.get(whole) ?? gpusByShortName.get(short(whole))
   );
+}
+
+/** Words of GPUs that are no NVIDIA card, and what computes on them. */
+const otherGpus: readonly (readonly [RegExp, AcceleratorName])[] = [
+  [/^(none|no|off|false|cpu)$/, "cpu"],
+  [/\b(amd|ati|radeon|rx ?\d{3,4}|vega|instinct|firepro|gfx\d+)/, "rocm"],
+  [/\b(intel|arc|iris|u?hd graphics|uhd)\b/, "openvino"],
+  [/\bmali\b/, "armnn"],
+  [/\b(rockchip|rk\d{4}|rknpu|npu)/, "rknn"],
+];
+
+/** The accelerator of a GPU that another company makes; undefined for any other text. */
+export function acceleratorOf(name: string): AcceleratorName | undefined {
+  return otherGpus.find(([pattern]) => pattern.test(name.toLowerCase()))?.[1];
 }
 
 /** At most three names of GPUs near a mistyped one, the nearest first. */

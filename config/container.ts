@@ -1,5 +1,5 @@
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { fileLogDrivers } from "../catalog/logDrivers";
+import { fileLogDrivers, logOptionProblem } from "../catalog/logDrivers";
 import { isNamespace, networkProblem } from "../catalog/networks";
 import type { Problem } from "../util/problem";
 import type { HostEntry, ImmichEntry } from "./schema";
@@ -34,6 +34,7 @@ export function containerProblems(
   const cards = ["NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"].find(
     (name) => Object.hasOwn(environment, name) || Object.hasOwn(uncheckedEnvironment, name),
   );
+  const wrongOption = log && logOptionProblem(log.driver, log.options);
   const contradictions: readonly Contradiction[] = [
     [
       "limits.swap",
@@ -45,6 +46,7 @@ export function containerProblems(
       log && hardening.limitLog === true && !fileLogDrivers.includes(log.driver),
       `does not go with hardening.limitLog: true, since Docker does not rotate what ${log?.driver} keeps`,
     ],
+    ["log.options", log && wrongOption, wrongOption ?? ""],
     [
       "renderNode",
       host.renderNode && !accelerators[accelerator].needsRenderNode,
@@ -97,6 +99,10 @@ const renderNodeAccelerators = Object.values(accelerators)
   .filter(({ needsRenderNode }) => needsRenderNode)
   .map(({ name }) => name);
 
+export function containerNameOf({ containerName, name }: HostEntry): string {
+  return containerName ?? `immich-ml-${name}`;
+}
+
 /** What a network of Docker's own allows. */
 export function networkProblems(
   host: HostEntry,
@@ -112,6 +118,22 @@ export function networkProblems(
   for (const [index, other] of (host.networks ?? []).entries()) {
     const expected = networkProblem(other) ?? (isNamespace(other) ? onlyAlone : undefined);
     if (expected) refused.push({ key: `${key}.networks[${index}]`, value: other, expected });
+  }
+  const joined = [network, ...(host.networks ?? [])];
+  const twice = joined.find((name, index) => name && joined.indexOf(name) !== index);
+  if (twice) {
+    refused.push({
+      key: `${key}.networks`,
+      value: host.networks,
+      expected: `names ${twice} twice; network and networks together name each once`,
+    });
+  }
+  if (network === `container:${containerNameOf(host)}`) {
+    refused.push({
+      key: `${key}.network`,
+      value: network,
+      expected: "is this container itself; name the one whose network it is to share",
+    });
   }
   if (host.networks && network === undefined) {
     refused.push({ key: `${key}.networks`, value: host.networks, expected: "needs network" });

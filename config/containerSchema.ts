@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 
 import { z } from "zod";
 
+import { logDriverNames } from "../catalog/logDrivers";
 import { dockerName, oneOf, text, whole } from "./values";
 
 /*
@@ -84,7 +85,7 @@ export const containerSettings = {
   ).optional(),
   log: z
     .strictObject({
-      driver: oneOf("json-file", "local", "journald", "syslog", "gelf", "fluentd"),
+      driver: oneOf(...logDriverNames),
       options: z
         .record(name, scalar)
         .meta({ allowed: "an object of the driver's options, such as { max-size: 10m }" })
@@ -115,10 +116,18 @@ export const restartPolicy = text(
   /^(no|on-failure(:[1-9]\d{0,3})?|always|unless-stopped)$/,
 );
 
-export const cpuset = text("CPU cores such as 0-3,6", /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/);
+export const cpuset = text(
+  "CPU cores such as 0-3,6",
+  /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/,
+).refine((cores) =>
+  cores.split(",").every((range) => {
+    const [first, last = first] = range.split("-").map(Number);
+    return first! <= last!;
+  }),
+);
 
 /** Of a host: a network with names, or another's. */
 export const networkName = text(
-  "a network's name, host, or container:<name>",
+  "a network's name, host, or container:<name>; networks lists further ones",
   /^(container:)?[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
 );

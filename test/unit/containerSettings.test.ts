@@ -40,6 +40,12 @@ describe("container settings", () => {
     [{ shmSize: 128 }, { shmSize: 128 }],
     [{ accelerator: "openvino", renderNode: "/dev/dri/renderD129" }, {}],
     [{ gpu: "5.0", gpus: { runtime: "nvidia" } }, { gpus: { count: 1, runtime: "nvidia" } }],
+    [{ gpu: "sm_61" }, { gpu: { computeCapability: "6.1" } }],
+    [{ gpu: "5.0", gpus: { ids: ["MIG-GPU-8e5e22a2-43f2/1/0"] } }, {}],
+    [{ log: { driver: "syslog", options: { "syslog-address": "udp://192.168.1.5:514" } } }, {}],
+    [{ log: { driver: "local", options: { mode: "non-blocking" } } }, {}],
+    [{ dockerHost: "ssh://LAN%5Cpi@box", network: "immich_default" }, {}],
+    [{ cache: { path: "/var/lib/immich-ml" } }, { cache: { path: "/var/lib/immich-ml" } }],
     [{ network: "host", url: "http://192.168.1.20:3003" }, { network: "host" }],
     [{ network: "container:tailscale", url: "http://ml:3003" }, { network: "container:tailscale" }],
   ])("%j", (more, expected) => {
@@ -82,6 +88,44 @@ describe("container settings", () => {
     ],
     [{ gpu: "5.0", gpus: "all" }, "gpus", "such as { count: all }"],
     [{ runtime: "nvidia" }, "runtime", "write gpus: { runtime: nvidia }"],
+    [{ gpu: "5.0", gpus: { ids: ["all"] } }, "gpus.ids[0]", "count: all gives every card"],
+    [{ gpu: "5.0", gpus: { ids: ["0,1"] } }, "gpus.ids[0]", "such as [0, 1]"],
+    [{ gpu: "5.0", gpus: { ids: ["/dev/nvidia0"] } }, "gpus.ids[0]", "numbers or UUIDs"],
+    [{ gpu: "5.0", gpus: { ids: [0, "0"] } }, "gpus", "names card 0 twice"],
+    [{ gpu: "5.0", gpus: { count: 0 } }, "gpus.count", "from 1 to 16"],
+    [{ gpu: "5.0", gpus: { device_ids: ["0"] } }, "gpus.device_ids", "ids: [0]"],
+    [{ gpu: "none" }, "gpu", "set accelerator: cpu"],
+    [{ gpu: "Radeon RX 580" }, "gpu", "set accelerator: rocm"],
+    [{ gpu: "Intel UHD 630" }, "gpu", "set accelerator: openvino"],
+    [{ gpu: "Arc A380" }, "gpu", "set accelerator: openvino"],
+    [{ gpu: "RK3588" }, "gpu", "set accelerator: rknn"],
+    [{ accelerator: "quicksync" }, "accelerator", 'did you mean "openvino"?'],
+    [{ accelerator: "AMD" }, "accelerator", 'did you mean "rocm"?'],
+    [{ dockerHost: "tcp://192.168.1.5", network: "x" }, "dockerHost", "tcp://host:port"],
+    [{ dockerHost: "ssh://pi@box?x=1", network: "x" }, "dockerHost", "ssh://user@host"],
+    [{ limits: { cpuset: "3-0" } }, "limits.cpuset", "CPU cores such as 0-3,6"],
+    [
+      { log: { driver: "journald", options: { "max-size": "10m" } } },
+      "log.options",
+      "max-size, which journald does not know",
+    ],
+    [
+      { log: { driver: "local", options: { "max-sise": "10m" } } },
+      "log.options",
+      "it knows max-size, max-file, compress",
+    ],
+    [{ log: { driver: "gelf" } }, "log.options", "needs gelf-address with gelf"],
+    [{ cache: { path: "/etc/" } }, "cache.path", "a folder of the system"],
+    [
+      { cache: { path: "/var/lib/docker/volumes/immich_model-cache/_data" } },
+      "cache.path",
+      "set cache: { volume: immich_model-cache }",
+    ],
+    [{ cache: { path: "/mnt/${SHARE}" } }, "cache.path", "nothing replaces in a stack file"],
+    [{ environment: { TZ: "${TZ}" } }, "environment.TZ", "nothing replaces in a stack file"],
+    [{ networks: ["immich_default"] }, "networks", "names immich_default twice"],
+    [{ network: "container:immich-ml-attic", url: "http://a:1" }, "network", "this container"],
+    [{ network: "pasta" }, "network", "rootless Podman's own network"],
     [{ network: "bridge" }, "network", "where containers have no names"],
     [{ network: "none" }, "network", "no network at all"],
     [{ networks: ["host"] }, "networks[0]", "must be network: alone"],
@@ -105,6 +149,10 @@ describe("container settings", () => {
   });
 
   it.each([
+    ["cpu_quota", "limits.cpus"],
+    ["restart_policy", "restart: on-failure:5"],
+    ["extends", "accelerator"],
+    ["volumes_from", "cache: { path"],
     ["container_name", "containerName"],
     ["env_file", "envFiles"],
     ["mem_limit", "limits: { memory: 4096 } (MiB)"],
@@ -147,14 +195,24 @@ describe("imageMirror", () => {
     ["mirror.example.org:5000/proxy", true],
     [{ "ghcr.io": "mirror.example.org" }, true],
     [{ "ghcr.io": "https://mirror.example.org" }, false],
+    ["mirror", false],
+    ["my-user/images", false],
+    ["localhost:5000", true],
   ])("%j: accepted %s", (imageMirror, isAccepted) => {
     const { lines, host } = read({}, { imageMirror });
     expect(lines.length === 0).toBe(isAccepted);
     if (isAccepted) {
       expect(host!.image).toMatchObject({
-        reference: expect.stringMatching(/^mirror\.example\.org/) as string,
+        reference: expect.stringMatching(/^(mirror\.example\.org|localhost:5000)/) as string,
       });
     } else expect(lines[0]).toContain("without https://");
+  });
+
+  it("is for the registries that images come from", () => {
+    const { lines } = read({}, { imageMirror: { "gchr.io": "mirror.example.org" } });
+    expect(lines).toEqual([
+      'immich-ml:build.imageMirror.gchr.io: there is no such setting; known here: docker.io, ghcr.io; did you mean "ghcr.io"?',
+    ]);
   });
 });
 
