@@ -112,6 +112,7 @@ const attic = {
   containerName: "immich_machine_learning",
   cache: { kind: "volume", volume: "model-cache", keep: true },
   hardening: {},
+  limits: {},
   network: "immich_default",
 } as unknown as HostSettings;
 

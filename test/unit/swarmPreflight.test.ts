@@ -63,6 +63,7 @@ const rack = {
   network: undefined,
   cache: { kind: "volume", name: "models", keep: true },
   image: { kind: "given", reference: "x" },
+  limits: {},
 } as unknown as HostSettings;
 
 function diagnostics(
