@@ -78,7 +78,29 @@ export function containerProblems(
       "is set from gpus with runtime: nvidia; leave it out and write gpus: { runtime: nvidia, ids: […] }",
     ],
   ];
-  return problemsOf(host, key, contradictions);
+  return [...problemsOf(host, key, contradictions), ...passwordProblems(host, key)];
+}
+
+/** An address with a password, where nothing needs one: the state would keep it in plain text. */
+function passwordProblems({ labels, log, healthcheck }: HostEntry, key: string): Problem[] {
+  const test = healthcheck === false ? undefined : healthcheck?.test;
+  const texts = Object.entries({
+    ...prefixed("labels", labels),
+    ...prefixed("log.options", log?.options ?? {}),
+    ...prefixed("healthcheck", { test: [test ?? []].flat().join(" ") }),
+  });
+  return texts
+    .filter(([, text]) => /\/\/[^/\s@]*:[^/\s@]+@/.test(text))
+    .map(([field]) => ({
+      key: `${key}.${field}`,
+      expected: "must be without a password in an address: everyone may read it in the state",
+    }));
+}
+
+function prefixed(prefix: string, texts: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [`${prefix}.${name}`, text]),
+  );
 }
 
 function problemsOf(

@@ -28,6 +28,7 @@ describe("container settings", () => {
     [{ groups: [992, "video"] }, { groups: ["992", "video"] }],
     [{ networks: ["proxy", "tailnet"] }, { networks: ["proxy", "tailnet"] }],
     [{ labels: { "com.example.update": false } }, { labels: { "com.example.update": "false" } }],
+    [{ labels: { "traefik.http.routers.ml.middlewares": "auth@file,crowdsec@docker" } }, {}],
     [{ ...own, healthcheck: "off" }, { healthcheck: false }],
     [{ ...own, healthcheck: false }, { healthcheck: false }],
     [{ healthcheck: { interval: 60 } }, { healthcheck: { interval: 60 } }],
@@ -114,6 +115,17 @@ describe("container settings", () => {
       "log.options",
       "it knows max-size, max-file, compress",
     ],
+    [{ labels: { note: "http://me:hidden@box" } }, "labels.note", "without a password"],
+    [
+      { log: { driver: "syslog", options: { "syslog-address": "tcp://me:hidden@box:514" } } },
+      "log.options.syslog-address",
+      "without a password",
+    ],
+    [
+      { ...own, healthcheck: { test: ["curl", "http://me:hidden@box"] } },
+      "healthcheck.test",
+      "without a password",
+    ],
     [{ log: { driver: "gelf" } }, "log.options", "needs gelf-address with gelf"],
     [{ cache: { path: "/etc/" } }, "cache.path", "a folder of the system"],
     [
@@ -146,6 +158,7 @@ describe("container settings", () => {
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain(`immich-ml:hosts[0].${key}: `);
     expect(lines[0]).toContain(message);
+    expect(lines[0]).not.toContain("hidden");
   });
 
   it.each([
