@@ -2,6 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 
 import { MachineLearning, type MachineLearningArgs } from "../../components/machineLearning";
+import { ModelCache } from "../../components/modelCache";
+import { machineLearning } from "../../components/wiring";
 import { formatProblem } from "../../config/errors";
 import { exposures } from "../../config/exposures";
 import { readSettings } from "../../config/read";
@@ -293,6 +295,25 @@ describe("a container with many settings", () => {
       labels: expect.arrayContaining([{ label: "a", value: "b" }]) as unknown,
       healthcheck: { interval: "1m30s", timeout: "10s", startPeriod: "1h0m0s" },
     });
+  });
+
+  it.each([
+    [{}, "IMMICH_HOST=0.0.0.0"],
+    [{ environment: { host: "192.168.1.20" } }, "IMMICH_HOST=192.168.1.20"],
+  ])("listens on IPv4 where the host has no IPv6, unless told: %j", async (more, variable) => {
+    const settings = read({ check: "off", ...more }).settings!;
+    const service = machineLearning(
+      settings.hosts[0]!,
+      settings,
+      {
+        image: pulumi.output("sha256:abc"),
+        cache: new ModelCache("attic", { path: "/c" }),
+        found: { hostsWithoutIpv6: new Set(["attic"]), optionalMounts: {} } as never,
+      },
+      {},
+    );
+    await new Promise((resolve) => (service as MachineLearning).containerId.apply(resolve));
+    expect(inputs["envs"]).toContain(variable);
   });
 
   it("shares the network of the host without a name there, and needs its address", async () => {

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 
-import type { HostSettings } from "../../config/load";
+import type { HostSettings, Settings } from "../../config/load";
+import { preflight } from "../../preflight";
 import { checkHost } from "../../preflight/hostChecks";
 import { parseProbe } from "../../preflight/hostProbe";
 import { DockerClient } from "../../util/docker";
@@ -251,6 +252,43 @@ it("a name that no machine has is told apart from a machine that is off", async 
     "error during connect: Get http://docker.example.com/v1.41/info: command [ssh -l pi -- towr docker system dial-stdio] has exited with exit status 255, please make sure the URL is valid, and Docker 18.09 or later is installed on the remote host: stderr=ssh: Could not resolve hostname towr: Name or service not known",
   );
   expect(found).toMatchObject({ ok: false, unresolved: true });
+});
+
+/** The preflight of two hosts, where nobody knows the name of the second. */
+function withMistypedName(hostsSetUp: readonly string[]) {
+  const run: Run = (program, parameters, options) => {
+    const isSecond = options?.environment?.["DOCKER_HOST"] === "ssh://root@towr";
+    if (isSecond) {
+      const stderr = "stderr=ssh: Could not resolve hostname towr: Name or service not known";
+      return Promise.resolve({ code: 1, stdout: "", stderr });
+    }
+    const probed = `${machine(gtx750ti)}\nno ipv6`;
+    const answers: Record<string, string> = {
+      info: JSON.stringify(withToolkit),
+      network: "bridge\nimmich_default",
+      volume: '[{"Name":"model-cache"}]',
+    };
+    const stdout = program === "docker" ? (answers[parameters[0]!] ?? "") : probed;
+    return Promise.resolve({ code: 0, stdout, stderr: "" });
+  };
+  const second = { ...attic, name: "tower", dockerHost: "ssh://root@towr" };
+  const settings = { project: "p", stack: "s", preflight: "enforce", hosts: [attic, second] };
+  return preflight(settings as unknown as Settings, run, () =>
+    Promise.resolve(new Set(hostsSetUp)),
+  );
+}
+
+it("a mistyped name is a mistake at first, and off once the host was set up", async () => {
+  await expect(withMistypedName(["attic"])).rejects.toThrow(
+    /tower: no machine is known by the name in ssh:\/\/root@towr: correct dockerHost/,
+  );
+  const found = await withMistypedName(["attic", "tower"]);
+  expect([...found.unreachableHosts]).toEqual(["tower"]);
+});
+
+it("a kernel without IPv6 is told to the container", async () => {
+  const { hostsWithoutIpv6 } = await withMistypedName(["tower"]);
+  expect([...hostsWithoutIpv6!]).toEqual(["attic"]);
 });
 
 function said(docker: object, probed: string, more: object): string {
