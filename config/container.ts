@@ -8,6 +8,10 @@ import type { ImageSource } from "./settings";
 /** Groups that Debian gives every image; others have no name in ours and Immich's. */
 const imageGroups: readonly string[] = ["root", "video", "audio", "users", "disk", "nogroup"];
 
+function isNoImageGroup(group: string): boolean {
+  return /\D/.test(group) && !imageGroups.includes(group);
+}
+
 /** Whether the server runs as root, by the entry's `user`. */
 export function isRoot(user: string | undefined): boolean {
   return user === undefined || /^(0|root)(:|$)/.test(user);
@@ -27,7 +31,8 @@ export function containerProblems(
   const { healthcheck, environment, uncheckedEnvironment } = host;
   const isOwnImage = image?.kind === "given";
   const isOwnCheck = healthcheck === false || healthcheck?.test !== undefined;
-  const nameless = groups.find((group) => /\D/.test(group) && !imageGroups.includes(group));
+  const nameless = groups.find(isNoImageGroup);
+  const [, userGroup = "0"] = user?.split(":") ?? [];
   const reserved = Object.keys(labels).find((label) =>
     /^(org\.immich-ml|com\.docker\.(compose|swarm|stack))\./.test(label),
   );
@@ -61,6 +66,11 @@ export function containerProblems(
       "groups",
       nameless !== undefined && image && !isOwnImage,
       `has no group ${nameless} in the image; give its number on the host (getent group ${nameless})`,
+    ],
+    [
+      "user",
+      isNoImageGroup(userGroup) && image && !isOwnImage,
+      `names the group ${userGroup}, which the image does not have; give its number on the host (getent group ${userGroup})`,
     ],
     [
       "user",

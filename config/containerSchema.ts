@@ -41,9 +41,30 @@ const limit = z
       .int()
       .min(-1)
       .transform((value) => ({ soft: value, hard: value })),
-    z.strictObject({ soft: z.int().min(-1), hard: z.int().min(-1) }),
+    z
+      .strictObject({ soft: z.int().min(-1), hard: z.int().min(-1) })
+      .refine(({ soft, hard }) => hard === -1 || (soft !== -1 && soft <= hard)),
   ])
-  .meta({ allowed: "a whole number (-1 for no limit), or { soft, hard }" });
+  .meta({ allowed: "a whole number (-1 for no limit), or { soft, hard } with soft at most hard" });
+
+/** Those that Docker knows. */
+const limitNames = [
+  "core",
+  "cpu",
+  "data",
+  "fsize",
+  "locks",
+  "memlock",
+  "msgqueue",
+  "nice",
+  "nofile",
+  "nproc",
+  "rss",
+  "rtprio",
+  "rttime",
+  "sigpending",
+  "stack",
+] as const;
 
 export const containerSettings = {
   user: z
@@ -67,7 +88,11 @@ export const containerSettings = {
       z.strictObject({
         test: z
           .union([z.string().min(1).max(4096), z.array(z.string().max(4096)).min(1)])
-          .meta({ allowed: "a command line, or a list of a program and its arguments" })
+          .refine((test) => test[0] !== "NONE")
+          .meta({
+            allowed:
+              "a command line, or a list of a program and its arguments; healthcheck: off switches it off",
+          })
           .optional(),
         interval: seconds(1),
         timeout: seconds(1),
@@ -103,7 +128,7 @@ export const containerSettings = {
     .meta({ allowed: "a list of addresses of name servers" })
     .optional(),
   ulimits: z
-    .record(z.string().regex(/^[a-z]+$/), limit)
+    .partialRecord(z.enum(limitNames), limit)
     .meta({
       allowed: "an object of limits, such as { nofile: 4096 } or { nofile: { soft, hard } }",
     })

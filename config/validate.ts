@@ -89,7 +89,7 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
   const place = schemaAt(schema, issue.path);
 
   if (issue.code === "unrecognized_keys") {
-    const known = objectsIn(place).flatMap(({ shape }) => Object.keys(shape));
+    const known = keysOf(place);
     const [, ofHost] = /^hosts\[\d+\](?:\.|$)(.*)$/.exec(key) ?? [];
     return issue.keys.map((name) => {
       const compose =
@@ -151,9 +151,13 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | 
   return undefined;
 }
 
-function objectsIn(schema: z.ZodType | undefined): z.ZodObject[] {
-  const options = schema instanceof z.ZodUnion ? schema.options : [schema];
-  return options.filter((option) => option instanceof z.ZodObject);
+/** The names that an object may have. */
+function keysOf(schema: unknown): readonly string[] {
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(keysOf);
+  if (schema instanceof z.ZodRecord && schema.keyType instanceof z.ZodEnum) {
+    return schema.keyType.options.map(String);
+  }
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
 function unwrap(schema: z.ZodType): z.ZodType {

@@ -79,5 +79,5 @@ export function isEveryAddress(address: string): boolean {
 
 export const imageReference = text(
   "an image reference such as name:tag or name@sha256:…",
-  /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
+  /^(?!https?:)[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
 );

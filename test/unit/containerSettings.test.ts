@@ -117,6 +117,13 @@ describe("container settings", () => {
       "log.options",
       "it knows max-size, max-file, compress",
     ],
+    [{ ...own, healthcheck: { disable: true } }, "healthcheck.disable", "healthcheck: off"],
+    [{ healthcheck: { start_period: "60s" } }, "healthcheck.start_period", "startPeriod: 60"],
+    [{ ...own, healthcheck: { test: ["NONE"] } }, "healthcheck.test", "healthcheck: off"],
+    [{ ulimits: { nofile: { soft: 2, hard: 1 } } }, "ulimits.nofile", "soft at most hard"],
+    [{ ulimits: { nofiles: 4096 } }, "ulimits.nofiles", "known here: core, cpu"],
+    [{ user: "root:render" }, "user", "getent group render"],
+    [{ image: "https://ghcr.io/me/ml:1" }, "image", "an image reference such as"],
     [{ labels: { note: "http://me:hidden@box" } }, "labels.note", "without a password"],
     [
       { log: { driver: "syslog", options: { "syslog-address": "tcp://me:hidden@box:514" } } },
@@ -350,6 +357,12 @@ describe("a container with many settings", () => {
     expect(await create({ healthcheck: false })).toMatchObject({
       healthcheck: { tests: ["NONE"] },
     });
+    const command = ["CMD", "curl", "-f", "localhost:3003/ping"];
+    for (const given of [command, command.slice(1)]) {
+      expect(await create({ healthcheck: { test: given } })).toMatchObject({
+        healthcheck: { tests: command },
+      });
+    }
     const test = "curl -f localhost:3003/ping";
     expect(await create({ healthcheck: { test } })).toMatchObject({
       healthcheck: { tests: ["CMD-SHELL", test], startPeriod: "2m0s" },
