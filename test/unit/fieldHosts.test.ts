@@ -190,6 +190,17 @@ it.each([
     {},
   ],
   ["Docker 20.10.10", { ...withToolkit, ServerVersion: "20.10.10" }, machine(gtx750ti), {}],
+  [
+    "a card whose infoROM is damaged",
+    withToolkit,
+    [
+      "free 52428800\ntoolkit nvidia-ctk",
+      gtx750ti,
+      "nvidia WARNING: infoROM is corrupted at gpu 0000:01:00.0",
+      "nvidia-exit 14",
+    ].join("\n"),
+    {},
+  ],
   ["the beginning of a UUID", withToolkit, machine(gtx750ti), { gpus: { ids: ["GPU-8e5e22a2"] } }],
   [
     "CDI devices alone",
