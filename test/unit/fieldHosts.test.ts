@@ -213,6 +213,15 @@ it.each([
     machine(gtx750ti),
     {},
   ],
+  ...["MIG-4e5e22a2-43f2-1f6d-52f6-0d3bb5e0a5f4", `MIG-${uuid}/1/0`, "0:1"].map(
+    (id) =>
+      [
+        `the part ${id} of a card`,
+        withToolkit,
+        machine(`nvidia 0, ${uuid}, NVIDIA A100-PCIE-40GB, 570.133.07, 40960, 8.0`),
+        { gpu: undefined, image: { kind: "given", reference: "me/ml:1" }, gpus: { ids: [id] } },
+      ] as const,
+  ),
 ])("%s: is nothing to complain about", (_what, docker, probed, more) => {
   expect(said(docker, probed, more)).toBe("");
 });
