@@ -368,7 +368,7 @@ export const knownErrorsChinese: Readonly<
   },
   "addresses-used-up": {
     cause: "Docker 没有可用于新网络的地址段",
-    cure: '用 «docker network prune» 删除不用的网络；否则在 «/etc/docker/daemon.json» 里设 «"default-address-pools"»',
+    cure: '用 docker network prune 删除不用的网络；否则在 «/etc/docker/daemon.json» 里设 «"default-address-pools"»',
   },
   firewall: {
     cause: "Docker 的防火墙规则丢失，例如重启了宿主机的防火墙",
@@ -440,7 +440,7 @@ export const knownErrorsChinese: Readonly<
   },
   "log-driver": {
     cause: "宿主机没有这个日志驱动、它的服务没有响应，或不认识某个选项",
-    cure: "改正 «log»；«docker info» 会列出日志驱动",
+    cure: "改正 «log»；docker info 会列出日志驱动",
   },
   "package-network": {
     cause: "访问 Docker Hub、PyPI、Debian 或 Hugging Face 很慢、受限或不通",
