@@ -1,4 +1,5 @@
 import { ModelCache, ModelPreset } from "./components";
+import { findGoneHosts, keepGoneHost } from "./components/goneHosts";
 import { repairsOf } from "./components/repair";
 import { hostsInState } from "./components/stackState";
 import {
@@ -22,10 +23,14 @@ export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
   const declared = await loadSettings((hosts) => detectGpus(hosts, ask), ask);
-  const found = await preflight(declared, ask, hostsInState);
+  const [found, gone] = await Promise.all([
+    preflight(declared, ask, hostsInState),
+    findGoneHosts(declared, ask),
+  ]);
   const settings = keepAliases(declared, found.aliases);
   const repairs = await repairsOf(settings, found);
-  const engines = dockerProviders(settings, found.unreachableHosts);
+  const engines = dockerProviders(settings, found.unreachableHosts, gone);
+  for (const host of gone) keepGoneHost(host, engines.get(host.dockerHost)!);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);

@@ -10,7 +10,7 @@ import type { HostSettings, Settings } from "../config/load";
 import type { ModelSelection } from "../immich/modelSelection";
 import type { DatabaseLocation } from "../immich/databaseAddress";
 import type { PreflightResult } from "../preflight";
-import { dockerClientEnvironment } from "../util/dockerClient";
+import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
 import { stateOfFirstRelease } from "./firstRelease";
 import { DistributedImage } from "./distributedImage";
 import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
@@ -32,19 +32,23 @@ import { gracefulCommand } from "./server";
  */
 const addressOfOff = "ssh://host-is-off.invalid";
 
-/** One Docker provider per engine: each explicit provider is a process of its own. */
+/**
+ * One Docker provider per engine: each explicit provider is a process of its own.
+ *
+ * @param gone hosts that are off and no longer in the stack file
+ */
 export function dockerProviders(
   settings: Settings,
   unreachableHosts: ReadonlySet<string>,
+  gone: readonly EngineAddress[] = [],
 ): ReadonlyMap<string, docker.Provider> {
+  const offOnes = [...settings.hosts.filter(({ name }) => unreachableHosts.has(name)), ...gone];
   const off = new Set(
-    settings.hosts
-      .filter(({ name, dockerHost }) => unreachableHosts.has(name) && !/^ssh:/.test(dockerHost))
-      .map(({ dockerHost }) => dockerHost),
+    offOnes.map(({ dockerHost }) => dockerHost).filter((address) => !/^ssh:/.test(address)),
   );
   const providers = new Map<string, docker.Provider>();
   const names = new Set<string>();
-  for (const { dockerHost, tls } of settings.hosts) {
+  for (const { dockerHost, tls } of [...settings.hosts, ...gone]) {
     if (providers.has(dockerHost)) continue;
     const short = `docker-${endpointName(dockerHost)}`;
     const digest = createHash("sha256").update(dockerHost).digest("hex").slice(0, 6);

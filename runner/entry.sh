@@ -23,9 +23,17 @@ case $command in
     fi
     ;;
 esac
+engine="node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/engine.ts"
+# Only what asks every host of the state is stopped by one that is off.
+case $command\ $*\  in
+  up\ *' --refresh'* | up\ *' -r '* | preview\ *' --refresh'* | preview\ *' -r '*) ;;
+  *) [ "$command" = down ] || engine=pulumi ;;
+esac
 case $command in
-  up | preview) set -- pulumi "$command" "$@" ;;
-  down) set -- pulumi destroy "$@" ;;
+  # shellcheck disable=SC2086 # a list of words
+  up | preview) set -- $engine "$command" "$@" ;;
+  # shellcheck disable=SC2086 # a list of words
+  down) set -- $engine destroy "$@" ;;
   pulumi) set -- pulumi "$@" ;;
   report) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/report/report.ts "$@" ;;
   setup) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/setup/setup.ts "$@" ;;

@@ -143,7 +143,7 @@ export async function openEngineStack(options: {
     script: (script, ...words) =>
       recordedProcess(
         process.execPath,
-        ["--import", "tsx", `cli/${script}.ts`, "--stack", name, ...words],
+        ["--import", "tsx", `cli/${script}.ts`, ...words, "--stack", name],
         { cwd: repository, env: { ...process.env, ...environment } },
       ).ended,
     configFile,
