@@ -1,7 +1,8 @@
 import { ModelCache, ModelPreset } from "./components";
 import { findGoneHosts, keepGoneHost } from "./components/goneHosts";
 import { repairsOf } from "./components/repair";
-import { hostsInState } from "./components/stackState";
+import { removeLeftovers } from "./components/leftovers";
+import { hostsIn, storedResources } from "./components/stackState";
 import {
   cacheArgs,
   databaseProviders,
@@ -23,12 +24,14 @@ export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
   const declared = await loadSettings((hosts) => detectGpus(hosts, ask), ask);
-  const [found, gone] = await Promise.all([
-    preflight(declared, ask, hostsInState),
-    findGoneHosts(declared, ask),
+  const [stored, found] = await Promise.all([
+    storedResources(),
+    preflight(declared, ask, async () => hostsIn(await storedResources())),
   ]);
+  const gone = await findGoneHosts(declared, stored, ask);
   const settings = keepAliases(declared, found.aliases);
-  const repairs = await repairsOf(settings, found);
+  const repairs = repairsOf(settings, found, stored);
+  await removeLeftovers(settings, found, stored);
   const engines = dockerProviders(settings, found.unreachableHosts, gone);
   for (const host of gone) keepGoneHost(host, engines.get(host.dockerHost)!);
 
@@ -47,7 +50,7 @@ export = async function immichMachineLearning() {
 
   const preset =
     settings.models &&
-    new ModelPreset(presetName, await presetArgs(settings.models, settings, found), {
+    new ModelPreset(presetName, await presetArgs(settings.models, settings, found, stored), {
       providers: databaseProviders(settings, found.database),
       // Immich learns of a service only after its check.
       dependsOn: hosts.map(({ service }) => service),

@@ -7,7 +7,7 @@ import { DockerClient } from "../util/docker";
 import { addressIn, type EngineAddress } from "../util/dockerClient";
 import type { Run } from "../util/run";
 import { sanitize } from "../util/sanitize";
-import { storedOutputs, storedResources, type StoredResource } from "./stackState";
+import { storedOutputs, type Stored } from "./stackState";
 
 /*
  * Hosts that are no longer in the stack file and do not answer. Were they left out, the engine would try to
@@ -20,8 +20,6 @@ export interface GoneHost extends EngineAddress {
   /** What the state has of it, by URN. */
   readonly resources: Stored;
 }
-
-type Stored = Readonly<Record<string, StoredResource>>;
 
 /** What a host may have, in the order in which it is made: type as in the URN, and the end of its name. */
 const partsOfHost: readonly (readonly [type: string, suffix: string])[] = [
@@ -70,11 +68,13 @@ export function hostsOf(stored: Stored): GoneHost[] {
  *
  * @throws pulumi.RunError where a host of the stack file was moved away from an engine that does not answer
  */
-export async function findGoneHosts(settings: Settings, run: Run): Promise<readonly GoneHost[]> {
+export async function findGoneHosts(
+  settings: Settings,
+  stored: Stored,
+  run: Run,
+): Promise<readonly GoneHost[]> {
   const declared = new Map(settings.hosts.map(({ name, dockerHost }) => [name, dockerHost]));
-  const left = hostsOf(await storedResources()).filter(
-    ({ name, dockerHost }) => declared.get(name) !== dockerHost,
-  );
+  const left = hostsOf(stored).filter(({ name, dockerHost }) => declared.get(name) !== dockerHost);
   const answers = await Promise.all(left.map((host) => new DockerClient(host, run).info()));
   const messages = answers.map((answer) => (answer.ok ? "" : sanitize(answer.message, 2000)));
   const off = left.filter((_, index) => messages[index]);

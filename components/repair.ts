@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "../config/load";
 import type { PreflightResult } from "../preflight";
-import { storedOutputs, storedResources } from "./stackState";
+import { storedOutputs, type Stored } from "./stackState";
 
 /**
  * What is gone or broken on a host. It becomes part of the inputs, so that a plain `preview` shows it
@@ -23,14 +23,12 @@ const volumeType = "docker:index/volume:Volume";
 /** The label of a volume that was made again; its value counts. */
 export const madeAgain = "org.immich-ml.made-again";
 
-/** By host, what has to be mended. The stack's state is read only where something is missing. */
-export async function repairsOf(
+/** By host, what has to be mended. */
+export function repairsOf(
   { hosts }: Settings,
   { drift }: PreflightResult,
-): Promise<Readonly<Record<string, Repair>>> {
-  const isMissing = ({ name }: { readonly name: string }) =>
-    drift[name]?.isContainerMissing || drift[name]?.isVolumeMissing;
-  const resources = hosts.some(isMissing) ? await storedResources() : {};
+  resources: Stored,
+): Readonly<Record<string, Repair>> {
   const stored = (type: string, name: string) =>
     storedOutputs(resources, type, name) as Outputs | undefined;
   return Object.fromEntries(

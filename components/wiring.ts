@@ -12,6 +12,7 @@ import type { DatabaseLocation } from "../immich/databaseAddress";
 import type { PreflightResult } from "../preflight";
 import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
 import { stateOfFirstRelease } from "./firstRelease";
+import type { Stored } from "./stackState";
 import { DistributedImage } from "./distributedImage";
 import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
 import { MachineLearning } from "./machineLearning";
@@ -122,7 +123,8 @@ export function machineLearningImage(
       image: image.imageId,
       repository: `${swarm.registry}/${containerName}`,
       ownRegistry: swarm.ownRegistry && {
-        name: `${containerName}-registry`,
+        name: registryName(containerName),
+        labels: labelsOf(settings),
         ...swarm.ownRegistry,
         publishMode: swarm.endpointMode === "vip" ? "ingress" : "host",
       },
@@ -266,6 +268,11 @@ function labelsOf({ project, stack }: Settings): Record<string, string> {
   return { "org.immich-ml.project": project, "org.immich-ml.stack": stack };
 }
 
+/** Of the registry that this program runs for a service. */
+export function registryName(serviceName: string): string {
+  return `${serviceName}-registry`;
+}
+
 /** A host's entry in the stack's outputs, which `npm run check` and `npm run status` read. */
 export function hostOutputs({
   host,
@@ -305,6 +312,7 @@ export async function presetArgs(
   models: ModelSelection,
   settings: Settings,
   found: PreflightResult,
+  stored: Stored,
 ): Promise<ModelPresetArgs> {
   const { hosts, immich } = settings;
   return {
@@ -319,7 +327,9 @@ export async function presetArgs(
     currentClipModel: found.currentClipModel,
     currentSettings: found.currentSettings,
     serverDefaults: found.serverDefaults,
-    firstRelease: found.mayBeFirstRelease ? await stateOfFirstRelease(presetName) : undefined,
+    firstRelease: found.mayBeFirstRelease
+      ? await stateOfFirstRelease(presetName, stored)
+      : undefined,
     allowUnknownModels: settings.allowUnknownModels,
     serverContainer: immich.serverContainer
       ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }
