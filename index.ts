@@ -33,7 +33,7 @@ export = async function immichMachineLearning() {
   const repairs = repairsOf(settings, found, stored);
   await removeLeftovers(settings, found, stored);
   const engines = dockerProviders(settings, found.unreachableHosts, gone);
-  for (const host of gone) keepGoneHost(host, engines.get(host.dockerHost)!);
+  for (const host of gone) if (host.isOff) keepGoneHost(host, engines.get(host.dockerHost)!);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);

@@ -9,6 +9,11 @@ const withoutDocker = [
   ...["hostileApi", "hostileDatabase", "hostileScripts", "reportBrowser", "shellcheck"],
 ].map((name) => `test/integration/${name}.test.ts`);
 
+const theDemo = ["test/integration/demo[EFPSW]*.test.ts"];
+
+/** Each file has its own stacks, databases, containers and names, and waits for about a third of its time. */
+const besideEachOther = 3;
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/support/summary.mts"],
@@ -32,14 +37,25 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
-          exclude: withoutDocker,
-          // They share one Docker engine and would disturb each other's timing.
+          name: "demo",
+          include: theDemo,
+          // They start, fill and remove the one demo of this machine.
           fileParallelism: false,
           testTimeout: 10 * minutes,
           hookTimeout: 15 * minutes,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          exclude: [...withoutDocker, ...theDemo],
+          maxWorkers: besideEachOther,
+          testTimeout: 15 * minutes,
+          hookTimeout: 15 * minutes,
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -59,8 +75,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          // Each file has its own stacks, databases and names, and one file leaves a core idle.
-          maxWorkers: 2,
+          maxWorkers: besideEachOther,
           testTimeout: 15 * minutes,
           hookTimeout: 15 * minutes,
           sequence: { groupOrder: 3 },

@@ -19,6 +19,8 @@ export interface GoneHost extends EngineAddress {
   readonly name: string;
   /** What the state has of it, by URN. */
   readonly resources: Stored;
+  /** Whether its engine does not answer. */
+  readonly isOff: boolean;
 }
 
 /** What a host may have, in the order in which it is made: type as in the URN, and the end of its name. */
@@ -47,7 +49,7 @@ const services = ["immich-ml:index:MachineLearning", "immich-ml:index:MachineLea
 const command = "command:local:Command";
 
 /** Every host of the state whose engine is known. */
-export function hostsOf(stored: Stored): GoneHost[] {
+export function hostsOf(stored: Stored): Omit<GoneHost, "isOff">[] {
   const urns = Object.keys(stored);
   return urns
     .filter((urn) => services.includes(typeIn(urn)))
@@ -63,8 +65,8 @@ export function hostsOf(stored: Stored): GoneHost[] {
 }
 
 /**
- * The hosts that have to be kept, since they are no longer in the stack file and do not answer; a warning
- * for each says how to forget it.
+ * The hosts that are no longer in the stack file. Those that are off have to be kept; a warning for each says how to
+ * forget it.
  *
  * @throws pulumi.RunError where a host of the stack file was moved away from an engine that does not answer
  */
@@ -77,7 +79,6 @@ export async function findGoneHosts(
   const left = hostsOf(stored).filter(({ name, dockerHost }) => declared.get(name) !== dockerHost);
   const answers = await Promise.all(left.map((host) => new DockerClient(host, run).info()));
   const messages = answers.map((answer) => (answer.ok ? "" : sanitize(answer.message, 2000)));
-  const off = left.filter((_, index) => messages[index]);
   const moved = left.flatMap(({ name }, index) =>
     messages[index] && declared.has(name)
       ? [
@@ -88,13 +89,14 @@ export async function findGoneHosts(
   if (moved.length > 0) {
     throw new pulumi.RunError(`a host is moved; nothing was changed:\n${moved.join("\n")}`);
   }
-  for (const { name } of off) {
-    const message = messages[left.findIndex((host) => host.name === name)];
+  for (const [index, { name }] of left.entries()) {
+    const message = messages[index];
+    if (!message) continue;
     void pulumi.log.warn(
       `${name}: is no longer in the stack file, but what runs there cannot be removed: ${message}; it stays in the state until the first up after it answers. If it never will: ${forget(name)}`,
     );
   }
-  return off;
+  return left.map((host, index) => ({ ...host, isOff: messages[index] !== "" }));
 }
 
 function forget(name: string): string {

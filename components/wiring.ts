@@ -10,10 +10,11 @@ import type { HostSettings, Settings } from "../config/load";
 import type { ModelSelection } from "../immich/modelSelection";
 import type { DatabaseLocation } from "../immich/databaseAddress";
 import type { PreflightResult } from "../preflight";
-import { dockerClientEnvironment, type EngineAddress } from "../util/dockerClient";
+import { dockerClientEnvironment } from "../util/dockerClient";
 import { stateOfFirstRelease } from "./firstRelease";
 import type { Stored } from "./stackState";
 import { DistributedImage } from "./distributedImage";
+import type { GoneHost } from "./goneHosts";
 import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
 import { MachineLearning } from "./machineLearning";
 import { MachineLearningService } from "./machineLearningService";
@@ -36,14 +37,18 @@ const addressOfOff = "ssh://host-is-off.invalid";
 /**
  * One Docker provider per engine: each explicit provider is a process of its own.
  *
- * @param gone hosts that are off and no longer in the stack file
+ * @param gone hosts that are no longer in the stack file. One that answers again is removed by its provider,
+ *   whose address in the state may still be that of a host that is off
  */
 export function dockerProviders(
   settings: Settings,
   unreachableHosts: ReadonlySet<string>,
-  gone: readonly EngineAddress[] = [],
+  gone: readonly GoneHost[] = [],
 ): ReadonlyMap<string, docker.Provider> {
-  const offOnes = [...settings.hosts.filter(({ name }) => unreachableHosts.has(name)), ...gone];
+  const offOnes = [
+    ...settings.hosts.filter(({ name }) => unreachableHosts.has(name)),
+    ...gone.filter(({ isOff }) => isOff),
+  ];
   const off = new Set(
     offOnes.map(({ dockerHost }) => dockerHost).filter((address) => !/^ssh:/.test(address)),
   );

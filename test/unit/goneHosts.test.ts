@@ -53,9 +53,11 @@ describe("hosts of the state that are not in the stack file", () => {
 
   it("are left to the engine where they answer, and kept where they do not", async () => {
     const declared = settings(["attic", "unix:///a"]);
-    expect(await findGoneHosts(declared, all, on)).toEqual([]);
+    expect(await findGoneHosts(declared, all, on)).toMatchObject([{ isOff: false }]);
     expect(warn).not.toHaveBeenCalled();
-    expect(await findGoneHosts(declared, all, off)).toMatchObject([{ name: "attic-check" }]);
+    expect(await findGoneHosts(declared, all, off)).toMatchObject([
+      { name: "attic-check", isOff: true },
+    ]);
     expect(warn.mock.calls[0]![0]).toMatch(
       /^attic-check: is no longer in the stack file.*does not answer.*forget attic-check/,
     );
@@ -73,7 +75,7 @@ describe("hosts of the state that are not in the stack file", () => {
     await expect(findGoneHosts(declared, all, off)).rejects.toThrow(
       /nothing was changed:\n {2}attic-check: moves to tcp:\/\/c:2375.*forget attic-check/,
     );
-    expect(await findGoneHosts(declared, all, on)).toEqual([]);
+    expect(await findGoneHosts(declared, all, on)).toMatchObject([{ isOff: false }]);
   });
 
   it("keep their addresses in the state", async () => {
@@ -86,7 +88,8 @@ describe("hosts of the state that are not in the stack file", () => {
       call: () => ({}),
     });
     const { Provider } = await import("@pulumi/docker");
-    for (const host of hostsOf(all).slice(1)) keepGoneHost(host, new Provider("engine", {}));
+    for (const host of hostsOf(all).slice(1))
+      keepGoneHost({ ...host, isOff: true }, new Provider("engine", {}));
     await vi.waitFor(() =>
       expect(registered).toContain("command:local:Command::attic-check-check"),
     );
