@@ -9,12 +9,13 @@ import { dockerClientEnvironment } from "../util/dockerClient";
 import { run } from "../util/run";
 import { sanitize } from "../util/sanitize";
 import { functionResource } from "./presetCommands";
+import { leftBehind } from "./repair";
 import { storedOutputs, type Stored } from "./stackState";
 import { presetName, registryName } from "./wiring";
 
 /*
  * What this stack has made and its state does not know: the state was lost, or a run was killed at that moment.
- * The providers would fail on each. Containers need nothing here: a swap replaces those with the stack's labels.
+ * The providers would fail on each. The swap sees to containers.
  */
 
 /** Something that `up` removes first, and makes again. */
@@ -43,9 +44,7 @@ export async function removeLeftovers(
     ...(await Promise.all(swarms.map((host) => leftOfSwarm(host, settings, stored)))).flat(),
   ];
   for (const { description, remove } of leftovers) {
-    void pulumi.log.warn(
-      `${description}: made by this stack, whose state does not know it (the state was lost, or a run was killed); up makes it again`,
-    );
+    void pulumi.log.warn(leftBehind(description));
     if (!pulumi.runtime.isDryRun()) await remove();
   }
 }

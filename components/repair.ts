@@ -15,6 +15,8 @@ export interface Repair {
   readonly volume?: number | undefined;
   /** Why the container does not serve, and since when. */
   readonly fault?: string | undefined;
+  /** There are containers of this host that the state does not know. The swap removes them at its end. */
+  readonly isStateLost?: boolean | undefined;
 }
 
 const containerType = "docker:index/container:Container";
@@ -41,11 +43,15 @@ export function repairsOf(
         say(
           `${name}: the volume ${cache.kind === "volume" ? cache.volume : ""} is gone: up makes an empty one`,
         );
+      const isStateLost =
+        found?.isContainerMissing === false && stored(containerType, name) === undefined;
+      if (isStateLost) say(leftBehind(`${name}: the container ${containerName}`));
       const count = Number(volume?.labels?.find(({ label }) => label === madeAgain)?.value ?? 0);
       const repair: Repair = {
         container: container && (container.waitTimeout ?? 60) + 1,
         volume: volume && count + 1,
         fault: found?.fault,
+        isStateLost,
       };
       return [name, repair];
     }),
@@ -55,6 +61,11 @@ export function repairsOf(
 interface Outputs {
   readonly waitTimeout?: number;
   readonly labels?: readonly { readonly label: string; readonly value: string }[];
+}
+
+/** What is said of something with this stack's marks that its state does not have. */
+export function leftBehind(what: string): string {
+  return `${what}: made by this stack, whose state does not know it (the state was lost, or a run was killed); up makes it again`;
 }
 
 function say(message: string): void {
