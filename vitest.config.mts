@@ -2,14 +2,23 @@ import { defineConfig } from "vitest/config";
 
 const minutes = 60_000;
 
+const integrationTest = (name: string) => `test/integration/${name}.test.ts`;
+
 /** Integration tests that need no Docker engine: each file has its own database and temporary folder. */
 const withoutDocker = [
   ...["apiReindex", "apiStore", "databaseNeighbours", "databasePreset", "databaseStore"],
   "demoDatabase",
   ...["hostileApi", "hostileDatabase", "hostileScripts", "reportBrowser", "shellcheck"],
-].map((name) => `test/integration/${name}.test.ts`);
+].map(integrationTest);
 
-const theDemo = ["test/integration/demo[EFPSW]*.test.ts"];
+/** They start, fill and remove the one demo of this machine. */
+const theDemo = [
+  "demoEngine",
+  "demoFakeImages",
+  "demoProgram",
+  "demoService",
+  "demoWithoutEngine",
+].map(integrationTest);
 
 /** Each file has its own stacks, databases, containers and names, and waits for about a third of its time. */
 const besideEachOther = 3;
@@ -39,7 +48,6 @@ export default defineConfig({
         test: {
           name: "demo",
           include: theDemo,
-          // They start, fill and remove the one demo of this machine.
           fileParallelism: false,
           testTimeout: 10 * minutes,
           hookTimeout: 15 * minutes,
