@@ -40,6 +40,18 @@ case $command in
   *) set -- node --require /immich-ml/loadTypeScript.cjs "/immich-ml/cli/$command.ts" "$@" ;;
 esac
 
+# A run that was killed leaves a lock, or operations that every later run would warn of.
+is_interrupted() {
+  [ -n "$(find "$home/.pulumi/locks" -name '*.json' 2>/dev/null)" ] ||
+    grep -qs '"pending_operations"' "$home"/.pulumi/stacks/*/"$PULUMI_STACK".json
+}
+case $command in
+  up | preview | down)
+    ! is_interrupted ||
+      set -- sh -c 'node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/recover.ts >&2 && exec "$@"' sh "$@"
+    ;;
+esac
+
 [ -n "$IMMICH_ML_USER" ] || exec "$@"
 uid=${IMMICH_ML_USER%:*} gid=${IMMICH_ML_USER#*:}
 # ssh looks its user up.

@@ -66,7 +66,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     await expectDeclaredToRun(stack, { docker, database });
   });
 
-  it("fault: Ctrl-C twice while the image is built; it ends at once, and the next up builds it", async () => {
+  it("fault: Ctrl-C twice while the image is built; it ends at once, one command makes the stack ready, and the next up builds it", async () => {
     // Nobody listens there, and pip tries again for ten seconds and more.
     const build = { ...(config["build"] as object), packageIndex: "http://localhost:9/simple" };
     await stack.configure({ ...config, build });
@@ -81,6 +81,8 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     expect(code, text).not.toBe(0);
     expect(await buildLog()).not.toMatch(/ERROR: No matching|did not complete successfully/);
     await stack.configure(config);
+    const recovered = await stack.script("recover");
+    expect(recovered.code, recovered.text).toBe(0);
     await stack.up();
     await expectDeclaredToRun(stack, { docker, database });
   });
