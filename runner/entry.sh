@@ -23,21 +23,22 @@ case $command in
     fi
     ;;
 esac
-engine="node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/engine.ts"
+typescript="node --require /immich-ml/loadTypeScript.cjs /immich-ml"
 # Only what asks every host of the state is stopped by one that is off.
 case $command\ $*\  in
-  up\ *' --refresh'* | up\ *' -r '* | preview\ *' --refresh'* | preview\ *' -r '*) ;;
-  *) [ "$command" = down ] || engine=pulumi ;;
+  down\ * | up\ *' --refresh'* | up\ *' -r '* | preview\ *' --refresh'* | preview\ *' -r '*)
+    engine=$typescript/cli/engine.ts
+    ;;
+  *) engine=pulumi ;;
 esac
+# shellcheck disable=SC2086 # lists of words
 case $command in
-  # shellcheck disable=SC2086 # a list of words
   up | preview) set -- $engine "$command" "$@" ;;
-  # shellcheck disable=SC2086 # a list of words
   down) set -- $engine destroy "$@" ;;
   pulumi) set -- pulumi "$@" ;;
-  report) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/report/report.ts "$@" ;;
-  setup) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/setup/setup.ts "$@" ;;
-  *) set -- node --require /immich-ml/loadTypeScript.cjs "/immich-ml/cli/$command.ts" "$@" ;;
+  report) set -- $typescript/cli/report/report.ts "$@" ;;
+  setup) set -- $typescript/setup/setup.ts "$@" ;;
+  *) set -- $typescript/cli/$command.ts "$@" ;;
 esac
 
 # A run that was killed leaves a lock, or operations that every later run would warn of.
@@ -46,9 +47,9 @@ is_interrupted() {
     grep -qs '"pending_operations"' "$home"/.pulumi/stacks/*/"$PULUMI_STACK".json
 }
 case $command in
-  up | preview | down)
+  up | down)
     ! is_interrupted ||
-      set -- sh -c 'node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/recover.ts >&2 && exec "$@"' sh "$@"
+      set -- sh -c "$typescript"'/cli/recover.ts >&2 && exec "$@"' sh "$@"
     ;;
 esac
 
