@@ -191,9 +191,10 @@ const container = z
 export type ContainerInfo = z.infer<typeof container>;
 
 const network = z
-  .object({ Driver: z.string(), Attachable: z.boolean().catch(false) })
-  .transform(({ Driver, Attachable }) => ({
+  .object({ Driver: z.string(), Attachable: z.boolean().catch(false), Labels: labels })
+  .transform(({ Driver, Attachable, Labels }) => ({
     driver: Driver,
+    labels: Labels,
     /** Whether containers outside the swarm can join it. */
     attachable: Attachable,
   }));

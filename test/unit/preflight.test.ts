@@ -718,6 +718,7 @@ describe("preflight", () => {
     const untouched: Run = () => Promise.reject(new Error("looked"));
     await expect(preflight(settings([attic], "off"), untouched)).resolves.toEqual({
       database: undefined,
+      databaseFunctions: {},
       mayBeFirstRelease: true,
       optionalMounts: {},
       drift: {},
