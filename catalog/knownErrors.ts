@@ -48,7 +48,7 @@ const rows = {
     pattern: "nvidia-smi has not answered",
     shown: "«nvidia-smi has not answered»",
     cause: "the driver hangs",
-    cure: "restart the host, and look for «Xid» in its kernel log (dmesg) before that",
+    cure: "look for «Xid» in the host's kernel log (dmesg), then restart the host",
   },
   "gpu-out-of-reach": {
     section: "nvidia",
@@ -134,7 +134,7 @@ const rows = {
     seen: ["nvidia-smi"],
     pattern: "nvidia-smi[^ ]* (executable file )?not found|nvidia-smi.*no such file",
     shown: '«exec: "nvidia-smi": executable file not found in $PATH»',
-    cause: "the container was started without a card",
+    cause: "the container started without a card",
     cure: `${toolkit}; then start the container anew`,
   },
 
@@ -180,7 +180,7 @@ const rows = {
     cause: "a computation on the AMD GPU broke off",
     cure:
       "correct «HSA_OVERRIDE_GFX_VERSION» or leave it out, set «HSA_USE_SVM» to 0 on an integrated GPU," +
-      " and restart the container; when it comes back, «accelerator: cpu»",
+      " and restart the container; if it happens again, «accelerator: cpu»",
   },
   miopen: {
     section: "others",
@@ -293,7 +293,7 @@ const rows = {
     pattern: "cuda (failure|error):? 46[^0-9]|busy or unavailable|devicesunavailable",
     shown: "«CUDA failure 46: CUDA-capable device(s) is/are busy or unavailable»",
     cause:
-      "another program has the card for itself (compute mode «Exclusive_Process» or «Prohibited»)",
+      "another program uses the card exclusively (compute mode «Exclusive_Process» or «Prohibited»)",
     cure: "nvidia-smi --compute-mode=DEFAULT on the host, or stop the other program",
   },
   "invalid-device": {
@@ -321,8 +321,8 @@ const rows = {
     pattern:
       "cuda (failure|error):? (214|220|226)[^0-9]|uncorrectable ecc|uncorrectable nvlink|eccuncorrectable",
     shown: "«CUDA failure 214: uncorrectable ECC error encountered»",
-    cause: "the card's memory has a fault",
-    cure: "restart the host, then watch nvidia-smi -q -d ECC; a card whose count rises has to be replaced",
+    cause: "the card's memory is faulty",
+    cure: "restart the host, then watch nvidia-smi -q -d ECC; if the count rises, replace the card",
   },
   "launch-timeout": {
     section: "nvidia",
@@ -343,7 +343,7 @@ const rows = {
       "a computation on the card broke off: the image is not meant for the card, or the card is faulty, too hot or overclocked",
     cure:
       "restart the container and look for «Xid» in the host's kernel log (dmesg); let the host's «gpu»" +
-      " choose the image, and take overclocking back",
+      " choose the image, and undo any overclocking",
   },
   "cuda-unknown": {
     section: "nvidia",
@@ -363,7 +363,7 @@ const rows = {
     pattern:
       "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cuda runtime error|(cudnn|cublas|cufft|curand|cublaslt) failure",
     shown: "any other «CUDA failure»",
-    cause: "CUDA reports a fault of the card or its driver",
+    cause: "CUDA reports a fault in the card or its driver",
     cure: "check nvidia-smi on the host and look for «Xid» in its kernel log (dmesg), then restart the container",
   },
 
@@ -436,9 +436,7 @@ const rows = {
       "ze_result_error|level.zero|clbuildprogram|cl_build_program_failure|program build failed|clenqueue|cl_invalid|opencl|ocl_(engine|stream)|openvino-ep",
     shown: "«clEnqueueNDRangeKernel», «CL_BUILD_PROGRAM_FAILURE», any other «ZE_RESULT_ERROR»",
     cause: "the GPU's OpenCL or Level Zero driver fails",
-    cure:
-      "use the newest release of Immich, whose image brings newer drivers, and «openvinoPrecision: FP32»; when it" +
-      " comes back, «accelerator: cpu»",
+    cure: "use the newest release of Immich, whose image brings newer drivers, and «openvinoPrecision: FP32»; if it happens again, «accelerator: cpu»",
   },
   "provider-library": {
     section: "nvidia",
@@ -487,7 +485,7 @@ const rows = {
       "input/output error|errno 5[^0-9]|structure needs cleaning|stale file handle|errno 116[^0-9]",
     shown: "«Input/output error», «Stale file handle»",
     cause: "the disk or the network share fails",
-    cure: "look into the host's kernel log (dmesg) and check the disk (smartctl -a) or the share",
+    cure: "look in the host's kernel log (dmesg) and check the disk (smartctl -a) or the share",
   },
   "cache-owner": {
     section: "models",
@@ -514,7 +512,7 @@ const rows = {
     shown: "«operator … of opset … has no form in opset …»",
     cause:
       "the model uses what this card's ONNX Runtime cannot compute, and it cannot be converted",
-    cure: "choose another model, as the preset names one",
+    cure: "choose another model, such as the preset's",
   },
   "converted-unreadable": {
     section: "models",
@@ -550,7 +548,7 @@ const rows = {
     pattern:
       "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|invalid_argument : load model",
     shown: "«INVALID_PROTOBUF: Load model from … failed: Protobuf parsing failed»",
-    cause: "the model's file is damaged or cut off",
+    cause: "the model's file is damaged or incomplete",
     cure: "delete the model's folder from the cache: it is downloaded again",
   },
   proxy: {
@@ -568,8 +566,7 @@ const rows = {
     pattern:
       "certificate_verify_failed|certificate verify failed|sslcertverificationerror|certificate signed by unknown authority|self.signed certificate|ssl certificate problem|certificate has expired|certificate is not valid|certificate verification failed|server certificate verification|x509: ",
     shown: "«CERTIFICATE_VERIFY_FAILED», «x509: certificate signed by unknown authority»",
-    cause:
-      "the network re-signs TLS, or a mirror has a certificate of an authority that is not known here",
+    cause: "the network intercepts TLS, or a mirror has a certificate from an unknown authority",
     cure:
       "«build.caCertificate» with the authority's certificate (for the image's build and the server in it); for Docker's" +
       " own pulls the host has to trust it; check the host's clock",
@@ -635,7 +632,7 @@ const rows = {
       "baseline optimizations|your machine doesn't support|illegal instruction|sigill|code 132|exit code: 132|exit status 132",
     shown: "«Illegal instruction», exit code 132, «NumPy was built with baseline optimizations»",
     cause: "the host's CPU lacks instructions that this image needs (such as SSE4.2 or AVX)",
-    cure: "update the program: its images avoid what it can; in a virtual machine set the CPU type to host; an older CPU cannot run it",
+    cure: "update this program: its newer images need fewer of them; in a virtual machine set the CPU type to host; an older CPU cannot run it",
   },
   "host-memory": {
     section: "container",
@@ -671,7 +668,7 @@ const rows = {
     pattern:
       "validation errors? for|extra inputs are not permitted|is not a valid port number|pydantic",
     shown: "«validation error for Settings»",
-    cause: "a variable of the container has a value that Immich's server does not take",
+    cause: "a variable of the container has a value that Immich's server rejects",
     cure: "correct the variable that the lines above name («environment», or an env file)",
   },
   "package-missing": {
@@ -706,8 +703,8 @@ const rows = {
     pattern: "failed to load model|failed to load [a-z -]+ model",
     shown: "«Failed to load model '…'» again and again",
     cause:
-      "Immich's server gave up on the model after two failed loads, and tries it again only after a restart",
-    cure: "mend what the first error in the container's log names, then restart the container",
+      "Immich's server gave up on the model after two failed loads and retries only after a restart",
+    cure: "fix what the first error in the container's log names, then restart the container",
   },
 
   // --- Docker starts a container -----------------------------------------------------------------------------
@@ -729,7 +726,7 @@ const rows = {
       "could not select device driver|unknown or invalid runtime name|unknown runtime specified|nvidia-container-runtime[^ ]*.*not found",
     shown:
       '«could not select device driver "nvidia" with capabilities: [[gpu]]», «unknown or invalid runtime name: nvidia»',
-    cause: "Docker does not know how to give a container an NVIDIA card",
+    cause: "Docker cannot pass an NVIDIA card to a container yet",
     cure: `${toolkit}; Docker as a snap or rootless needs its own configuration of it`,
   },
   "lxc-cgroups": {
@@ -793,7 +790,7 @@ const rows = {
     seen: ["start"],
     pattern: "nvidia-container-cli|nvidia-container-runtime|libnvidia",
     shown: "any other error of «nvidia-container-cli»",
-    cause: "the NVIDIA Container Toolkit cannot give the container the card",
+    cause: "the NVIDIA Container Toolkit cannot pass the card to the container",
     cure: "make nvidia-smi and nvidia-container-cli info work on the host, and update the toolkit",
   },
   "device-missing": {
@@ -802,7 +799,7 @@ const rows = {
     pattern: "gathering device information|not a device node",
     shown:
       '«error gathering device information while adding custom device "/dev/…": no such file or directory»',
-    cause: "the host has no such device node",
+    cause: "this device node does not exist on the host",
     cure: "load its kernel driver, or pass it through to the guest; otherwise choose another «accelerator»",
   },
   "mount-missing": {
@@ -827,7 +824,7 @@ const rows = {
     seen: ["start"],
     pattern: "network-scoped alias",
     shown: "«network-scoped alias is supported only for containers in user defined networks»",
-    cause: "Docker's own network «bridge» knows no names",
+    cause: "Docker's default network «bridge» has no name resolution",
     cure: "set «network» to Immich's own, such as «immich_default»",
   },
   "network-missing": {
@@ -843,7 +840,7 @@ const rows = {
     seen: ["start", "build"],
     pattern: "toomanyrequests|rate limit|too many requests",
     shown: "«toomanyrequests: You have reached your pull rate limit»",
-    cause: "the registry answers no more pulls from this address for now",
+    cause: "the registry limits pulls from your address",
     cure: "docker login, wait some hours, or set «build.imageMirror»",
   },
   "image-unknown": {
@@ -869,7 +866,7 @@ const rows = {
     pattern: "executable file not found|no python in this image|no such file or directory: unknown",
     shown: "«executable file not found in $PATH»",
     cause: "the image does not hold the program that the container is to run",
-    cure: "is this an image of Immich's machine learning? Correct «image»",
+    cure: "correct «image»: it must be an image of Immich's machine learning",
   },
 
   // --- The build of an image -----------------------------------------------------------------------------------
@@ -878,7 +875,7 @@ const rows = {
     seen: ["build"],
     pattern: "cacertificate: not pem",
     shown: "«caCertificate: not PEM text»",
-    cause: "the file in «build.caCertificate» is no PEM text",
+    cause: "the file in «build.caCertificate» is not PEM text",
     cure: "convert it: openssl x509 -inform der -in ca.der -out ca.pem",
   },
   "pip-hashes": {
@@ -887,14 +884,14 @@ const rows = {
     pattern: "do not match the hashes|hash mismatch|hashes are required",
     shown: "«THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE»",
     cause: "the package index delivers other files than PyPI, or a download was cut off",
-    cure: "run it again; when it comes back, choose another «build.packageIndex»",
+    cure: "run it again; if it happens again, choose another «build.packageIndex»",
   },
   "pip-plain-http": {
     section: "build",
     seen: ["build"],
     pattern: "is not a trusted or secure host",
     shown: "«The repository located at … is not a trusted or secure host and is being ignored»",
-    cause: "pip takes no packages over plain http from another host",
+    cause: "pip refuses packages over plain http from another host",
     cure: "give «build.packageIndex» an https:// address",
   },
   "pip-missing": {
@@ -952,7 +949,7 @@ const rows = {
     pattern:
       "mount option requires buildkit|buildkit is (enabled but|not)|unknown flag: mount|unknown instruction",
     shown: "«the --mount option requires BuildKit»",
-    cause: "the engine builds without BuildKit",
+    cause: "this Docker engine does not use BuildKit",
     cure: 'update Docker (20.10.10 or newer), and take "buildkit": false from /etc/docker/daemon.json',
   },
   "pip-other": {
@@ -962,7 +959,7 @@ const rows = {
       "error: could not install|error: failed building|resolutionimpossible|subprocess-exited-with-error|error: .*exception",
     shown: "any other «ERROR:» of pip",
     cause: "pip could not install the packages of the lock",
-    cure: "run it again; when it comes back, report the lines above",
+    cure: "run it again; if it happens again, report the lines above",
   },
 } as const satisfies Readonly<Record<string, KnownError>>;
 
