@@ -16,7 +16,7 @@ const terminals = [
     shows: /^\$ pulumi up[^]*\nResources:\n[^]*\n\$ npm run status\nHOST +HEALTH[^]* MILLISECONDS/,
     page: "README",
   },
-  { name: "preview", shows: /^\$ pulumi preview[^]*\nResources:\n/, page: "install" },
+  { name: "preview", shows: /^\$ pulumi preview[^]*\nResources:\n/, page: "presets" },
   { name: "status", shows: /^\$ npm run status\nHOST +HEALTH/, page: "daily-use" },
   { name: "drift", shows: /^\$ pulumi preview[^]*\nResources:\n/, page: "daily-use" },
   { name: "repair", shows: /^\$ pulumi up[^]*\nResources:\n/, page: "daily-use" },
