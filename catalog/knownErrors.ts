@@ -56,13 +56,10 @@ const rows = {
     pattern: "immich-ml: no new process reaches the card",
     shown: "«immich-ml: no new process reaches the card» in the container's log",
     cause:
-      "the container has lost its card: a systemctl daemon-reload, an update of the driver or a suspend took it" +
-      " away; with «restart: always» or «unless-stopped» the health check has Docker start the container again," +
-      " every 15 minutes at most",
+      "the container has lost its card: a systemctl daemon-reload, an update of the driver or a suspend took it away. With «restart: always» or «unless-stopped» the health check makes Docker restart the container, at most every 15 minutes",
     cure:
-      "restart the host where the driver was updated, otherwise the container; against daemon-reload run" +
-      " nvidia-ctk system create-dev-char-symlinks --create-all on the host at each boot, or give the card by" +
-      " «gpus: { cdi: […] }»",
+      "restart the host after a driver update, otherwise the container. To survive daemon-reload, run" +
+      " nvidia-ctk system create-dev-char-symlinks --create-all on the host at each boot, or pass the card with «gpus: { cdi: […] }»",
   },
   "gpu-cut-off": {
     section: "nvidia",
@@ -70,11 +67,10 @@ const rows = {
     pattern: "failed to initialize nvml: unknown error",
     shown: "«Failed to initialize NVML: Unknown Error» in a container that worked before",
     cause:
-      "the container has lost its card: a systemctl daemon-reload on the host took its device rights away, as" +
-      " unattended upgrades do (NVIDIA/nvidia-container-toolkit#48)",
+      "the container has lost its card: a systemctl daemon-reload on the host removed its access to the device; unattended upgrades do that (NVIDIA/nvidia-container-toolkit#48)",
     cure:
       "restart the container; to prevent it, run nvidia-ctk system create-dev-char-symlinks" +
-      " --create-all on the host at each boot, or give the card by «gpus: { cdi: […] }»",
+      " --create-all on the host at each boot, or pass the card with «gpus: { cdi: […] }»",
   },
   "driver-mismatch": {
     section: "nvidia",
@@ -83,7 +79,7 @@ const rows = {
       "driver/library version mismatch|unsupported display driver|systemdrivermismatch|cuda (failure|error) 803[^0-9]",
     shown: "«Driver/library version mismatch», «CUDA failure 803»",
     cause:
-      "the driver was updated while its old kernel module still runs, so the two are of different versions",
+      "the driver was updated while its old kernel module still runs, so their versions differ",
     cure: "restart the host (or unload and load the nvidia modules), then the container",
   },
   "gpu-lost": {
@@ -100,7 +96,7 @@ const rows = {
     seen: ["start", "nvidia-smi", "log"],
     pattern: "nvml.*insufficient permissions|blocked by the operating system",
     shown: "«Failed to initialize NVML: Insufficient Permissions»",
-    cause: "the device nodes may not be opened",
+    cause: "the container is not allowed to open the device nodes",
     cure:
       "check the rights of /dev/nvidia* on the host (666 is usual), and in an LXC guest its" +
       " lxc.cgroup2.devices.allow lines",
@@ -123,8 +119,7 @@ const rows = {
     pattern: "no devices (were )?found",
     shown: "«No devices were found» from nvidia-smi, though the card is in the machine",
     cause:
-      "the driver runs but takes no card: NVIDIA's open kernel modules know no card before Turing, and newer" +
-      " drivers (from 590) none before it",
+      "the driver runs but does not support the card: neither NVIDIA's open kernel modules nor drivers from 590 on support cards before Turing",
     cure:
       "install the proprietary modules of a driver for the card (at most 470 for Kepler, 580 for Maxwell," +
       " Pascal and Volta), then restart the host; in a virtual machine check the pass-through",
@@ -135,7 +130,7 @@ const rows = {
     pattern: "nvidia-smi[^ ]* (executable file )?not found|nvidia-smi.*no such file",
     shown: '«exec: "nvidia-smi": executable file not found in $PATH»',
     cause: "the container started without a card",
-    cure: `${toolkit}; then start the container anew`,
+    cure: `${toolkit}, then recreate the container`,
   },
 
   // --- CUDA --------------------------------------------------------------------------------------------
@@ -165,7 +160,7 @@ const rows = {
     pattern:
       "no rocm-capable device|hip (failure|error):? 10[01][^0-9]|hiperrornodevice|hiperrorinvaliddevice|no hip gpus|unable to open /dev/kfd|hsa_status_error_out_of_resources|/dev/kfd",
     shown: "«HIP failure 100: no ROCm-capable device is detected», «Unable to open /dev/kfd»",
-    cause: "the container reaches no AMD GPU",
+    cause: "the container has no access to an AMD GPU",
     cure:
       "check on the host that /dev/kfd and /dev/dri/renderD128 exist (kernel driver amdgpu) and that the" +
       " container is in their group (usually render)",
@@ -177,7 +172,7 @@ const rows = {
       "memory access fault by gpu|hw exception by gpu|gpu hang|hsa_status_error|hip (failure|error):? (700|719)[^0-9]|hip (failure|error)|hiperror[a-z]",
     shown:
       "«Memory access fault by GPU», «HW Exception by GPU … GPU Hang», any other «HIP failure»",
-    cause: "a computation on the AMD GPU broke off",
+    cause: "a computation on the AMD GPU failed",
     cure:
       "correct «HSA_OVERRIDE_GFX_VERSION» or leave it out, set «HSA_USE_SVM» to 0 on an integrated GPU," +
       " and restart the container; if it happens again, «accelerator: cpu»",
@@ -230,7 +225,7 @@ const rows = {
       "cuda (failure|error):? 500[^0-9]|named symbol not found|errorsymbolnotfound|cuda_error_not_found",
     shown: "«CUDA failure 500: named symbol not found»",
     cause:
-      "what the container has of the driver does not fit the driver itself (Docker Desktop or WSL older than the" +
+      "the driver's libraries in the container do not match the driver (Docker Desktop or WSL older than the" +
       " NVIDIA driver), or this ONNX Runtime was not compiled for the card",
     cure:
       "update Docker Desktop, WSL (wsl --update) and the NVIDIA Container Toolkit, then restart the container;" +
@@ -244,9 +239,7 @@ const rows = {
     shown: "«CUDA failure 804: forward compatibility was attempted on non supported HW»",
     cause:
       "the image brings a libcuda of its own (compat or stubs), which works on data-centre cards only, in place of the host's",
-    cure:
-      "install a newer NVIDIA driver on the host, or choose an older «imageVariant»; in an image of your own" +
-      " take /usr/local/cuda/compat and stubs from the library path",
+    cure: "install a newer NVIDIA driver on the host, or choose an older «imageVariant»; in an image of your own, remove /usr/local/cuda/compat and stubs from the library path",
   },
   "video-memory": {
     section: "nvidia",
@@ -266,7 +259,7 @@ const rows = {
     shown:
       "«CUDNN_STATUS_NOT_INITIALIZED», «CUBLAS_STATUS_NOT_INITIALIZED», «…_STATUS_INTERNAL_ERROR»",
     cause:
-      "cuDNN or cuBLAS could not begin: mostly there was too little free video memory, else the driver is too old for them",
+      "cuDNN or cuBLAS failed to initialize: usually too little video memory is free, otherwise the driver is too old",
     cure: `${lessVideoMemory}; on an empty card install a newer driver`,
   },
   "cudnn-libraries": {
@@ -275,7 +268,7 @@ const rows = {
     pattern:
       "(sublibrary|_)?version_mismatch|sublibrary_loading_failed|(could not|unable to|failed to) load (any of |dynamic )?(library )?.*libcudnn|libcudnn[^ ]*: cannot open",
     shown: "«CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH», «Could not load library libcudnn…»",
-    cause: "cuDNN's libraries are missing or of several versions",
+    cause: "cuDNN's libraries are missing or have different versions",
     cure: "use an image of this program or Immich's -cuda one; in an image of your own install one cuDNN and leave «LD_LIBRARY_PATH» out",
   },
   "cudnn-arch": {
@@ -304,7 +297,7 @@ const rows = {
     shown: "«CUDA failure 101: invalid device ordinal»",
     cause:
       "«deviceIds» names a card that the container does not have: it counts its own cards from 0",
-    cure: "correct «deviceIds», or «gpus», which says how many cards the container is given",
+    cure: "correct «deviceIds», or «gpus», which says how many cards the container gets",
   },
   "no-cuda-device": {
     section: "nvidia",
@@ -329,7 +322,7 @@ const rows = {
     seen: inContainer,
     pattern: "cuda (failure|error):? (702|6)[^0-9]|launch timed out|launchtimeout",
     shown: "«CUDA failure 702: the launch timed out and was terminated»",
-    cause: "the driver ends long computations on a card that also drives a display",
+    cause: "the driver aborts long computations on a card that also drives a display",
     cure: "let another card drive the display, or run the host without a desktop",
   },
   "card-fault": {
@@ -340,7 +333,7 @@ const rows = {
     shown:
       "«CUDA failure 700: an illegal memory access was encountered», «CUDA failure 719: unspecified launch failure»",
     cause:
-      "a computation on the card broke off: the image is not meant for the card, or the card is faulty, too hot or overclocked",
+      "a computation on the card failed: the image is not meant for the card, or the card is faulty, too hot or overclocked",
     cure:
       "restart the container and look for «Xid» in the host's kernel log (dmesg); let the host's «gpu»" +
       " choose the image, and undo any overclocking",
@@ -352,7 +345,7 @@ const rows = {
       "cuda (failure|error):? (3|30|304|800|802|999)[^0-9]|cudaerrorunknown|cuda unknown error|cudaerrorinitializationerror|system not yet initialized|os call failed|cuda_error_unknown",
     shown: "«CUDA failure 999: unknown error», «CUDA failure 3: initialization error»",
     cause:
-      "the driver cannot begin: often /dev/nvidia-uvm is missing, or the module was left behind by standby",
+      "the driver fails to initialize: often /dev/nvidia-uvm is missing, or its module did not survive standby",
     cure:
       "on the host: nvidia-modprobe -u -c=0 (after standby rmmod nvidia_uvm first), or restart it, then restart" +
       " the container; an LXC guest needs /dev/nvidia-uvm, too",
@@ -376,7 +369,7 @@ const rows = {
     shown:
       "«Could not initialize the CL runtime», «Could not load ANN shared libraries», «libann is not available!»",
     cause:
-      "ARM NN does not reach the Mali GPU: its driver or its firmware is missing in the container",
+      "ARM NN cannot access the Mali GPU: its driver or its firmware is missing in the container",
     cure: "check on the host that /dev/mali0 and libmali.so exist (a vendor's kernel; panfrost has neither); otherwise «accelerator: cpu»",
   },
   "rknn-model": {
@@ -464,7 +457,7 @@ const rows = {
     pattern:
       "permission denied.*/dev/|/dev/[a-z0-9/]+.*permission denied|failed to open /dev/|cannot open /dev/",
     shown: "«Permission denied: '/dev/…'»",
-    cause: "the container may not open the device",
+    cause: "the container is not allowed to open the device",
     cure: "check the device nodes' group on the host, and that the container's user is in it",
   },
 
@@ -557,7 +550,7 @@ const rows = {
     pattern:
       "proxyerror|proxy authentication required|407 proxy|tunnel connection failed|cannot connect to proxy",
     shown: "«ProxyError», «407 Proxy Authentication Required»",
-    cause: "the proxy does not answer or wants a password",
+    cause: "the proxy does not answer or requires a password",
     cure: "correct «build.httpProxy» and «build.httpsProxy» (for the server «environment», for pulls Docker's own settings)",
   },
   certificate: {
@@ -594,8 +587,8 @@ const rows = {
     pattern:
       "localentrynotfounderror|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
     shown: "«LocalEntryNotFoundError», «couldn't connect to 'https://huggingface.co'»",
-    cause: "the container does not reach Hugging Face",
-    cure: "set «environment: { huggingFaceEndpoint: https://… }» (a mirror) or a proxy, or bring the models with «cacheModels»",
+    cause: "the container cannot reach Hugging Face",
+    cure: "set «environment: { huggingFaceEndpoint: https://… }» (a mirror) or a proxy, or copy the models in with «cacheModels»",
   },
   "model-missing": {
     section: "models",
@@ -603,7 +596,7 @@ const rows = {
     pattern: "no_suchfile|nosuchfile|file doesn't exist|model file not found",
     shown: "«NO_SUCHFILE: … File doesn't exist», «Model file not found»",
     cause: "a file of the model is missing in the cache",
-    cure: "delete the model's folder from the cache, so that it is downloaded again; without internet bring it with «cacheModels»",
+    cure: "delete the model's folder from the cache, so that it is downloaded again; without internet, copy it in with «cacheModels»",
   },
 
   // --- The container ---------------------------------------------------------------------------------------
@@ -716,7 +709,7 @@ const rows = {
     shown: '«could not select device driver "cdi"», «unresolvable CDI devices»',
     cause: "Docker has no CDI, or no description of the card for it",
     cure:
-      'Docker 25 or newer with "features": { "cdi": true } in /etc/docker/daemon.json (standard from 28.3 on), then on the host:' +
+      'Docker 25 or newer with "features": { "cdi": true } in /etc/docker/daemon.json (the default since 28.3), then on the host:' +
       " nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
   },
   "device-driver": {
@@ -757,7 +750,7 @@ const rows = {
       "not supported as upperdir|failed to mount overlay|creating overlay mount|error mounting .?overlay",
     shown: "«failed to mount overlay», «not supported as upperdir»",
     cause: "in an LXC guest on ZFS, or on a share, Docker cannot use overlay2",
-    cure: "let the guest's /var/lib/docker lie on ext4 (a volume of its own), or use Docker's fuse-overlayfs driver",
+    cure: "put the guest's /var/lib/docker on ext4 (a volume of its own), or use Docker's fuse-overlayfs driver",
   },
   "lxc-nesting": {
     section: "start",
@@ -849,7 +842,8 @@ const rows = {
     pattern:
       "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|denied: ",
     shown: "«manifest unknown», «pull access denied»",
-    cause: "the registry or its mirror has no such image, or not for this CPU, or it wants a login",
+    cause:
+      "the registry or its mirror has no such image, or not for this CPU, or a login is required",
     cure: "correct the version or «build.imageMirror»; docker login where it is needed",
   },
   "wrong-architecture": {
@@ -857,7 +851,7 @@ const rows = {
     seen: ["log", "start", "build"],
     pattern: "exec format error|does not match the detected host platform",
     shown: "«exec format error»",
-    cause: "the image is for another kind of CPU",
+    cause: "the image is for another CPU architecture",
     cure: "the program's own images are for amd64; on arm64 use the official ones (accelerators «cpu», «armnn», «rknn»)",
   },
   "no-python": {
@@ -865,7 +859,7 @@ const rows = {
     seen: ["start", "log"],
     pattern: "executable file not found|no python in this image|no such file or directory: unknown",
     shown: "«executable file not found in $PATH»",
-    cause: "the image does not hold the program that the container is to run",
+    cause: "the image does not contain the program that the container should run",
     cure: "correct «image»: it must be an image of Immich's machine learning",
   },
 
@@ -923,7 +917,7 @@ const rows = {
       "«Read timed out», «Temporary failure in name resolution», «i/o timeout», «TLS handshake timeout»",
     cause: "Docker Hub, PyPI, Debian or Hugging Face is slow, filtered or not reachable from there",
     cure:
-      "run it again: what was finished is kept. Else «build.imageMirror», «build.packageIndex», «build.aptMirror», a proxy" +
+      "run it again: finished steps are kept. Else «build.imageMirror», «build.packageIndex», «build.aptMirror», a proxy" +
       ' («build.httpsProxy»), or working DNS in Docker ("dns" in /etc/docker/daemon.json)',
   },
   apt: {
@@ -941,7 +935,7 @@ const rows = {
     pattern: "image check failed",
     shown: "«image check FAILED: …»",
     cause: "the finished image lacks what this release of Immich needs",
-    cure: "choose another release of Immich that the program supports, and report the line: the lock has to follow",
+    cure: "choose another release of Immich that the program supports, and report the line: the lock file needs an update",
   },
   "no-buildkit": {
     section: "build",
@@ -950,7 +944,7 @@ const rows = {
       "mount option requires buildkit|buildkit is (enabled but|not)|unknown flag: mount|unknown instruction",
     shown: "«the --mount option requires BuildKit»",
     cause: "this Docker engine does not use BuildKit",
-    cure: 'update Docker (20.10.10 or newer), and take "buildkit": false from /etc/docker/daemon.json',
+    cure: 'update Docker (20.10.10 or newer), and remove "buildkit": false from /etc/docker/daemon.json',
   },
   "pip-other": {
     section: "build",
