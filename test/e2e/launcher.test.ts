@@ -322,7 +322,9 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     for (const command of [["recover"], ["up", "--yes"]]) {
       const refused = await launch(...command);
       expect(refused.code, refused.stdout + refused.stderr).toBe(2);
-      expect(refused.stderr).toContain(`a run of ./immich-ml (container ${runner}) is using the stack`);
+      expect(refused.stderr).toContain(
+        `a run of ./immich-ml (container ${runner}) is using the stack`,
+      );
     }
     await run("docker", ["kill", runner]);
     await ended;

@@ -1,3 +1,4 @@
+import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 
@@ -317,7 +318,7 @@ describe("a container with many settings", () => {
         cache: new ModelCache("attic", { path: "/c" }),
         found: { hostsWithoutIpv6: new Set(["attic"]), optionalMounts: {} } as never,
       },
-      {},
+      { provider: new docker.Provider("engine", {}) },
     );
     await new Promise((resolve) => (service as MachineLearning).containerId.apply(resolve));
     expect(inputs["envs"]).toContain(variable);

@@ -182,7 +182,7 @@ it.each([
   expect(said(docker, probed, more)).toMatch(expected);
 });
 
-it.each([
+it.each<readonly [what: string, docker: object, probed: string, more: object]>([
   [
     "a build of Docker of one's own",
     { ...withToolkit, ServerVersion: "dev" },
