@@ -101,11 +101,19 @@ const rows = {
       "check the rights of /dev/nvidia* on the host (666 is usual), and in an LXC guest its" +
       " lxc.cgroup2.devices.allow lines",
   },
+  "wsl-gpu": {
+    section: "nvidia",
+    seen: ["start", "nvidia-smi"],
+    pattern: "wsl environment detected but no adapters",
+    shown: "«nvidia-container-cli: … WSL environment detected but no adapters were found»",
+    cause: "WSL shows this distribution no GPU",
+    cure: "install NVIDIA's driver on Windows (never inside WSL), then in Windows: wsl --update and wsl --shutdown",
+  },
   "driver-not-running": {
     section: "nvidia",
     seen: ["start", "nvidia-smi", "log"],
     pattern:
-      "couldn't communicate with the nvidia driver|driver not loaded|load library failed: libnvidia-ml|nvidia-container-cli: initialization error|nvml library (doesn't exist|not found)|libnvidia-ml.so[^ ]* (shared )?(library )?(not found|couldn't be found)|nvidia-smi couldn't find libnvidia-ml|failed to initialize nvml|failed to initialise nvml",
+      "couldn't communicate with the nvidia driver|driver not loaded|load library failed: libnvidia-ml|nvidia-container-cli: initialization error|nvml library (doesn't exist|not found)|libnvidia-ml.so[^ ]* (shared )?(library )?(not found|couldn't be found)|nvidia-smi couldn't find libnvidia-ml|failed to initialize nvml|failed to initialise nvml|module nvidia not found|could not insert .nvidia|key was rejected by service",
     shown:
       "«NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver», «nvml error: driver not loaded»",
     cause: "the NVIDIA driver is not installed, or its kernel module does not run",
@@ -138,7 +146,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|cannot find co in the bundle|missing co for these isas|tensile|unable to find code object|unsupported gpu arch",
+      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|sharedobjectinitfailed|hip (failure|error):? 30[123][^0-9]|cannot find co in the bundle|missing co for these isas|tensile|unable to find code object|unsupported gpu arch",
     shown: "«HIP failure 98: invalid device function», «hipErrorNoBinaryForGpu»",
     cause: "this ROCm has no machine code for the AMD GPU",
     cure:
@@ -149,7 +157,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "hip (failure|error):? 2[^0-9]|hiperroroutofmemory|hiperrormemoryallocation|hip out of memory|miopenstatusallocfailed|rocblas_status_memory_error|hip error: out of memory",
+      "hip (failure|error):? 2[^0-9]|hiperroroutofmemory|hiperrormemoryallocation|hip out of memory|hipmalloc[^a-z]*out of memory|miopenstatusallocfailed|rocblas_status_memory_error|hip error: out of memory",
     shown: "«HIP failure 2: out of memory»",
     cause: "the AMD GPU's memory is full",
     cure: lessVideoMemory,
@@ -180,7 +188,8 @@ const rows = {
   miopen: {
     section: "others",
     seen: inContainer,
-    pattern: "miopen(status| failure| error)|rocblas_status|migraphx|miopen",
+    pattern:
+      "miopen(status| failure| error|[^a-z]*error)|rocblas_status|hiprtc|code object build failed|mgxkernel_|failed to call function|/migraphx/src|failed to create migraphxexecutionprovider",
     shown: "«MIOPEN failure 7: miopenStatusUnknownError», «migraphx»: «Failed to call function»",
     cause: "MIOpen or MIGraphX cannot compile the model for this AMD GPU",
     cure:
@@ -201,7 +210,7 @@ const rows = {
     section: "nvidia",
     seen: ["network", "model", "log", "start"],
     pattern:
-      "cuda (failure|error):? (35|36)[^0-9]|driver version is insufficient|insufficientdriver|unsatisfied condition: (cuda|driver)|please update your driver",
+      "cuda (failure|error):? (35|36)[^0-9]|driver version is insufficient|insufficientdriver|incompatible_cuda_driver|unsatisfied condition: (cuda|driver)|please update your driver",
     shown:
       "«CUDA failure 35: CUDA driver version is insufficient», «unsatisfied condition: cuda>=12.6»",
     cause: "the NVIDIA driver is missing in the container or older than this CUDA needs",
@@ -241,6 +250,31 @@ const rows = {
       "the image brings a libcuda of its own (compat or stubs), which works on data-centre cards only, in place of the host's",
     cure: "install a newer NVIDIA driver on the host, or choose an older «imageVariant»; in an image of your own, remove /usr/local/cuda/compat and stubs from the library path",
   },
+  "vgpu-licence": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? 102[^0-9]|valid grid license|devicenotlicensed",
+    shown: "«CUDA failure 102: device doesn't have valid Grid license»",
+    cause: "the virtual GPU has no licence, and its driver refuses to compute",
+    cure: "give the guest its licence token and restart nvidia-gridd; nvidia-smi -q shows the License Status",
+  },
+  "driver-incomplete": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? 221[^0-9]|jit compiler library not found|jitcompilernotfound|libnvidia-ptxjitcompiler",
+    shown: "«CUDA failure 221: PTX JIT compiler library not found»",
+    cause: "a library of the driver is missing in the container",
+    cure: "install the whole driver on the host (Debian: libnvidia-ptxjitcompiler1, libcuda1), then start the container anew",
+  },
+  mps: {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? 80[5-9][^0-9]|mps (client|server)|cudaerrormps",
+    shown: "«CUDA failure 805: MPS client failed to connect …»",
+    cause: "NVIDIA's MPS shares the card out, and its server does not answer or is full",
+    cure: "stop MPS on the host: echo quit | nvidia-cuda-mps-control; then restart the container",
+  },
   "video-memory": {
     section: "nvidia",
     seen: inContainer,
@@ -266,7 +300,7 @@ const rows = {
     section: "nvidia",
     seen: inContainer,
     pattern:
-      "(sublibrary|_)?version_mismatch|sublibrary_loading_failed|(could not|unable to|failed to) load (any of |dynamic )?(library )?.*libcudnn|libcudnn[^ ]*: cannot open",
+      "(sublibrary|_)?version_mismatch|prerequisite_missing|sublibrary_unavailable|incompatible_cudart|sublibrary_loading_failed|(could not|unable to|failed to) load (any of |dynamic )?(library )?.*libcudnn|libcudnn[^ ]*: cannot open",
     shown: "«CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH», «Could not load library libcudnn…»",
     cause: "cuDNN's libraries are missing or have different versions",
     cure: "use an image of this program or Immich's -cuda one; in an image of your own install one cuDNN and leave «LD_LIBRARY_PATH» out",
@@ -365,7 +399,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "could not initialize the cl runtime|couldn't find any (of the following )?opencl lib|can't load libopencl|libmali|/dev/mali0|libann|cannot load model!|clruntimeunavailable|ann shared libraries|armnn",
+      "could not initialize the cl runtime|couldn't find any (of the following )?opencl lib|can't load libopencl|libmali|/dev/mali0|libann|cannot load model!|clruntimeunavailable|ann shared libraries|armnn error|armnn::|libarmnn|mali_csffw[^ ]*:? (failed|not found)|the ddk [^ ]* is not compatible",
     shown:
       "«Could not initialize the CL runtime», «Could not load ANN shared libraries», «libann is not available!»",
     cause:
@@ -376,7 +410,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "rknn_err_model_invalid|rknn model does not match|failed to load rknn model|unsupport(ed)? (os|target) platform|invalid rknn",
+      "rknn_err_model_invalid|rknn model does not match|failed to load rknn model|unsupport(ed)? (os|target) platform|invalid rknn|unsupport(ed)? cpu op",
     shown: "«RKNN_ERR_MODEL_INVALID», «Failed to load RKNN model»",
     cause: "the model's RKNN file is damaged, or it is for another chip or a newer kernel driver",
     cure: "delete the model from the cache, so that it is downloaded again, and update the host's kernel (driver rknpu 0.9.8 or newer)",
@@ -384,7 +418,7 @@ const rows = {
   "rknn-memory": {
     section: "others",
     seen: inContainer,
-    pattern: "rknn_err_malloc_fail|rknpu.*(out of|alloc)",
+    pattern: "rknn_err_malloc_fail|failed to allocate handle|failed to malloc npu memory",
     shown: "«RKNN_ERR_MALLOC_FAIL»",
     cause: "the NPU has no memory left",
     cure: "«rknnThreads: 1», or a smaller model",
@@ -393,7 +427,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "rknn_err|failed to open rkn|rknn init|rknn_init|initialize rknn|rknn inference failed|rknn is not available|not supported for rknn|librknnrt|rknpu",
+      "rknn_err|failed to open rkn|rknn init|rknn_init|initialize rknn|rknn inference failed|rknn is not (available|supported)|not supported for rknn|librknnrt[^ ]*:? (cannot|not found)|rknpu (driver|module)| e rknn: ",
     shown: "«RKNN init failed», «failed to open rknpu module», «rknn is not available!»",
     cause: "the NPU cannot be reached",
     cure:
@@ -414,7 +448,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_(found|available)|zeinit|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|/dev/dri",
+      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_(found|available)|zeinit|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|context was not initialized for|/dev/dri",
     shown:
       '«Device with "GPU" name is not registered», «clGetPlatformIDs», «ZE_RESULT_ERROR_UNINITIALIZED»',
     cause: "OpenVINO finds no Intel GPU that it can use",
@@ -426,7 +460,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "ze_result_error|level.zero|clbuildprogram|cl_build_program_failure|program build failed|clenqueue|cl_invalid|opencl|ocl_(engine|stream)|openvino-ep",
+      "ze_result_error|level.zero|clbuildprogram|clwaitforevents|clfinish|drm_neo[.]cpp|shared/source/os_interface|cl_build_program_failure|program build failed|clenqueue|cl_invalid|opencl|ocl_(engine|stream)|openvino-ep",
     shown: "«clEnqueueNDRangeKernel», «CL_BUILD_PROGRAM_FAILURE», any other «ZE_RESULT_ERROR»",
     cause: "the GPU's OpenCL or Level Zero driver fails",
     cure: "use the newest release of Immich, whose image brings newer drivers, and «openvinoPrecision: FP32»; if it happens again, «accelerator: cpu»",
@@ -444,7 +478,8 @@ const rows = {
   "no-cuda-provider": {
     section: "nvidia",
     seen: inContainer,
-    pattern: "failed to create cudaexecutionprovider",
+    pattern:
+      "failed to create cudaexecutionprovider|cuda_path is set but|specified provider .cudaexecutionprovider. is not in available",
     shown:
       "«Failed to create CUDAExecutionProvider»; everything is healthy, but the card stays idle",
     cause:
@@ -462,6 +497,14 @@ const rows = {
   },
 
   // --- Models and their cache ----------------------------------------------------------------------------
+  "too-many-files": {
+    section: "container",
+    seen: ["model", "log"],
+    pattern: "too many open files|errno 24[^0-9]",
+    shown: "«Too many open files»",
+    cause: "the server may open no more files",
+    cure: "«ulimits: { nofile: 65536 }»",
+  },
   "cache-full": {
     section: "models",
     seen: ["model", "log"],
@@ -479,6 +522,32 @@ const rows = {
     shown: "«Input/output error», «Stale file handle»",
     cause: "the disk or the network share fails",
     cure: "look in the host's kernel log (dmesg) and check the disk (smartctl -a) or the share",
+  },
+  "home-unwritable": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "permission denied: .?/[.](cache|config|local|gunicorn|triton)|permission denied: .?/usr/src/[.]cache|permissionerror at /[.]",
+    shown: "«Permission denied: '/.cache'», «Permission denied: '/.gunicorn'»",
+    cause: "the container's user has no home folder that it may write to",
+    cure: "«environment: { HOME: /tmp }»",
+  },
+  "privileged-port": {
+    section: "container",
+    seen: ["log"],
+    pattern: "connection to .'[^)]*. failed: .errno 13",
+    shown: "«connection to ('0.0.0.0', 80) failed: [Errno 13] Permission denied»",
+    cause: "the container's user may not listen on a port below 1024",
+    cure: "choose a higher one: «environment: { port: 3003 }»",
+  },
+  "cache-shared": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "errno 16[^0-9]|errno 39[^0-9]|[.]nfs[0-9]|device or resource busy|directory not empty",
+    shown: "«Device or resource busy: '/cache/….nfs…'», «Directory not empty»",
+    cause: "several servers write into one cache at once, or it lies on a network share",
+    cure: "give each server a cache of its own on a local disk («cache»), then restart them",
   },
   "cache-owner": {
     section: "models",
@@ -539,10 +608,18 @@ const rows = {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|invalid_argument : load model",
+      "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|consistency check failed|file should be of size|invalid_argument : load model",
     shown: "«INVALID_PROTOBUF: Load model from … failed: Protobuf parsing failed»",
     cause: "the model's file is damaged or incomplete",
     cure: "delete the model's folder from the cache: it is downloaded again",
+  },
+  "plain-http": {
+    section: "build",
+    seen: anywhere,
+    pattern: "wrong_version_number|wrong version number|gave http response to https client",
+    shown: "«server gave HTTP response to HTTPS client», «WRONG_VERSION_NUMBER»",
+    cause: "the registry, mirror or proxy speaks no TLS",
+    cure: 'write a proxy or mirror with http://; for a registry set "insecure-registries" in the host\'s /etc/docker/daemon.json, or give it a certificate',
   },
   proxy: {
     section: "build",
@@ -572,20 +649,29 @@ const rows = {
     cause: "the host's clock is wrong",
     cure: "set it (timedatectl set-ntp true), then run it again",
   },
+  "hub-rate-limit": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "429 client error",
+    shown: "«429 Client Error: Too Many Requests … huggingface.co»",
+    cause: "Hugging Face answers no more requests from this address for now",
+    cure: "wait an hour, put HF_TOKEN into an env file («envFiles»), or bring the models with «cacheModels»",
+  },
   "model-unknown": {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "repositorynotfounderror|repository not found|entrynotfounderror.*404|404 client error|401 client error",
+      "repositorynotfounderror|repository not found|entrynotfounderror.*404|gatedrepoerror|40[134] client error",
     shown: "«RepositoryNotFoundError», «404 Client Error … huggingface.co»",
-    cause: "Hugging Face, or the mirror in «huggingFaceEndpoint», has no such model",
-    cure: "correct the model's name in Immich's settings or the preset, or choose another mirror",
+    cause:
+      "Hugging Face, or the mirror in «huggingFaceEndpoint», has no such model, or gives it to no one without a token",
+    cure: "correct the model's name in Immich's settings or the preset, or choose another mirror; a token is HF_TOKEN in an env file («envFiles»)",
   },
   "model-download": {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "localentrynotfounderror|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
+      "localentrynotfounderror|hfhubhttperror|cas service error|huggingface_hub.*(connecterror|connecttimeout|readtimeout|name resolution)|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
     shown: "«LocalEntryNotFoundError», «couldn't connect to 'https://huggingface.co'»",
     cause: "the container cannot reach Hugging Face",
     cure: "set «environment: { huggingFaceEndpoint: https://… }» (a mirror) or a proxy, or copy the models in with «cacheModels»",
@@ -609,6 +695,14 @@ const rows = {
     cause: "the host has no IPv6, and the server listens on it by default",
     cure: "«environment: { host: 0.0.0.0 }»",
   },
+  "foreign-address": {
+    section: "container",
+    seen: ["log", "start"],
+    pattern: "invalid address: .'|cannot assign requested address|errno 99[^0-9]",
+    shown: "«Cannot assign requested address», «Invalid address: ('192.168.1.20', 3003)»",
+    cause: "the address is not one of the machine's, or not one of the container's",
+    cure: "correct «publish» (an address that ip address lists on the host), or leave «environment: { host: … }» out",
+  },
   "port-in-use": {
     section: "container",
     seen: ["log", "start"],
@@ -629,7 +723,7 @@ const rows = {
   },
   "host-memory": {
     section: "container",
-    seen: ["log", "build", "model"],
+    seen: ["log", "build", "model", "start"],
     pattern:
       "perhaps out of memory|sigkill|code 137|exit code: 137|exit status 137|oomkilled|std::bad_alloc|bad allocation|cannot allocate memory|errno 12[^0-9]|memoryerror|arraymemoryerror",
     shown: "«Worker was sent SIGKILL! Perhaps out of memory?», exit code 137, «std::bad_alloc»",
@@ -676,7 +770,7 @@ const rows = {
     section: "container",
     seen: ["log"],
     pattern:
-      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|exit code: (134|135|139)|fatal python error",
+      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|double free|malloc.. ?: |free.. ?: invalid|corrupted (size|double)|terminate called after|core dumped|code 139|exit code: (134|135|139)|fatal python error",
     shown: "«Worker was sent code 139!», exit code 139, «Segmentation fault»",
     cause: "the server crashed: this image cannot run on this GPU or its driver",
     cure: "let the host's «gpu» choose the image, check the driver (nvidia-smi); «accelerator: cpu» shows whether the GPU is the reason",
@@ -689,6 +783,14 @@ const rows = {
     cause:
       "Gunicorn 25 of Immich v2.6.0 to v2.7.5 hangs on its control socket (immich-app/immich#27173)",
     cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
+  },
+  "worker-boot": {
+    section: "container",
+    seen: ["log"],
+    pattern: "worker failed to boot",
+    shown: "«Worker failed to boot.»",
+    cause: "the server ended while it started",
+    cure: "look at the first error in docker logs <container>: mostly a variable («environment») or the image («image») is wrong",
   },
   "locked-out": {
     section: "models",
@@ -716,7 +818,7 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "could not select device driver|unknown or invalid runtime name|unknown runtime specified|nvidia-container-runtime[^ ]*.*not found",
+      "could not select device driver|unknown or invalid runtime name|unknown runtime specified|nvidia-container-runtime[^ ]*.*not found|nvidia-container-runtime[^ ]*: no such file",
     shown:
       '«could not select device driver "nvidia" with capabilities: [[gpu]]», «unknown or invalid runtime name: nvidia»',
     cause: "Docker cannot pass an NVIDIA card to a container yet",
@@ -726,7 +828,7 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "bpf_prog_query|bpf_prog_attach|failed to add device rules|device filters|nvidia-container-cli: mount error",
+      "bpf_prog_query|bpf_prog_attach|failed to add device rules|device filters|devices.allow|cgroup subsystem devices",
     shown:
       "«nvidia-container-cli: mount error: failed to add device rules … bpf_prog_query(BPF_CGROUP_DEVICE) failed»",
     cause: "in an LXC guest the NVIDIA Container Toolkit may not change device rights",
@@ -756,10 +858,19 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|session key|remount-private",
+      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|apparmor_parser|session key|remount-private",
     shown: '«error mounting "proc" to rootfs», «unable to apply apparmor profile»',
     cause: "the LXC guest may not run containers of its own",
     cure: "features: nesting=1,keyctl=1 in the guest's configuration on the host, the package apparmor in the guest, then restart the guest",
+  },
+  "driver-in-image": {
+    section: "start",
+    seen: ["start"],
+    pattern: "file creation failed: .*(libcuda|libnvidia|nvidia-)[^ ]*: file exists",
+    shown:
+      "«nvidia-container-cli: mount error: file creation failed: …/libnvidia-ml.so.1: file exists»",
+    cause: "the image brings files of an NVIDIA driver where the host's have to go",
+    cure: "in an image of your own remove libcuda.so.1 and libnvidia-*.so.1; it was saved from a container with a card",
   },
   "unknown-gpu": {
     section: "start",
@@ -778,6 +889,16 @@ const rows = {
       "the NVIDIA Container Toolkit looks for ldconfig in a place where this system does not have it",
     cure: 'ldconfig = "@/sbin/ldconfig" in the host\'s /etc/nvidia-container-runtime/config.toml ("@/sbin/ldconfig.real" on Ubuntu)',
   },
+  "device-missing": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "gathering device information|not a device node|stat failed: /dev/|stat /dev/|cdi host device",
+    shown:
+      '«error gathering device information while adding custom device "/dev/…": no such file or directory»',
+    cause: "this device node does not exist on the host",
+    cure: "load its kernel driver, or pass it through to the guest; otherwise choose another «accelerator»",
+  },
   "nvidia-cli": {
     section: "start",
     seen: ["start"],
@@ -786,20 +907,11 @@ const rows = {
     cause: "the NVIDIA Container Toolkit cannot pass the card to the container",
     cure: "make nvidia-smi and nvidia-container-cli info work on the host, and update the toolkit",
   },
-  "device-missing": {
-    section: "start",
-    seen: ["start"],
-    pattern: "gathering device information|not a device node",
-    shown:
-      '«error gathering device information while adding custom device "/dev/…": no such file or directory»',
-    cause: "this device node does not exist on the host",
-    cure: "load its kernel driver, or pass it through to the guest; otherwise choose another «accelerator»",
-  },
   "mount-missing": {
     section: "start",
     seen: ["start"],
     pattern:
-      "bind source path does not exist|invalid mount config|error while creating mount source path|not shared from the host|mounts denied",
+      "bind source path does not exist|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
     shown: "«bind source path does not exist: …»",
     cause: "a folder or file that the container mounts is missing on the host",
     cure: "create it there, or correct the path in the stack file",
@@ -819,6 +931,73 @@ const rows = {
     shown: "«network-scoped alias is supported only for containers in user defined networks»",
     cause: "Docker's default network «bridge» has no name resolution",
     cure: "set «network» to Immich's own, such as «immich_default»",
+  },
+  "addresses-used-up": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "non-overlapping ipv4 address pool|predefined address pools have been fully subnetted|pool overlaps with other one",
+    shown: "«could not find an available, non-overlapping IPv4 address pool»",
+    cause: "Docker has no range of addresses left for another network",
+    cure: 'docker network prune removes unused ones; otherwise set "default-address-pools" in /etc/docker/daemon.json',
+  },
+  firewall: {
+    section: "start",
+    seen: ["start"],
+    pattern: "iptables( |-|:).*(failed|no chain)|no chain/target/match",
+    shown: "«iptables: No chain/target/match by that name»",
+    cause: "Docker's firewall rules are gone, as after a restart of the host's firewall",
+    cure: "restart Docker: systemctl restart docker",
+  },
+  "too-few-cores": {
+    section: "start",
+    seen: ["start"],
+    pattern: "requested cpus are not available|range of cpus is from",
+    shown: "«Requested CPUs are not available», «range of CPUs is from 0.01 to 2.00»",
+    cause: "the host has fewer CPU cores than «limits» asks for",
+    cure: "correct «limits.cpus» or «limits.cpuset»; nproc counts the cores",
+  },
+  "kernel-limits": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "nanocpus can not be set|your kernel does not support|interactive authentication required",
+    shown: "«NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler»",
+    cause: "the host's kernel (that of many NAS systems) or rootless Docker cannot limit this",
+    cure: "leave what the message names out of «limits»",
+  },
+  "unknown-account": {
+    section: "start",
+    seen: ["start"],
+    pattern: "unable to find (user|group) ",
+    shown: "«unable to find group render: no matching entries in group file»",
+    cause: "the image knows no user or group by that name",
+    cure: "give its number («user», «groups»): id -u <name> or getent group <name> on the host",
+  },
+  "user-ids": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "insufficient uids or gids|lchown [^ ]*: invalid argument|/etc/subuid",
+    shown:
+      "«potentially insufficient UIDs or GIDs available in user namespace», «lchown …: invalid argument»",
+    cause: "the LXC guest or the user of rootless Docker has too few user numbers for the image",
+    cure: "65536 of them: lxc.idmap in the guest's configuration, or /etc/subuid and /etc/subgid for the user",
+  },
+  "cgroup-mount": {
+    section: "start",
+    seen: ["start"],
+    pattern: "cgroup mountpoint does not exist",
+    shown: "«cgroups: cgroup mountpoint does not exist»",
+    cause: "an old Docker does not find the cgroups of a newer system",
+    cure: "update Docker (20.10.10 or newer), then restart the host",
+  },
+  "device-rules": {
+    section: "start",
+    seen: ["start"],
+    pattern: "device cgroup rules are not supported",
+    shown: "«device cgroup rules are not supported in rootless mode»",
+    cause: "rootless Podman passes no USB devices on, which OpenVINO may use",
+    cure: "name the render node, so that no USB is asked for: «renderNode: /dev/dri/renderD128»",
   },
   "network-missing": {
     section: "start",
@@ -840,7 +1019,7 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|denied: ",
+      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|denied: |: denied ?$|no such image",
     shown: "«manifest unknown», «pull access denied»",
     cause:
       "the registry or its mirror has no such image, or not for this CPU, or a login is required",
@@ -907,6 +1086,15 @@ const rows = {
     shown: "«No space left on device» during a build or a pull",
     cause: "the disk with Docker's data is full: an image needs up to 10 GB while it is built",
     cure: "docker system df shows what can go, docker builder prune and docker image prune remove it",
+  },
+  "log-driver": {
+    section: "container",
+    seen: ["start"],
+    pattern: "failed to initialize logging driver|no log driver named|unknown log opt",
+    shown: "«failed to initialize logging driver»",
+    cause:
+      "the host does not have this log driver, its server does not answer, or it does not know an option",
+    cure: "correct «log»; docker info lists the log drivers",
   },
   "package-network": {
     section: "build",

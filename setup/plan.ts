@@ -1,7 +1,7 @@
 import { acceleratorNames, accelerators, type AcceleratorName } from "../catalog/accelerators";
 import { canonicalClipName, findClipModel } from "../catalog/clipModels";
 import { environmentSettings } from "../catalog/environment";
-import { findGpu } from "../catalog/gpus";
+import { findGpu } from "../catalog/gpuNames";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { presets } from "../catalog/presets";
 import { renderEnvironment } from "../catalog/renderEnvironment";

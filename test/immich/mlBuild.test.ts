@@ -2,6 +2,15 @@ import { afterAll, describe, expect, it } from "vitest";
 
 import { gpuFamilies, type GpuFamilyName } from "../../catalog/gpuFamilies";
 import { docker, ended, realImage } from "../support/immichMl";
+import {
+  cacheVolume,
+  entries,
+  helpers,
+  models,
+  pictureFile,
+  removeMade,
+  startServer,
+} from "../support/immichServer";
 import { immichSources, isQuick } from "../support/immichSource";
 import { longTestsLine } from "./source";
 
@@ -18,12 +27,20 @@ const ends = versions.filter(
 );
 
 const families = Object.keys(gpuFamilies) as GpuFamilyName[];
+/** What `/predict` of each image variant does without the NVIDIA driver, while `/ping` answers. */
+const withoutDriver: Readonly<Record<GpuFamilyName, RegExp>> = {
+  "kepler-maxwell": /^500/,
+  maxwell: /^cut/,
+  "pascal-volta": /^200/,
+};
+/** Milliseconds: a first build downloads gigabytes. */
+const timeout = 30 * 60_000;
 const built: string[] = [];
 afterAll(async () => {
   for (const image of built.reverse()) await docker("rmi", "--force", image);
 });
 
-describe.skipIf(isQuick).each(families)("image variant %s", (family) => {
+describe.skipIf(isQuick).each(families)("image variant %s", { timeout }, (family) => {
   it.each(ends)("builds Immich %s and passes its tests", async (version) => {
     const { server, tests, hasTests } = await realImage(family, version);
     built.push(server, tests);
@@ -51,6 +68,52 @@ describe.skipIf(isQuick).each(families)("image variant %s", (family) => {
     const summary = stdout.trim().split("\n").at(-1) ?? "";
     console.log(`${family} ${version}: ${summary}`);
     expect(summary, stdout.slice(-4000)).toMatch(/^\d\d+ passed, 3 skipped/);
+  });
+
+  it("computes on a Core 2, the oldest CPU that such cards sit beside", async () => {
+    const { server, tests } = await realImage(family, ends.at(-1)!);
+    built.push(server, tests);
+    // A smaller picture: the emulation is slow.
+    const asked = Object.values(entries).map((entry) =>
+      JSON.stringify(entry).replace('"maxResolution":736', '"maxResolution":320'),
+    );
+    try {
+      const mounts = [
+        "-v",
+        `${await cacheVolume(tests, 17)}:/cache`,
+        "-v",
+        `${helpers}:/helpers:ro`,
+      ];
+      const command = ["/opt/tools/qemu-x86_64-static", "-cpu", "core2duo", "/opt/venv/bin/python"];
+      const { code, stdout, stderr } = await ended("docker", [
+        ...["run", "--rm", "--network", "none", ...mounts, "-v", `${pictureFile}:/picture.jpg:ro`],
+        ...["-e", "PYTHONPATH=/usr/src:/opt/tools:/helpers", tests, ...command],
+        ...["/helpers/oldCpu.py", "/picture.jpg", ...asked],
+      ]);
+      expect(stdout.trim().split("\n"), stderr.slice(-4000)).toEqual(asked.map(() => "200"));
+      expect(code).toBe(0);
+    } finally {
+      await removeMade();
+    }
+  });
+
+  it("is refused by the check where the driver is missing, though it is healthy", async () => {
+    const { server: image, tests } = await realImage(family, ends.at(-1)!);
+    built.push(image, tests);
+    try {
+      const server = await startServer(image, await cacheVolume(tests, 17), {}, { driver: "none" });
+      const answer = await server.ask("clip").then(
+        ({ status, text }) => `${status} ${text}`,
+        () => "cut",
+      );
+      expect(answer).toMatch(withoutDriver[family]);
+      const { code, stderr } = await server.check([models.clip]);
+      console.log(`${family}: ${answer.slice(0, 80)}\n${stderr}`);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/driver/i);
+    } finally {
+      await removeMade();
+    }
   });
 });
 

@@ -219,6 +219,17 @@ describe.each(isQuick ? newest.slice(-1) : newest)("the ML server of Immich %s",
     });
   });
 
+  it.skipIf(isQuick)("is not verified with a recogniser that fails on every face", async () => {
+    const server = await startServer(image, await cacheVolume(tools, 18));
+    const folder = `/cache/${models.faces}`;
+    // A model that computes, but not what a recogniser is given.
+    const [good, bad] = ["detection", "recognition"].map((part) => `${folder}/${part}/model.onnx`);
+    await docker("exec", server.name, "cp", good!, bad!);
+    const { code, stdout } = await server.check([models.faces]);
+    expect(stdout).toContain(`Immich's server cannot use ${models.faces}`);
+    expect(code).toBe(1);
+  });
+
   describe.skipIf(isQuick)("a damaged model", () => {
     const damage = ({ name }: Server, file: string) => {
       const script = `import sys; p=sys.argv[1]; c=open(p,"rb").read(); open(p,"wb").write(c.replace(b"MatMul",b"MatXul"))`;

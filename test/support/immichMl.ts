@@ -10,7 +10,7 @@ import { fakeBuildArgs } from "./builtImage";
 import { fakes, startedDocker } from "./docker";
 import { immichSources } from "./immichSource";
 
-/** What Immich's own tests need besides the image, and a package that brings real OCR models. */
+/** What the tests need besides the image: Immich's own, real OCR models, an emulator of old CPUs. */
 const tools = "pytest==9.1.1 pytest-asyncio==1.3.0 pytest-mock==3.15.1 httpx==0.28.1";
 const ocrModels = "rapidocr-onnxruntime==1.4.4";
 
@@ -34,7 +34,11 @@ export function ended(
 }
 
 /** Builds from a Dockerfile in a folder of its own. @param files what else is in it, by name */
-async function buildFrom(tag: string, dockerfile: string, copy: Record<string, string> = {}) {
+export async function buildFrom(
+  tag: string,
+  dockerfile: string,
+  copy: Record<string, string> = {},
+) {
   const folder = mkdtempSync(path.join(tmpdir(), "immich-ml-test-immich-"));
   try {
     writeFileSync(path.join(folder, "Dockerfile"), dockerfile);
@@ -77,6 +81,8 @@ export async function realImage(gpuFamily: GpuFamilyName, version: string) {
     `FROM ${buildArgs["PYTHON_IMAGE"]} AS tools
 RUN pip install --quiet --no-cache-dir --target /opt/tools --root-user-action ignore ${tools} \\
  && pip install --quiet --no-cache-dir --target /opt/tools --root-user-action ignore --no-deps ${ocrModels}
+RUN apt-get update && apt-get install -y --no-install-recommends qemu-user-static \\
+ && mv /usr/bin/qemu-x86_64-static /opt/tools/
 FROM ${server}
 COPY --from=tools /opt/tools /opt/tools
 COPY . /opt/immich-tests

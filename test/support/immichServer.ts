@@ -6,8 +6,11 @@ import { checkScript, checkVariables, parseCheckResult } from "../../verify/chec
 import { testName } from "./docker";
 import { docker, ended } from "./immichMl";
 
-const helpers = path.join(repositoryFolder, "test/immich/ml");
-const picture = readFileSync(path.join(repositoryFolder, "verify/picture.jpg"));
+/** Python programs for containers. */
+export const helpers = path.join(repositoryFolder, "test/immich/ml");
+/** The check's picture, with three faces and two lines of text. */
+export const pictureFile = path.join(repositoryFolder, "verify/picture.jpg");
+const picture = readFileSync(pictureFile);
 
 /** Names in the cache that `models.py` makes. */
 export const models = {
@@ -54,18 +57,28 @@ export interface Server {
   /** Runs the program's own check of a container. */
   check(
     asked: readonly string[],
-  ): Promise<{ code: number; stderr: string; models: readonly object[] }>;
+  ): Promise<{ code: number; stdout: string; stderr: string; models: readonly object[] }>;
 }
 
-/** Starts the image as the program does, on the CPU in place of a card, and waits for its health. */
+/**
+ * Starts the image as the program does, and waits for its health.
+ *
+ * @param more `driver`: `none`: as with an NVIDIA card whose driver is missing. @default on the CPU in the card's place
+ */
 export async function startServer(
   image: string,
   volume: string,
   environment: Record<string, string> = {},
-  more: { network?: string; command?: readonly string[]; options?: readonly string[] } = {},
+  more: {
+    network?: string;
+    command?: readonly string[];
+    options?: readonly string[];
+    driver?: "none";
+  } = {},
 ): Promise<Server> {
   const name = testName("server");
-  const variables = { PYTHONPATH: "/usr/src:/opt/on-cpu", ...environment };
+  const folders = more.driver === "none" ? "/usr/src" : "/usr/src:/opt/on-cpu";
+  const variables = { PYTHONPATH: folders, ...environment };
   await docker(
     ...["run", "-d", "--name", name, "--cap-drop", "ALL"],
     ...["--security-opt", "no-new-privileges:true", "--stop-timeout", "30"],
@@ -112,7 +125,7 @@ export async function startServer(
     },
     check: async (asked) => {
       const checked = await ended("sh", [path.join(repositoryFolder, checkScript)], {
-        ...checkVariables("cpu"),
+        ...checkVariables(more.driver === "none" ? "cuda" : "cpu"),
         IMMICH_ML_HOST: "attic",
         IMMICH_ML_CONTAINER: name,
         IMMICH_ML_MODE: "enforce",
@@ -126,7 +139,8 @@ export async function startServer(
 }
 
 const part = (name: string, options: object) => ({ modelName: name.split("/")[1], options });
-const entries = {
+/** What is asked for, as Immich asks. */
+export const entries = {
   clip: { clip: { textual: part(models.clip, { language: "en" }) } },
   picture: { clip: { visual: part(models.clip, {}) } },
   faces: {

@@ -183,6 +183,14 @@ describe("the locks", () => {
     }
   });
 
+  it("hold a numpy that runs on CPUs without SSE4.2, which 2.4 needs", () => {
+    for (const { name } of families) {
+      for (const major of lockedImmichMajors) {
+        expect(pins(`${name}-v${major}.txt`)["numpy"]).toMatch(/^(1\.|2\.[0-3]\.)/);
+      }
+    }
+  });
+
   it("hold no second build of a module that would lie over the wanted one", () => {
     for (const name of readdirSync(folder)) {
       expect(pins(name)).not.toHaveProperty("onnxruntime");
