@@ -11,6 +11,7 @@ import { fakes } from "../../test/support/docker";
 import { runnerBases } from "../../test/support/runnerBase";
 import { atTerminal } from "../../test/support/terminal";
 import { finalScreen } from "./screen";
+import type { Shown } from "./terminalPicture";
 
 /** A release without a digest in the catalog, so that an image of this engine stands for Immich's. */
 const version = "v2.7.4";
@@ -29,7 +30,7 @@ export async function setupScreen(
   database: ImmichDatabase,
   folder: string,
   columns: number,
-): Promise<string> {
+): Promise<Shown> {
   await refuseAnOwnersImmich();
   const bases = await runnerBases();
   const { python310 } = await fakes();
@@ -58,7 +59,8 @@ export async function setupScreen(
     // The first command of all builds the runner, which is no part of the picture.
     await run(launcher, ["pulumi", "version"], { environment });
     const { code, text, raw } = await atTerminal(
-      [launcher, "setup"],
+      // By name, since an engine of tests may hold others.
+      [launcher, "setup", "--immich", server],
       [
         ["Which languages", "\r"],
         ["Mirrors, if your network", "\r"],
@@ -69,9 +71,14 @@ export async function setupScreen(
       columns,
     );
     if (code !== 0) throw new Error(`setup ended with ${code}:\n${text}`);
-    return finalScreen(raw)
+    const screen = finalScreen(raw)
       .replaceAll(folder, "/home/you")
-      .replaceAll(new RegExp(`\\b${hostname()}\\b`, "g"), "attic");
+      .replaceAll(new RegExp(`\\b${hostname()}\\b`, "g"), "attic")
+      // Why this machine cannot be probed for a card is of this machine.
+      .replace(/( computes) \(the machine of .*/, "$1")
+      // The end of a question's frame, which the next line has overtaken.
+      .replaceAll(/^(\u001b\[\d+m)*└(\u001b\[\d+m)*\n/gm, "");
+    return { command: `./immich-ml setup --immich ${server}`, screen };
   } finally {
     for (const name of [server, machineLearning]) await ignore("rm", "--force", "--volumes", name);
     await ignore("volume", "rm", volume);

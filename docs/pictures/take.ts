@@ -63,8 +63,7 @@ async function main(): Promise<void> {
     const report = path.join(folder, "report.html");
     await pulumi.npmScript("report/report", "--output", report);
     await reportPictures(report);
-    const screen = await setupScreen(database, folder, columns);
-    await take("setup", { command: "./immich-ml setup", screen });
+    await take("setup", await setupScreen(database, folder, columns));
   } finally {
     await pulumi.run("destroy", "--yes", "--skip-preview").catch(console.error);
     await server.remove();

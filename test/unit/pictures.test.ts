@@ -12,6 +12,11 @@ const folder = path.join(repository, "docs", "pictures");
 /** Each picture of a terminal: its text and the pages that show it, in both languages. */
 const terminals = [
   {
+    name: "setup",
+    shows: /^\$ \.\/immich-ml setup[^\n]*\n[^]*\nNext: \.\/immich-ml up\n$/,
+    page: "README",
+  },
+  {
     name: "up",
     shows: /^\$ pulumi up[^]*\nResources:\n[^]*\n\$ npm run status\nHOST +HEALTH[^]* MILLISECONDS/,
     page: "README",
