@@ -1,6 +1,8 @@
 import { ModelCache, ModelPreset } from "./components";
+import { findGoneHosts, keepGoneHost } from "./components/goneHosts";
 import { repairsOf } from "./components/repair";
-import { hostsInState } from "./components/stackState";
+import { removeLeftovers } from "./components/leftovers";
+import { hostsIn, storedResources } from "./components/stackState";
 import {
   cacheArgs,
   databaseProviders,
@@ -22,10 +24,16 @@ export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
   const declared = await loadSettings((hosts) => detectGpus(hosts, ask), ask);
-  const found = await preflight(declared, ask, hostsInState);
+  const [stored, found] = await Promise.all([
+    storedResources(),
+    preflight(declared, ask, async () => hostsIn(await storedResources())),
+  ]);
+  const gone = await findGoneHosts(declared, stored, ask);
   const settings = keepAliases(declared, found.aliases);
-  const repairs = await repairsOf(settings, found);
-  const engines = dockerProviders(settings, found.unreachableHosts);
+  const repairs = repairsOf(settings, found, stored);
+  await removeLeftovers(settings, found, stored);
+  const engines = dockerProviders(settings, found.unreachableHosts, gone);
+  for (const host of gone) if (host.isOff) keepGoneHost(host, engines.get(host.dockerHost)!);
 
   const hosts = settings.hosts.map((host) => {
     const opts = hostOptions(host, engines, found.unreachableHosts);
@@ -42,7 +50,7 @@ export = async function immichMachineLearning() {
 
   const preset =
     settings.models &&
-    new ModelPreset(presetName, await presetArgs(settings.models, settings, found), {
+    new ModelPreset(presetName, await presetArgs(settings.models, settings, found, stored), {
       providers: databaseProviders(settings, found.database),
       // Immich learns of a service only after its check.
       dependsOn: hosts.map(({ service }) => service),

@@ -2,12 +2,26 @@ import { defineConfig } from "vitest/config";
 
 const minutes = 60_000;
 
+const integrationTest = (name: string) => `test/integration/${name}.test.ts`;
+
 /** Integration tests that need no Docker engine: each file has its own database and temporary folder. */
 const withoutDocker = [
   ...["apiReindex", "apiStore", "databaseNeighbours", "databasePreset", "databaseStore"],
   "demoDatabase",
   ...["hostileApi", "hostileDatabase", "hostileScripts", "reportBrowser", "shellcheck"],
-].map((name) => `test/integration/${name}.test.ts`);
+].map(integrationTest);
+
+/** They start, fill and remove the one demo of this machine. */
+const theDemo = [
+  "demoEngine",
+  "demoFakeImages",
+  "demoProgram",
+  "demoService",
+  "demoWithoutEngine",
+].map(integrationTest);
+
+/** Each file has its own stacks, databases, containers and names, and waits for about a third of its time. */
+const besideEachOther = 3;
 
 export default defineConfig({
   test: {
@@ -32,14 +46,24 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
-          exclude: withoutDocker,
-          // They share one Docker engine and would disturb each other's timing.
+          name: "demo",
+          include: theDemo,
           fileParallelism: false,
           testTimeout: 10 * minutes,
           hookTimeout: 15 * minutes,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          exclude: [...withoutDocker, ...theDemo],
+          maxWorkers: besideEachOther,
+          testTimeout: 15 * minutes,
+          hookTimeout: 15 * minutes,
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -59,8 +83,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          // Each file has its own stacks, databases and names, and one file leaves a core idle.
-          maxWorkers: 2,
+          maxWorkers: besideEachOther,
           testTimeout: 15 * minutes,
           hookTimeout: 15 * minutes,
           sequence: { groupOrder: 3 },

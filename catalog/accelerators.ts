@@ -271,6 +271,30 @@ export const acceleratorNames = Object.keys(rows) as readonly AcceleratorName[];
 
 export const accelerators = named<AcceleratorName, AcceleratorFacts>(rows);
 
+/** What people call an accelerator: its maker, or a name of hwaccel.transcoding.yml. */
+const otherNames: Readonly<Record<string, AcceleratorName>> = {
+  nvidia: "cuda",
+  nvenc: "cuda",
+  amd: "rocm",
+  radeon: "rocm",
+  migraphx: "rocm",
+  intel: "openvino",
+  quicksync: "openvino",
+  qsv: "openvino",
+  mali: "armnn",
+  ann: "armnn",
+  rockchip: "rknn",
+  rkmpp: "rknn",
+  npu: "rknn",
+  none: "cpu",
+};
+
+/** The accelerator that is meant by another name of it; undefined for any other text. */
+export function acceleratorCalled(text: string): AcceleratorName | undefined {
+  const name = text.toLowerCase();
+  return Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
+}
+
 /** Whether the text is the name of an accelerator. */
 export function isAcceleratorName(text: string): text is AcceleratorName {
   return Object.hasOwn(accelerators, text);

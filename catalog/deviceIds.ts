@@ -37,6 +37,10 @@ export function gpuChoiceProblem(
   if (chosen > 1 || (chosen === 0 && runtime === undefined)) {
     return "must be one of count, ids, cdi";
   }
+  const twice = [...(gpus.ids ?? []), ...(gpus.cdi ?? [])]
+    .map(String)
+    .find((id, index, all) => all.indexOf(id) !== index);
+  if (twice !== undefined) return `names card ${twice} twice`;
   if (accelerators[accelerator].gpuRequest) return undefined;
   return `is for accelerator cuda only, not ${accelerator}`;
 }

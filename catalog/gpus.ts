@@ -1,5 +1,3 @@
-import { distance } from "fastest-levenshtein";
-
 /** A model of NVIDIA GPU. */
 export interface GpuModel {
   /** As NVIDIA writes it, without the company's name. */
@@ -16,7 +14,59 @@ export interface GpuModel {
  * different chips stands under the older one; the driver (`gpu: auto`) knows better.
  */
 const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  "2.1": { "GeForce GT 430": 1024, "GeForce GT 440": 1024, "GeForce GT 630": 1024 },
+  "2.0": {
+    "GeForce GTX 465": 1024,
+    "GeForce GTX 470": 1024,
+    "GeForce GTX 480": 1024,
+    "GeForce GTX 570": 1024,
+    "GeForce GTX 580": 1024,
+    "GeForce GTX 590": 1024,
+    "Quadro 4000": 2048,
+    "Quadro 5000": 2048,
+    "Quadro 6000": 6144,
+    "Tesla C2050": 3072,
+    "Tesla C2070": 6144,
+    "Tesla C2075": 6144,
+    "Tesla M2050": 3072,
+    "Tesla M2070": 6144,
+    "Tesla M2075": 6144,
+    "Tesla M2090": 6144,
+  },
+  "2.1": {
+    "GeForce GT 430": 1024,
+    "GeForce GT 440": 1024,
+    "GeForce GT 630": 1024,
+    "GeForce GT 520": 1024,
+    "GeForce GT 520M": 1024,
+    "GeForce GT 525M": 1024,
+    "GeForce GT 540M": 1024,
+    "GeForce GT 545": 1024,
+    "GeForce GT 550M": 1024,
+    "GeForce GT 555M": 1024,
+    "GeForce GT 610": 1024,
+    "GeForce 610M": 1024,
+    "GeForce GT 620": 1024,
+    "GeForce GT 620M": 1024,
+    "GeForce GT 630M": 1024,
+    "GeForce GT 635M": 1024,
+    "GeForce GT 720M": 1024,
+    "GeForce 705M": 1024,
+    "GeForce GTX 460": 1024,
+    "GeForce GTX 460M": 1024,
+    "GeForce GTX 550 Ti": 1024,
+    "GeForce GTX 560": 1024,
+    "GeForce GTX 560M": 1024,
+    "GeForce GTX 675M": 1024,
+    "GeForce GTX 670M": 1024,
+    "GeForce GTX 560 Ti": 1024,
+    "NVS 310": 1024,
+    "NVS 315": 1024,
+    "NVS 5400M": 1024,
+    "Quadro 600": 1024,
+    "Quadro 2000": 1024,
+    "Quadro 1000M": 1024,
+    "Quadro 2000M": 1024,
+  },
   "3.0": {
     "GeForce GT 640": 1024,
     "GeForce GT 740": 1024,
@@ -36,6 +86,46 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "Quadro K4200": 4096,
     "Quadro K5000": 4096,
     "Tesla K10": 4096,
+    "GeForce GT 640M": 1024,
+    "GeForce GT 645M": 1024,
+    "GeForce GT 650M": 1024,
+    "GeForce GT 745M": 1024,
+    "GeForce GT 750M": 1024,
+    "GeForce GT 755M": 1024,
+    "GeForce GTX 645": 1024,
+    "GeForce GTX 650 Ti Boost": 1024,
+    "GeForce GTX 660M": 1024,
+    "GeForce GTX 760M": 1024,
+    "GeForce GTX 765M": 1024,
+    "NVS 510": 1024,
+    "Quadro 410": 1024,
+    "Quadro K500M": 1024,
+    "Quadro K1000M": 1024,
+    "Quadro K2000D": 1024,
+    "Quadro K2000M": 1024,
+    "GeForce GTX 670MX": 2048,
+    "GeForce GTX 675MX": 2048,
+    "GeForce GTX 680M": 2048,
+    "GeForce GTX 680MX": 2048,
+    "GeForce GTX 760 Ti": 2048,
+    "GeForce GTX 770M": 2048,
+    "GeForce GTX 775M": 2048,
+    "GeForce GTX 870M": 2048,
+    "Quadro K1100M": 2048,
+    "Quadro K2100M": 2048,
+    "Quadro K3000M": 2048,
+    "GRID K340": 2048,
+    "GeForce GTX 780M": 4096,
+    "GeForce GTX 880M": 4096,
+    "GRID K1": 4096,
+    "GRID K2": 4096,
+    "GRID K520": 4096,
+    "Quadro K3100M": 4096,
+    "Quadro K4000M": 4096,
+    "Quadro K4100M": 4096,
+    "Quadro K5000M": 4096,
+    "Tesla K8": 4096,
+    "Quadro K5100M": 8192,
   },
   "3.5": {
     "GeForce GT 710": 1024,
@@ -51,6 +141,16 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "Quadro K6000": 12288,
     "Tesla K20": 5120,
     "Tesla K40": 12288,
+    "GeForce 710M": 1024,
+    "GeForce 825M": 1024,
+    "GeForce 910M": 1024,
+    "GeForce GT 635": 1024,
+    "GeForce GT 730M": 1024,
+    "GeForce GT 735M": 1024,
+    "GeForce GT 740M": 1024,
+    "Quadro K510M": 1024,
+    "Quadro K610M": 1024,
+    "Tesla K20X": 6144,
   },
   "3.7": { "Tesla K80": 12288 },
   "5.0": {
@@ -97,6 +197,8 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "Quadro K620M": 2048,
     "Quadro K2200M": 2048,
     "Quadro M520": 2048,
+    "GRID M30": 8192,
+    "GRID M3-3020": 4096,
   },
   "5.2": {
     "GeForce GTX 950": 2048,
@@ -171,6 +273,7 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "P102-100": 5120,
     "P104-101": 4096,
     "P102-101": 5120,
+    "Tesla P10": 24576,
   },
   "6.2": { "Jetson TX2": 4096, "Jetson TX2 NX": 4096 },
   "7.0": {
@@ -219,8 +322,14 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "CMP 30HX": 6144,
     "CMP 40HX": 8192,
     "CMP 50HX": 10240,
+    "Tesla T4G": 16384,
+    "Tesla T40": 24576,
   },
-  "8.0": { A100: 40960, A30: 24576, "CMP 170HX": 8192 },
+  "8.0": {
+    A100: 40960,
+    A30: 24576,
+    "CMP 170HX": 8192,
+  },
   "8.6": {
     "GeForce RTX 3050": 6144,
     "GeForce RTX 3060": 8192,
@@ -230,19 +339,58 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
     "GeForce RTX 3090": 24576,
     "RTX A2000": 6144,
     "RTX A4000": 16384,
+    "GeForce MX570": 2048,
+    "GeForce RTX 2050": 4096,
+    "GeForce RTX 3050 Ti": 4096,
+    "RTX A400": 4096,
+    "RTX A500": 4096,
+    "GeForce RTX 3070 Ti": 8192,
+    "GeForce RTX 3080 Ti": 12288,
+    "GeForce RTX 3090 Ti": 24576,
+    "RTX A1000": 4096,
+    "RTX A3000": 6144,
+    "RTX A4500": 20480,
+    "RTX A5000": 24576,
+    "RTX A5500": 24576,
+    "RTX A6000": 49152,
+    A2: 16384,
+    A10: 24576,
+    A10G: 24576,
+    A16: 16384,
+    A40: 49152,
+    "CMP 90HX": 10240,
   },
+  "8.7": { "Jetson Orin Nano": 4096, "Jetson Orin NX": 8192, "Jetson AGX Orin": 32768 },
   "8.9": {
     "GeForce RTX 4060": 8192,
     "GeForce RTX 4060 Ti": 8192,
     "GeForce RTX 4070": 12288,
     "GeForce RTX 4080": 16384,
     "GeForce RTX 4090": 24576,
+    "GeForce RTX 4050": 6144,
+    "GeForce RTX 4070 SUPER": 12288,
+    "GeForce RTX 4070 Ti": 12288,
+    "GeForce RTX 4070 Ti SUPER": 16384,
+    "GeForce RTX 4080 SUPER": 16384,
+    L4: 24576,
+    L40: 49152,
+    L40S: 49152,
+    "RTX 2000 Ada": 16384,
+    "RTX 4000 Ada": 20480,
+    "RTX 4000 SFF Ada": 20480,
+    "RTX 4500 Ada": 24576,
+    "RTX 5000 Ada": 32768,
+    "RTX 6000 Ada": 49152,
   },
+  "9.0": { H100: 81920, H200: 144384 },
   "12.0": {
     "GeForce RTX 5060": 8192,
     "GeForce RTX 5070": 12288,
     "GeForce RTX 5080": 16384,
     "GeForce RTX 5090": 32768,
+    "GeForce RTX 5050": 8192,
+    "GeForce RTX 5060 Ti": 8192,
+    "GeForce RTX 5070 Ti": 16384,
   },
 };
 
@@ -253,7 +401,7 @@ export const gpuModels: readonly GpuModel[] = Object.entries(gpusByCapability).f
 );
 
 /** Cards with several GPUs: a shop's figure is the memory of all, the table's that of each. */
-const severalGpus: readonly string[] = [
+export const severalGpus: readonly string[] = [
   "GeForce GTX 690",
   "GTX TITAN Z",
   "Tesla K10",
@@ -261,94 +409,3 @@ const severalGpus: readonly string[] = [
   "Tesla M10",
   "Tesla M60",
 ];
-
-/** What people write for a card beside its name. */
-const aliases: Readonly<Record<string, string>> = {
-  "GTX TITAN X (Maxwell)": "GTX TITAN X",
-  "TITAN Pascal": "TITAN X (Pascal)",
-  "TITAN XP 2016": "TITAN X (Pascal)",
-  "TITAN X Collectors Edition": "TITAN Xp",
-  "TITAN Xp Collectors Edition": "TITAN Xp",
-  "TITAN Volta": "TITAN V",
-  "Tesla PG500-216": "Tesla PG503-216",
-  "Jetson Nano Developer Kit": "Jetson Nano",
-  "GTX 1060 Mining": "P106-100",
-  "GTX 1070 Mining": "P104-100",
-  "GTX 1080 Ti Mining": "P102-100",
-};
-
-/** Words around a card's name: makers, forms, kinds of memory, the chip's generation. */
-const words = new RegExp(
-  [
-    "\\((r|tm)\\)|®|™",
-    "nvidia( corporation)?|geforce|grid",
-    "asus|msi|gigabyte|evga|zotac|palit|gainward|inno3d|galax|kfa2|pny|xfx|colorful|manli|leadtek|dell|hp|lenovo|fujitsu",
-    "graphics( card)?|video card|gpu|card|accelerator|[a-z]?ddr\\d?x?|hbm2?",
-    "(with )?max[- ]?q( design)?|laptop|mobile|notebook|oem|founders edition|fe|low profile|lp|itx|mini|oc",
-    "pci-?e|sxm\\d?|fhhl|dgxs|passive",
-    "fermi|kepler|maxwell|volta|turing",
-  ]
-    .map((group) => `(?<![a-z0-9])(${group})(?![a-z0-9])`)
-    .join("|"),
-  "g",
-);
-
-/** `6GB`, `6G`, `6 GiB`, `2048MB`. */
-const memoryWord = /(?<![a-z0-9])(?:(\d{1,2}) ?g(?:i?b)?|(\d{3,5}) ?m(?:i?b))(?![a-z0-9])/;
-
-/** A slice of a card for a virtual machine, as its driver calls it: `GRID P40-8Q`. */
-const sliceOf = /^((?:tesla )?[a-z]+\d+)-(\d{1,2})[abcq]$/;
-
-const gpusByPlainName = new Map(gpuModels.map((gpu) => [plain(gpu.name), gpu]));
-for (const [alias, name] of Object.entries(aliases)) {
-  gpusByPlainName.set(plain(alias), gpusByPlainName.get(plain(name))!);
-}
-/** By the name without its series, where only one card has it: `1060`, `P4`. */
-const gpusByShortName = new Map<string, GpuModel | undefined>();
-for (const gpu of new Set(gpusByPlainName.values())) {
-  const name = short(plain(gpu.name));
-  gpusByShortName.set(name, gpusByShortName.has(name) ? undefined : gpu);
-}
-
-/**
- * The GPU of this name, as NVIDIA's driver, shops and people write it: `NVIDIA GeForce GTX 750 Ti`,
- * `1060 6GB`, `Tesla P100-PCIE-16GB`. A size of memory in the name counts for more than the table's.
- */
-export function findGpu(name: string): GpuModel | undefined {
-  const exact = gpusByPlainName.get(plain(name));
-  if (exact) return exact;
-  const written = name.toLowerCase().replace(/_/g, " ").replace(words, " ").trim();
-  const slice = sliceOf.exec(written);
-  if (slice) return withMemory(byName(slice[1]!), Number(slice[2]) * 1024);
-  const [memory, gigabytes, megabytes] = memoryWord.exec(written) ?? [];
-  const gpu = byName(memory === undefined ? written : written.replace(memory, " "));
-  if (memory === undefined) return gpu;
-  return withMemory(gpu, gigabytes ? Number(gigabytes) * 1024 : Number(megabytes));
-}
-
-function byName(name: string): GpuModel | undefined {
-  return gpusByPlainName.get(plain(name)) ?? gpusByShortName.get(short(plain(name)));
-}
-
-function withMemory(gpu: GpuModel | undefined, videoMemory: number): GpuModel | undefined {
-  return gpu && !severalGpus.includes(gpu.name) ? { ...gpu, videoMemory } : gpu;
-}
-
-/** At most three names of GPUs near a mistyped one, the nearest first. */
-export function nearestGpus(name: string): string[] {
-  const wanted = plain(name);
-  return gpuModels
-    .map(({ name: known }) => ({ name: known, away: distance(plain(known), wanted) }))
-    .filter(({ away }) => away <= Math.max(1, Math.floor(wanted.length / 4)))
-    .sort((left, right) => left.away - right.away)
-    .slice(0, 3)
-    .map((gpu) => gpu.name);
-}
-
-function plain(name: string): string {
-  return name.toLowerCase().replace(/nvidia|geforce|[\s()[\]-]+/g, "");
-}
-
-function short(plainName: string): string {
-  return plainName.replace(/^(gtx|gt|rtx|quadro|tesla)+/, "");
-}

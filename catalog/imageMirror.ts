@@ -3,7 +3,10 @@
  * reference, as pull-through mirrors of several registries expect it (`mirror.example.org/ghcr.io/…`),
  * or one mirror for each registry (`{ "docker.io": "mirror.example.org" }`).
  */
-export type ImageMirror = string | Readonly<Record<string, string>>;
+export type ImageMirror = string | Readonly<Partial<Record<string, string>>>;
+
+/** The registries that the program's images come from. */
+export const imageRegistries = ["docker.io", "ghcr.io"] as const;
 
 /** The reference of the same image on a mirror. */
 export function mirrored(reference: string, mirror: ImageMirror | undefined): string {

@@ -48,7 +48,7 @@ const rows = {
     pattern: "nvidia-smi has not answered",
     shown: "«nvidia-smi has not answered»",
     cause: "the driver hangs",
-    cure: "restart the host, and look for «Xid» in its kernel log (dmesg) before that",
+    cure: "look for «Xid» in the host's kernel log (dmesg), then restart the host",
   },
   "gpu-out-of-reach": {
     section: "nvidia",
@@ -56,13 +56,10 @@ const rows = {
     pattern: "immich-ml: no new process reaches the card",
     shown: "«immich-ml: no new process reaches the card» in the container's log",
     cause:
-      "the container has lost its card: a systemctl daemon-reload, an update of the driver or a suspend took it" +
-      " away; with «restart: always» or «unless-stopped» the health check has Docker start the container again," +
-      " every 15 minutes at most",
+      "the container has lost its card: a systemctl daemon-reload, an update of the driver or a suspend took it away. With «restart: always» or «unless-stopped» the health check makes Docker restart the container, at most every 15 minutes",
     cure:
-      "restart the host where the driver was updated, otherwise the container; against daemon-reload run" +
-      " nvidia-ctk system create-dev-char-symlinks --create-all on the host at each boot, or give the card by" +
-      " «gpus: { cdi: […] }»",
+      "restart the host after a driver update, otherwise the container. To survive daemon-reload, run" +
+      " nvidia-ctk system create-dev-char-symlinks --create-all on the host at each boot, or pass the card with «gpus: { cdi: […] }»",
   },
   "gpu-cut-off": {
     section: "nvidia",
@@ -70,11 +67,10 @@ const rows = {
     pattern: "failed to initialize nvml: unknown error",
     shown: "«Failed to initialize NVML: Unknown Error» in a container that worked before",
     cause:
-      "the container has lost its card: a systemctl daemon-reload on the host took its device rights away, as" +
-      " unattended upgrades do (NVIDIA/nvidia-container-toolkit#48)",
+      "the container has lost its card: a systemctl daemon-reload on the host removed its access to the device; unattended upgrades do that (NVIDIA/nvidia-container-toolkit#48)",
     cure:
       "restart the container; to prevent it, run nvidia-ctk system create-dev-char-symlinks" +
-      " --create-all on the host at each boot, or give the card by «gpus: { cdi: […] }»",
+      " --create-all on the host at each boot, or pass the card with «gpus: { cdi: […] }»",
   },
   "driver-mismatch": {
     section: "nvidia",
@@ -83,7 +79,7 @@ const rows = {
       "driver/library version mismatch|unsupported display driver|systemdrivermismatch|cuda (failure|error) 803[^0-9]",
     shown: "«Driver/library version mismatch», «CUDA failure 803»",
     cause:
-      "the driver was updated while its old kernel module still runs, so the two are of different versions",
+      "the driver was updated while its old kernel module still runs, so their versions differ",
     cure: "restart the host (or unload and load the nvidia modules), then the container",
   },
   "gpu-lost": {
@@ -100,16 +96,24 @@ const rows = {
     seen: ["start", "nvidia-smi", "log"],
     pattern: "nvml.*insufficient permissions|blocked by the operating system",
     shown: "«Failed to initialize NVML: Insufficient Permissions»",
-    cause: "the device nodes may not be opened",
+    cause: "the container is not allowed to open the device nodes",
     cure:
       "check the rights of /dev/nvidia* on the host (666 is usual), and in an LXC guest its" +
       " lxc.cgroup2.devices.allow lines",
+  },
+  "wsl-gpu": {
+    section: "nvidia",
+    seen: ["start", "nvidia-smi"],
+    pattern: "wsl environment detected but no adapters",
+    shown: "«nvidia-container-cli: … WSL environment detected but no adapters were found»",
+    cause: "WSL shows this distribution no GPU",
+    cure: "install NVIDIA's driver on Windows (never inside WSL), then in Windows: wsl --update and wsl --shutdown",
   },
   "driver-not-running": {
     section: "nvidia",
     seen: ["start", "nvidia-smi", "log"],
     pattern:
-      "couldn't communicate with the nvidia driver|driver not loaded|load library failed: libnvidia-ml|nvidia-container-cli: initialization error|nvml library (doesn't exist|not found)|libnvidia-ml.so[^ ]* (shared )?(library )?(not found|couldn't be found)|nvidia-smi couldn't find libnvidia-ml|failed to initialize nvml|failed to initialise nvml",
+      "couldn't communicate with the nvidia driver|driver not loaded|load library failed: libnvidia-ml|nvidia-container-cli: initialization error|nvml library (doesn't exist|not found)|libnvidia-ml.so[^ ]* (shared )?(library )?(not found|couldn't be found)|nvidia-smi couldn't find libnvidia-ml|failed to initialize nvml|failed to initialise nvml|module nvidia not found|could not insert .nvidia|key was rejected by service",
     shown:
       "«NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver», «nvml error: driver not loaded»",
     cause: "the NVIDIA driver is not installed, or its kernel module does not run",
@@ -123,8 +127,7 @@ const rows = {
     pattern: "no devices (were )?found",
     shown: "«No devices were found» from nvidia-smi, though the card is in the machine",
     cause:
-      "the driver runs but takes no card: NVIDIA's open kernel modules know no card before Turing, and newer" +
-      " drivers (from 590) none before it",
+      "the driver runs but does not support the card: neither NVIDIA's open kernel modules nor drivers from 590 on support cards before Turing",
     cure:
       "install the proprietary modules of a driver for the card (at most 470 for Kepler, 580 for Maxwell," +
       " Pascal and Volta), then restart the host; in a virtual machine check the pass-through",
@@ -134,8 +137,8 @@ const rows = {
     seen: ["nvidia-smi"],
     pattern: "nvidia-smi[^ ]* (executable file )?not found|nvidia-smi.*no such file",
     shown: '«exec: "nvidia-smi": executable file not found in $PATH»',
-    cause: "the container was started without a card",
-    cure: `${toolkit}; then start the container anew`,
+    cause: "the container started without a card",
+    cure: `${toolkit}, then recreate the container`,
   },
 
   // --- CUDA --------------------------------------------------------------------------------------------
@@ -143,7 +146,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|cannot find co in the bundle|missing co for these isas|tensile|unable to find code object|unsupported gpu arch",
+      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|sharedobjectinitfailed|hip (failure|error):? 30[123][^0-9]|cannot find co in the bundle|missing co for these isas|tensile|unable to find code object|unsupported gpu arch",
     shown: "«HIP failure 98: invalid device function», «hipErrorNoBinaryForGpu»",
     cause: "this ROCm has no machine code for the AMD GPU",
     cure:
@@ -154,7 +157,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "hip (failure|error):? 2[^0-9]|hiperroroutofmemory|hiperrormemoryallocation|hip out of memory|miopenstatusallocfailed|rocblas_status_memory_error|hip error: out of memory",
+      "hip (failure|error):? 2[^0-9]|hiperroroutofmemory|hiperrormemoryallocation|hip out of memory|hipmalloc[^a-z]*out of memory|miopenstatusallocfailed|rocblas_status_memory_error|hip error: out of memory",
     shown: "«HIP failure 2: out of memory»",
     cause: "the AMD GPU's memory is full",
     cure: lessVideoMemory,
@@ -165,7 +168,7 @@ const rows = {
     pattern:
       "no rocm-capable device|hip (failure|error):? 10[01][^0-9]|hiperrornodevice|hiperrorinvaliddevice|no hip gpus|unable to open /dev/kfd|hsa_status_error_out_of_resources|/dev/kfd",
     shown: "«HIP failure 100: no ROCm-capable device is detected», «Unable to open /dev/kfd»",
-    cause: "the container reaches no AMD GPU",
+    cause: "the container has no access to an AMD GPU",
     cure:
       "check on the host that /dev/kfd and /dev/dri/renderD128 exist (kernel driver amdgpu) and that the" +
       " container is in their group (usually render)",
@@ -177,15 +180,16 @@ const rows = {
       "memory access fault by gpu|hw exception by gpu|gpu hang|hsa_status_error|hip (failure|error):? (700|719)[^0-9]|hip (failure|error)|hiperror[a-z]",
     shown:
       "«Memory access fault by GPU», «HW Exception by GPU … GPU Hang», any other «HIP failure»",
-    cause: "a computation on the AMD GPU broke off",
+    cause: "a computation on the AMD GPU failed",
     cure:
       "correct «HSA_OVERRIDE_GFX_VERSION» or leave it out, set «HSA_USE_SVM» to 0 on an integrated GPU," +
-      " and restart the container; when it comes back, «accelerator: cpu»",
+      " and restart the container; if it happens again, «accelerator: cpu»",
   },
   miopen: {
     section: "others",
     seen: inContainer,
-    pattern: "miopen(status| failure| error)|rocblas_status|migraphx|miopen",
+    pattern:
+      "miopen(status| failure| error|[^a-z]*error)|rocblas_status|hiprtc|code object build failed|mgxkernel_|failed to call function|/migraphx/src|failed to create migraphxexecutionprovider",
     shown: "«MIOPEN failure 7: miopenStatusUnknownError», «migraphx»: «Failed to call function»",
     cause: "MIOpen or MIGraphX cannot compile the model for this AMD GPU",
     cure:
@@ -206,7 +210,7 @@ const rows = {
     section: "nvidia",
     seen: ["network", "model", "log", "start"],
     pattern:
-      "cuda (failure|error):? (35|36)[^0-9]|driver version is insufficient|insufficientdriver|unsatisfied condition: (cuda|driver)|please update your driver",
+      "cuda (failure|error):? (35|36)[^0-9]|driver version is insufficient|insufficientdriver|incompatible_cuda_driver|unsatisfied condition: (cuda|driver)|please update your driver",
     shown:
       "«CUDA failure 35: CUDA driver version is insufficient», «unsatisfied condition: cuda>=12.6»",
     cause: "the NVIDIA driver is missing in the container or older than this CUDA needs",
@@ -230,7 +234,7 @@ const rows = {
       "cuda (failure|error):? 500[^0-9]|named symbol not found|errorsymbolnotfound|cuda_error_not_found",
     shown: "«CUDA failure 500: named symbol not found»",
     cause:
-      "what the container has of the driver does not fit the driver itself (Docker Desktop or WSL older than the" +
+      "the driver's libraries in the container do not match the driver (Docker Desktop or WSL older than the" +
       " NVIDIA driver), or this ONNX Runtime was not compiled for the card",
     cure:
       "update Docker Desktop, WSL (wsl --update) and the NVIDIA Container Toolkit, then restart the container;" +
@@ -244,9 +248,32 @@ const rows = {
     shown: "«CUDA failure 804: forward compatibility was attempted on non supported HW»",
     cause:
       "the image brings a libcuda of its own (compat or stubs), which works on data-centre cards only, in place of the host's",
-    cure:
-      "install a newer NVIDIA driver on the host, or choose an older «imageVariant»; in an image of your own" +
-      " take /usr/local/cuda/compat and stubs from the library path",
+    cure: "install a newer NVIDIA driver on the host, or choose an older «imageVariant»; in an image of your own, remove /usr/local/cuda/compat and stubs from the library path",
+  },
+  "vgpu-licence": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? 102[^0-9]|valid grid license|devicenotlicensed",
+    shown: "«CUDA failure 102: device doesn't have valid Grid license»",
+    cause: "the virtual GPU has no licence, and its driver refuses to compute",
+    cure: "give the guest its licence token and restart nvidia-gridd; nvidia-smi -q shows the License Status",
+  },
+  "driver-incomplete": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern:
+      "cuda (failure|error):? 221[^0-9]|jit compiler library not found|jitcompilernotfound|libnvidia-ptxjitcompiler",
+    shown: "«CUDA failure 221: PTX JIT compiler library not found»",
+    cause: "a library of the driver is missing in the container",
+    cure: "install the whole driver on the host (Debian: libnvidia-ptxjitcompiler1, libcuda1), then start the container anew",
+  },
+  mps: {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? 80[5-9][^0-9]|mps (client|server)|cudaerrormps",
+    shown: "«CUDA failure 805: MPS client failed to connect …»",
+    cause: "NVIDIA's MPS shares the card out, and its server does not answer or is full",
+    cure: "stop MPS on the host: echo quit | nvidia-cuda-mps-control; then restart the container",
   },
   "video-memory": {
     section: "nvidia",
@@ -266,16 +293,16 @@ const rows = {
     shown:
       "«CUDNN_STATUS_NOT_INITIALIZED», «CUBLAS_STATUS_NOT_INITIALIZED», «…_STATUS_INTERNAL_ERROR»",
     cause:
-      "cuDNN or cuBLAS could not begin: mostly there was too little free video memory, else the driver is too old for them",
+      "cuDNN or cuBLAS failed to initialize: usually too little video memory is free, otherwise the driver is too old",
     cure: `${lessVideoMemory}; on an empty card install a newer driver`,
   },
   "cudnn-libraries": {
     section: "nvidia",
     seen: inContainer,
     pattern:
-      "(sublibrary|_)?version_mismatch|sublibrary_loading_failed|(could not|unable to|failed to) load (any of |dynamic )?(library )?.*libcudnn|libcudnn[^ ]*: cannot open",
+      "(sublibrary|_)?version_mismatch|prerequisite_missing|sublibrary_unavailable|incompatible_cudart|sublibrary_loading_failed|(could not|unable to|failed to) load (any of |dynamic )?(library )?.*libcudnn|libcudnn[^ ]*: cannot open",
     shown: "«CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH», «Could not load library libcudnn…»",
-    cause: "cuDNN's libraries are missing or of several versions",
+    cause: "cuDNN's libraries are missing or have different versions",
     cure: "use an image of this program or Immich's -cuda one; in an image of your own install one cuDNN and leave «LD_LIBRARY_PATH» out",
   },
   "cudnn-arch": {
@@ -293,7 +320,7 @@ const rows = {
     pattern: "cuda (failure|error):? 46[^0-9]|busy or unavailable|devicesunavailable",
     shown: "«CUDA failure 46: CUDA-capable device(s) is/are busy or unavailable»",
     cause:
-      "another program has the card for itself (compute mode «Exclusive_Process» or «Prohibited»)",
+      "another program uses the card exclusively (compute mode «Exclusive_Process» or «Prohibited»)",
     cure: "nvidia-smi --compute-mode=DEFAULT on the host, or stop the other program",
   },
   "invalid-device": {
@@ -304,7 +331,7 @@ const rows = {
     shown: "«CUDA failure 101: invalid device ordinal»",
     cause:
       "«deviceIds» names a card that the container does not have: it counts its own cards from 0",
-    cure: "correct «deviceIds», or «gpus», which says how many cards the container is given",
+    cure: "correct «deviceIds», or «gpus», which says how many cards the container gets",
   },
   "no-cuda-device": {
     section: "nvidia",
@@ -321,15 +348,15 @@ const rows = {
     pattern:
       "cuda (failure|error):? (214|220|226)[^0-9]|uncorrectable ecc|uncorrectable nvlink|eccuncorrectable",
     shown: "«CUDA failure 214: uncorrectable ECC error encountered»",
-    cause: "the card's memory has a fault",
-    cure: "restart the host, then watch nvidia-smi -q -d ECC; a card whose count rises has to be replaced",
+    cause: "the card's memory is faulty",
+    cure: "restart the host, then watch nvidia-smi -q -d ECC; if the count rises, replace the card",
   },
   "launch-timeout": {
     section: "nvidia",
     seen: inContainer,
     pattern: "cuda (failure|error):? (702|6)[^0-9]|launch timed out|launchtimeout",
     shown: "«CUDA failure 702: the launch timed out and was terminated»",
-    cause: "the driver ends long computations on a card that also drives a display",
+    cause: "the driver aborts long computations on a card that also drives a display",
     cure: "let another card drive the display, or run the host without a desktop",
   },
   "card-fault": {
@@ -340,10 +367,10 @@ const rows = {
     shown:
       "«CUDA failure 700: an illegal memory access was encountered», «CUDA failure 719: unspecified launch failure»",
     cause:
-      "a computation on the card broke off: the image is not meant for the card, or the card is faulty, too hot or overclocked",
+      "a computation on the card failed: the image is not meant for the card, or the card is faulty, too hot or overclocked",
     cure:
       "restart the container and look for «Xid» in the host's kernel log (dmesg); let the host's «gpu»" +
-      " choose the image, and take overclocking back",
+      " choose the image, and undo any overclocking",
   },
   "cuda-unknown": {
     section: "nvidia",
@@ -352,7 +379,7 @@ const rows = {
       "cuda (failure|error):? (3|30|304|800|802|999)[^0-9]|cudaerrorunknown|cuda unknown error|cudaerrorinitializationerror|system not yet initialized|os call failed|cuda_error_unknown",
     shown: "«CUDA failure 999: unknown error», «CUDA failure 3: initialization error»",
     cause:
-      "the driver cannot begin: often /dev/nvidia-uvm is missing, or the module was left behind by standby",
+      "the driver fails to initialize: often /dev/nvidia-uvm is missing, or its module did not survive standby",
     cure:
       "on the host: nvidia-modprobe -u -c=0 (after standby rmmod nvidia_uvm first), or restart it, then restart" +
       " the container; an LXC guest needs /dev/nvidia-uvm, too",
@@ -363,7 +390,7 @@ const rows = {
     pattern:
       "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cuda runtime error|(cudnn|cublas|cufft|curand|cublaslt) failure",
     shown: "any other «CUDA failure»",
-    cause: "CUDA reports a fault of the card or its driver",
+    cause: "CUDA reports a fault in the card or its driver",
     cure: "check nvidia-smi on the host and look for «Xid» in its kernel log (dmesg), then restart the container",
   },
 
@@ -372,18 +399,18 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "could not initialize the cl runtime|couldn't find any (of the following )?opencl lib|can't load libopencl|libmali|/dev/mali0|libann|cannot load model!|clruntimeunavailable|ann shared libraries|armnn",
+      "could not initialize the cl runtime|couldn't find any (of the following )?opencl lib|can't load libopencl|libmali|/dev/mali0|libann|cannot load model!|clruntimeunavailable|ann shared libraries|armnn error|armnn::|libarmnn|mali_csffw[^ ]*:? (failed|not found)|the ddk [^ ]* is not compatible",
     shown:
       "«Could not initialize the CL runtime», «Could not load ANN shared libraries», «libann is not available!»",
     cause:
-      "ARM NN does not reach the Mali GPU: its driver or its firmware is missing in the container",
+      "ARM NN cannot access the Mali GPU: its driver or its firmware is missing in the container",
     cure: "check on the host that /dev/mali0 and libmali.so exist (a vendor's kernel; panfrost has neither); otherwise «accelerator: cpu»",
   },
   "rknn-model": {
     section: "others",
     seen: inContainer,
     pattern:
-      "rknn_err_model_invalid|rknn model does not match|failed to load rknn model|unsupport(ed)? (os|target) platform|invalid rknn",
+      "rknn_err_model_invalid|rknn model does not match|failed to load rknn model|unsupport(ed)? (os|target) platform|invalid rknn|unsupport(ed)? cpu op",
     shown: "«RKNN_ERR_MODEL_INVALID», «Failed to load RKNN model»",
     cause: "the model's RKNN file is damaged, or it is for another chip or a newer kernel driver",
     cure: "delete the model from the cache, so that it is downloaded again, and update the host's kernel (driver rknpu 0.9.8 or newer)",
@@ -391,7 +418,7 @@ const rows = {
   "rknn-memory": {
     section: "others",
     seen: inContainer,
-    pattern: "rknn_err_malloc_fail|rknpu.*(out of|alloc)",
+    pattern: "rknn_err_malloc_fail|failed to allocate handle|failed to malloc npu memory",
     shown: "«RKNN_ERR_MALLOC_FAIL»",
     cause: "the NPU has no memory left",
     cure: "«rknnThreads: 1», or a smaller model",
@@ -400,7 +427,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "rknn_err|failed to open rkn|rknn init|rknn_init|initialize rknn|rknn inference failed|rknn is not available|not supported for rknn|librknnrt|rknpu",
+      "rknn_err|failed to open rkn|rknn init|rknn_init|initialize rknn|rknn inference failed|rknn is not (available|supported)|not supported for rknn|librknnrt[^ ]*:? (cannot|not found)|rknpu (driver|module)| e rknn: ",
     shown: "«RKNN init failed», «failed to open rknpu module», «rknn is not available!»",
     cause: "the NPU cannot be reached",
     cure:
@@ -421,7 +448,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_(found|available)|zeinit|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|/dev/dri",
+      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_(found|available)|zeinit|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|context was not initialized for|/dev/dri",
     shown:
       '«Device with "GPU" name is not registered», «clGetPlatformIDs», «ZE_RESULT_ERROR_UNINITIALIZED»',
     cause: "OpenVINO finds no Intel GPU that it can use",
@@ -433,12 +460,10 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "ze_result_error|level.zero|clbuildprogram|cl_build_program_failure|program build failed|clenqueue|cl_invalid|opencl|ocl_(engine|stream)|openvino-ep",
+      "ze_result_error|level.zero|clbuildprogram|clwaitforevents|clfinish|drm_neo[.]cpp|shared/source/os_interface|cl_build_program_failure|program build failed|clenqueue|cl_invalid|opencl|ocl_(engine|stream)|openvino-ep",
     shown: "«clEnqueueNDRangeKernel», «CL_BUILD_PROGRAM_FAILURE», any other «ZE_RESULT_ERROR»",
     cause: "the GPU's OpenCL or Level Zero driver fails",
-    cure:
-      "use the newest release of Immich, whose image brings newer drivers, and «openvinoPrecision: FP32»; when it" +
-      " comes back, «accelerator: cpu»",
+    cure: "use the newest release of Immich, whose image brings newer drivers, and «openvinoPrecision: FP32»; if it happens again, «accelerator: cpu»",
   },
   "provider-library": {
     section: "nvidia",
@@ -453,7 +478,8 @@ const rows = {
   "no-cuda-provider": {
     section: "nvidia",
     seen: inContainer,
-    pattern: "failed to create cudaexecutionprovider",
+    pattern:
+      "failed to create cudaexecutionprovider|cuda_path is set but|specified provider .cudaexecutionprovider. is not in available",
     shown:
       "«Failed to create CUDAExecutionProvider»; everything is healthy, but the card stays idle",
     cause:
@@ -466,11 +492,19 @@ const rows = {
     pattern:
       "permission denied.*/dev/|/dev/[a-z0-9/]+.*permission denied|failed to open /dev/|cannot open /dev/",
     shown: "«Permission denied: '/dev/…'»",
-    cause: "the container may not open the device",
+    cause: "the container is not allowed to open the device",
     cure: "check the device nodes' group on the host, and that the container's user is in it",
   },
 
   // --- Models and their cache ----------------------------------------------------------------------------
+  "too-many-files": {
+    section: "container",
+    seen: ["model", "log"],
+    pattern: "too many open files|errno 24[^0-9]",
+    shown: "«Too many open files»",
+    cause: "the server may open no more files",
+    cure: "«ulimits: { nofile: 65536 }»",
+  },
   "cache-full": {
     section: "models",
     seen: ["model", "log"],
@@ -487,7 +521,33 @@ const rows = {
       "input/output error|errno 5[^0-9]|structure needs cleaning|stale file handle|errno 116[^0-9]",
     shown: "«Input/output error», «Stale file handle»",
     cause: "the disk or the network share fails",
-    cure: "look into the host's kernel log (dmesg) and check the disk (smartctl -a) or the share",
+    cure: "look in the host's kernel log (dmesg) and check the disk (smartctl -a) or the share",
+  },
+  "home-unwritable": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "permission denied: .?/[.](cache|config|local|gunicorn|triton)|permission denied: .?/usr/src/[.]cache|permissionerror at /[.]",
+    shown: "«Permission denied: '/.cache'», «Permission denied: '/.gunicorn'»",
+    cause: "the container's user has no home folder that it may write to",
+    cure: "«environment: { HOME: /tmp }»",
+  },
+  "privileged-port": {
+    section: "container",
+    seen: ["log"],
+    pattern: "connection to .'[^)]*. failed: .errno 13",
+    shown: "«connection to ('0.0.0.0', 80) failed: [Errno 13] Permission denied»",
+    cause: "the container's user may not listen on a port below 1024",
+    cure: "choose a higher one: «environment: { port: 3003 }»",
+  },
+  "cache-shared": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "errno 16[^0-9]|errno 39[^0-9]|[.]nfs[0-9]|device or resource busy|directory not empty",
+    shown: "«Device or resource busy: '/cache/….nfs…'», «Directory not empty»",
+    cause: "several servers write into one cache at once, or it lies on a network share",
+    cure: "give each server a cache of its own on a local disk («cache»), then restart them",
   },
   "cache-owner": {
     section: "models",
@@ -514,7 +574,7 @@ const rows = {
     shown: "«operator … of opset … has no form in opset …»",
     cause:
       "the model uses what this card's ONNX Runtime cannot compute, and it cannot be converted",
-    cure: "choose another model, as the preset names one",
+    cure: "choose another model, such as the preset's",
   },
   "converted-unreadable": {
     section: "models",
@@ -548,10 +608,18 @@ const rows = {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|invalid_argument : load model",
+      "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|consistency check failed|file should be of size|invalid_argument : load model",
     shown: "«INVALID_PROTOBUF: Load model from … failed: Protobuf parsing failed»",
-    cause: "the model's file is damaged or cut off",
+    cause: "the model's file is damaged or incomplete",
     cure: "delete the model's folder from the cache: it is downloaded again",
+  },
+  "plain-http": {
+    section: "build",
+    seen: anywhere,
+    pattern: "wrong_version_number|wrong version number|gave http response to https client",
+    shown: "«server gave HTTP response to HTTPS client», «WRONG_VERSION_NUMBER»",
+    cause: "the registry, mirror or proxy speaks no TLS",
+    cure: 'write a proxy or mirror with http://; for a registry set "insecure-registries" in the host\'s /etc/docker/daemon.json, or give it a certificate',
   },
   proxy: {
     section: "build",
@@ -559,7 +627,7 @@ const rows = {
     pattern:
       "proxyerror|proxy authentication required|407 proxy|tunnel connection failed|cannot connect to proxy",
     shown: "«ProxyError», «407 Proxy Authentication Required»",
-    cause: "the proxy does not answer or wants a password",
+    cause: "the proxy does not answer or requires a password",
     cure: "correct «build.httpProxy» and «build.httpsProxy» (for the server «environment», for pulls Docker's own settings)",
   },
   certificate: {
@@ -568,8 +636,7 @@ const rows = {
     pattern:
       "certificate_verify_failed|certificate verify failed|sslcertverificationerror|certificate signed by unknown authority|self.signed certificate|ssl certificate problem|certificate has expired|certificate is not valid|certificate verification failed|server certificate verification|x509: ",
     shown: "«CERTIFICATE_VERIFY_FAILED», «x509: certificate signed by unknown authority»",
-    cause:
-      "the network re-signs TLS, or a mirror has a certificate of an authority that is not known here",
+    cause: "the network intercepts TLS, or a mirror has a certificate from an unknown authority",
     cure:
       "«build.caCertificate» with the authority's certificate (for the image's build and the server in it); for Docker's" +
       " own pulls the host has to trust it; check the host's clock",
@@ -582,23 +649,32 @@ const rows = {
     cause: "the host's clock is wrong",
     cure: "set it (timedatectl set-ntp true), then run it again",
   },
+  "hub-rate-limit": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "429 client error",
+    shown: "«429 Client Error: Too Many Requests … huggingface.co»",
+    cause: "Hugging Face answers no more requests from this address for now",
+    cure: "wait an hour, put HF_TOKEN into an env file («envFiles»), or bring the models with «cacheModels»",
+  },
   "model-unknown": {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "repositorynotfounderror|repository not found|entrynotfounderror.*404|404 client error|401 client error",
+      "repositorynotfounderror|repository not found|entrynotfounderror.*404|gatedrepoerror|40[134] client error",
     shown: "«RepositoryNotFoundError», «404 Client Error … huggingface.co»",
-    cause: "Hugging Face, or the mirror in «huggingFaceEndpoint», has no such model",
-    cure: "correct the model's name in Immich's settings or the preset, or choose another mirror",
+    cause:
+      "Hugging Face, or the mirror in «huggingFaceEndpoint», has no such model, or gives it to no one without a token",
+    cure: "correct the model's name in Immich's settings or the preset, or choose another mirror; a token is HF_TOKEN in an env file («envFiles»)",
   },
   "model-download": {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "localentrynotfounderror|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
+      "localentrynotfounderror|hfhubhttperror|cas service error|huggingface_hub.*(connecterror|connecttimeout|readtimeout|name resolution)|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
     shown: "«LocalEntryNotFoundError», «couldn't connect to 'https://huggingface.co'»",
-    cause: "the container does not reach Hugging Face",
-    cure: "set «environment: { huggingFaceEndpoint: https://… }» (a mirror) or a proxy, or bring the models with «cacheModels»",
+    cause: "the container cannot reach Hugging Face",
+    cure: "set «environment: { huggingFaceEndpoint: https://… }» (a mirror) or a proxy, or copy the models in with «cacheModels»",
   },
   "model-missing": {
     section: "models",
@@ -606,7 +682,7 @@ const rows = {
     pattern: "no_suchfile|nosuchfile|file doesn't exist|model file not found",
     shown: "«NO_SUCHFILE: … File doesn't exist», «Model file not found»",
     cause: "a file of the model is missing in the cache",
-    cure: "delete the model's folder from the cache, so that it is downloaded again; without internet bring it with «cacheModels»",
+    cure: "delete the model's folder from the cache, so that it is downloaded again; without internet, copy it in with «cacheModels»",
   },
 
   // --- The container ---------------------------------------------------------------------------------------
@@ -618,6 +694,14 @@ const rows = {
     shown: "«Can't connect to ('::', 3003)»",
     cause: "the host has no IPv6, and the server listens on it by default",
     cure: "«environment: { host: 0.0.0.0 }»",
+  },
+  "foreign-address": {
+    section: "container",
+    seen: ["log", "start"],
+    pattern: "invalid address: .'|cannot assign requested address|errno 99[^0-9]",
+    shown: "«Cannot assign requested address», «Invalid address: ('192.168.1.20', 3003)»",
+    cause: "the address is not one of the machine's, or not one of the container's",
+    cure: "correct «publish» (an address that ip address lists on the host), or leave «environment: { host: … }» out",
   },
   "port-in-use": {
     section: "container",
@@ -635,11 +719,11 @@ const rows = {
       "baseline optimizations|your machine doesn't support|illegal instruction|sigill|code 132|exit code: 132|exit status 132",
     shown: "«Illegal instruction», exit code 132, «NumPy was built with baseline optimizations»",
     cause: "the host's CPU lacks instructions that this image needs (such as SSE4.2 or AVX)",
-    cure: "update the program: its images avoid what it can; in a virtual machine set the CPU type to host; an older CPU cannot run it",
+    cure: "update this program: its newer images need fewer of them; in a virtual machine set the CPU type to host; an older CPU cannot run it",
   },
   "host-memory": {
     section: "container",
-    seen: ["log", "build", "model"],
+    seen: ["log", "build", "model", "start"],
     pattern:
       "perhaps out of memory|sigkill|code 137|exit code: 137|exit status 137|oomkilled|std::bad_alloc|bad allocation|cannot allocate memory|errno 12[^0-9]|memoryerror|arraymemoryerror",
     shown: "«Worker was sent SIGKILL! Perhaps out of memory?», exit code 137, «std::bad_alloc»",
@@ -671,7 +755,7 @@ const rows = {
     pattern:
       "validation errors? for|extra inputs are not permitted|is not a valid port number|pydantic",
     shown: "«validation error for Settings»",
-    cause: "a variable of the container has a value that Immich's server does not take",
+    cause: "a variable of the container has a value that Immich's server rejects",
     cure: "correct the variable that the lines above name («environment», or an env file)",
   },
   "package-missing": {
@@ -686,7 +770,7 @@ const rows = {
     section: "container",
     seen: ["log"],
     pattern:
-      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|core dumped|code 139|exit code: (134|135|139)|fatal python error",
+      "was sent code (134|135|139)|was sent sig(segv|abrt|bus)|segmentation fault|double free|malloc.. ?: |free.. ?: invalid|corrupted (size|double)|terminate called after|core dumped|code 139|exit code: (134|135|139)|fatal python error",
     shown: "«Worker was sent code 139!», exit code 139, «Segmentation fault»",
     cause: "the server crashed: this image cannot run on this GPU or its driver",
     cure: "let the host's «gpu» choose the image, check the driver (nvidia-smi); «accelerator: cpu» shows whether the GPU is the reason",
@@ -700,14 +784,22 @@ const rows = {
       "Gunicorn 25 of Immich v2.6.0 to v2.7.5 hangs on its control socket (immich-app/immich#27173)",
     cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
   },
+  "worker-boot": {
+    section: "container",
+    seen: ["log"],
+    pattern: "worker failed to boot",
+    shown: "«Worker failed to boot.»",
+    cause: "the server ended while it started",
+    cure: "look at the first error in docker logs <container>: mostly a variable («environment») or the image («image») is wrong",
+  },
   "locked-out": {
     section: "models",
     seen: ["model", "log"],
     pattern: "failed to load model|failed to load [a-z -]+ model",
     shown: "«Failed to load model '…'» again and again",
     cause:
-      "Immich's server gave up on the model after two failed loads, and tries it again only after a restart",
-    cure: "mend what the first error in the container's log names, then restart the container",
+      "Immich's server gave up on the model after two failed loads and retries only after a restart",
+    cure: "fix what the first error in the container's log names, then restart the container",
   },
 
   // --- Docker starts a container -----------------------------------------------------------------------------
@@ -719,24 +811,24 @@ const rows = {
     shown: '«could not select device driver "cdi"», «unresolvable CDI devices»',
     cause: "Docker has no CDI, or no description of the card for it",
     cure:
-      'Docker 25 or newer with "features": { "cdi": true } in /etc/docker/daemon.json (standard from 28.3 on), then on the host:' +
+      'Docker 25 or newer with "features": { "cdi": true } in /etc/docker/daemon.json (the default since 28.3), then on the host:' +
       " nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
   },
   "device-driver": {
     section: "start",
     seen: ["start"],
     pattern:
-      "could not select device driver|unknown or invalid runtime name|unknown runtime specified|nvidia-container-runtime[^ ]*.*not found",
+      "could not select device driver|unknown or invalid runtime name|unknown runtime specified|nvidia-container-runtime[^ ]*.*not found|nvidia-container-runtime[^ ]*: no such file",
     shown:
       '«could not select device driver "nvidia" with capabilities: [[gpu]]», «unknown or invalid runtime name: nvidia»',
-    cause: "Docker does not know how to give a container an NVIDIA card",
+    cause: "Docker cannot pass an NVIDIA card to a container yet",
     cure: `${toolkit}; Docker as a snap or rootless needs its own configuration of it`,
   },
   "lxc-cgroups": {
     section: "start",
     seen: ["start"],
     pattern:
-      "bpf_prog_query|bpf_prog_attach|failed to add device rules|device filters|nvidia-container-cli: mount error",
+      "bpf_prog_query|bpf_prog_attach|failed to add device rules|device filters|devices.allow|cgroup subsystem devices",
     shown:
       "«nvidia-container-cli: mount error: failed to add device rules … bpf_prog_query(BPF_CGROUP_DEVICE) failed»",
     cause: "in an LXC guest the NVIDIA Container Toolkit may not change device rights",
@@ -760,16 +852,25 @@ const rows = {
       "not supported as upperdir|failed to mount overlay|creating overlay mount|error mounting .?overlay",
     shown: "«failed to mount overlay», «not supported as upperdir»",
     cause: "in an LXC guest on ZFS, or on a share, Docker cannot use overlay2",
-    cure: "let the guest's /var/lib/docker lie on ext4 (a volume of its own), or use Docker's fuse-overlayfs driver",
+    cure: "put the guest's /var/lib/docker on ext4 (a volume of its own), or use Docker's fuse-overlayfs driver",
   },
   "lxc-nesting": {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|session key|remount-private",
+      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|apparmor_parser|session key|remount-private",
     shown: '«error mounting "proc" to rootfs», «unable to apply apparmor profile»',
     cause: "the LXC guest may not run containers of its own",
     cure: "features: nesting=1,keyctl=1 in the guest's configuration on the host, the package apparmor in the guest, then restart the guest",
+  },
+  "driver-in-image": {
+    section: "start",
+    seen: ["start"],
+    pattern: "file creation failed: .*(libcuda|libnvidia|nvidia-)[^ ]*: file exists",
+    shown:
+      "«nvidia-container-cli: mount error: file creation failed: …/libnvidia-ml.so.1: file exists»",
+    cause: "the image brings files of an NVIDIA driver where the host's have to go",
+    cure: "in an image of your own remove libcuda.so.1 and libnvidia-*.so.1; it was saved from a container with a card",
   },
   "unknown-gpu": {
     section: "start",
@@ -788,28 +889,29 @@ const rows = {
       "the NVIDIA Container Toolkit looks for ldconfig in a place where this system does not have it",
     cure: 'ldconfig = "@/sbin/ldconfig" in the host\'s /etc/nvidia-container-runtime/config.toml ("@/sbin/ldconfig.real" on Ubuntu)',
   },
+  "device-missing": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "gathering device information|not a device node|stat failed: /dev/|stat /dev/|cdi host device",
+    shown:
+      '«error gathering device information while adding custom device "/dev/…": no such file or directory»',
+    cause: "this device node does not exist on the host",
+    cure: "load its kernel driver, or pass it through to the guest; otherwise choose another «accelerator»",
+  },
   "nvidia-cli": {
     section: "start",
     seen: ["start"],
     pattern: "nvidia-container-cli|nvidia-container-runtime|libnvidia",
     shown: "any other error of «nvidia-container-cli»",
-    cause: "the NVIDIA Container Toolkit cannot give the container the card",
+    cause: "the NVIDIA Container Toolkit cannot pass the card to the container",
     cure: "make nvidia-smi and nvidia-container-cli info work on the host, and update the toolkit",
-  },
-  "device-missing": {
-    section: "start",
-    seen: ["start"],
-    pattern: "gathering device information|not a device node",
-    shown:
-      '«error gathering device information while adding custom device "/dev/…": no such file or directory»',
-    cause: "the host has no such device node",
-    cure: "load its kernel driver, or pass it through to the guest; otherwise choose another «accelerator»",
   },
   "mount-missing": {
     section: "start",
     seen: ["start"],
     pattern:
-      "bind source path does not exist|invalid mount config|error while creating mount source path|not shared from the host|mounts denied",
+      "bind source path does not exist|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
     shown: "«bind source path does not exist: …»",
     cause: "a folder or file that the container mounts is missing on the host",
     cure: "create it there, or correct the path in the stack file",
@@ -827,8 +929,75 @@ const rows = {
     seen: ["start"],
     pattern: "network-scoped alias",
     shown: "«network-scoped alias is supported only for containers in user defined networks»",
-    cause: "Docker's own network «bridge» knows no names",
+    cause: "Docker's default network «bridge» has no name resolution",
     cure: "set «network» to Immich's own, such as «immich_default»",
+  },
+  "addresses-used-up": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "non-overlapping ipv4 address pool|predefined address pools have been fully subnetted|pool overlaps with other one",
+    shown: "«could not find an available, non-overlapping IPv4 address pool»",
+    cause: "Docker has no range of addresses left for another network",
+    cure: 'docker network prune removes unused ones; otherwise set "default-address-pools" in /etc/docker/daemon.json',
+  },
+  firewall: {
+    section: "start",
+    seen: ["start"],
+    pattern: "iptables( |-|:).*(failed|no chain)|no chain/target/match",
+    shown: "«iptables: No chain/target/match by that name»",
+    cause: "Docker's firewall rules are gone, as after a restart of the host's firewall",
+    cure: "restart Docker: systemctl restart docker",
+  },
+  "too-few-cores": {
+    section: "start",
+    seen: ["start"],
+    pattern: "requested cpus are not available|range of cpus is from",
+    shown: "«Requested CPUs are not available», «range of CPUs is from 0.01 to 2.00»",
+    cause: "the host has fewer CPU cores than «limits» asks for",
+    cure: "correct «limits.cpus» or «limits.cpuset»; nproc counts the cores",
+  },
+  "kernel-limits": {
+    section: "start",
+    seen: ["start"],
+    pattern:
+      "nanocpus can not be set|your kernel does not support|interactive authentication required",
+    shown: "«NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler»",
+    cause: "the host's kernel (that of many NAS systems) or rootless Docker cannot limit this",
+    cure: "leave what the message names out of «limits»",
+  },
+  "unknown-account": {
+    section: "start",
+    seen: ["start"],
+    pattern: "unable to find (user|group) ",
+    shown: "«unable to find group render: no matching entries in group file»",
+    cause: "the image knows no user or group by that name",
+    cure: "give its number («user», «groups»): id -u <name> or getent group <name> on the host",
+  },
+  "user-ids": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "insufficient uids or gids|lchown [^ ]*: invalid argument|/etc/subuid",
+    shown:
+      "«potentially insufficient UIDs or GIDs available in user namespace», «lchown …: invalid argument»",
+    cause: "the LXC guest or the user of rootless Docker has too few user numbers for the image",
+    cure: "65536 of them: lxc.idmap in the guest's configuration, or /etc/subuid and /etc/subgid for the user",
+  },
+  "cgroup-mount": {
+    section: "start",
+    seen: ["start"],
+    pattern: "cgroup mountpoint does not exist",
+    shown: "«cgroups: cgroup mountpoint does not exist»",
+    cause: "an old Docker does not find the cgroups of a newer system",
+    cure: "update Docker (20.10.10 or newer), then restart the host",
+  },
+  "device-rules": {
+    section: "start",
+    seen: ["start"],
+    pattern: "device cgroup rules are not supported",
+    shown: "«device cgroup rules are not supported in rootless mode»",
+    cause: "rootless Podman passes no USB devices on, which OpenVINO may use",
+    cure: "name the render node, so that no USB is asked for: «renderNode: /dev/dri/renderD128»",
   },
   "network-missing": {
     section: "start",
@@ -843,16 +1012,17 @@ const rows = {
     seen: ["start", "build"],
     pattern: "toomanyrequests|rate limit|too many requests",
     shown: "«toomanyrequests: You have reached your pull rate limit»",
-    cause: "the registry answers no more pulls from this address for now",
+    cause: "the registry limits pulls from your address",
     cure: "docker login, wait some hours, or set «build.imageMirror»",
   },
   "image-unknown": {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|denied: ",
+      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|denied: |: denied ?$|no such image",
     shown: "«manifest unknown», «pull access denied»",
-    cause: "the registry or its mirror has no such image, or not for this CPU, or it wants a login",
+    cause:
+      "the registry or its mirror has no such image, or not for this CPU, or a login is required",
     cure: "correct the version or «build.imageMirror»; docker login where it is needed",
   },
   "wrong-architecture": {
@@ -860,7 +1030,7 @@ const rows = {
     seen: ["log", "start", "build"],
     pattern: "exec format error|does not match the detected host platform",
     shown: "«exec format error»",
-    cause: "the image is for another kind of CPU",
+    cause: "the image is for another CPU architecture",
     cure: "the program's own images are for amd64; on arm64 use the official ones (accelerators «cpu», «armnn», «rknn»)",
   },
   "no-python": {
@@ -868,8 +1038,8 @@ const rows = {
     seen: ["start", "log"],
     pattern: "executable file not found|no python in this image|no such file or directory: unknown",
     shown: "«executable file not found in $PATH»",
-    cause: "the image does not hold the program that the container is to run",
-    cure: "is this an image of Immich's machine learning? Correct «image»",
+    cause: "the image does not contain the program that the container should run",
+    cure: "correct «image»: it must be an image of Immich's machine learning",
   },
 
   // --- The build of an image -----------------------------------------------------------------------------------
@@ -878,7 +1048,7 @@ const rows = {
     seen: ["build"],
     pattern: "cacertificate: not pem",
     shown: "«caCertificate: not PEM text»",
-    cause: "the file in «build.caCertificate» is no PEM text",
+    cause: "the file in «build.caCertificate» is not PEM text",
     cure: "convert it: openssl x509 -inform der -in ca.der -out ca.pem",
   },
   "pip-hashes": {
@@ -887,14 +1057,14 @@ const rows = {
     pattern: "do not match the hashes|hash mismatch|hashes are required",
     shown: "«THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE»",
     cause: "the package index delivers other files than PyPI, or a download was cut off",
-    cure: "run it again; when it comes back, choose another «build.packageIndex»",
+    cure: "run it again; if it happens again, choose another «build.packageIndex»",
   },
   "pip-plain-http": {
     section: "build",
     seen: ["build"],
     pattern: "is not a trusted or secure host",
     shown: "«The repository located at … is not a trusted or secure host and is being ignored»",
-    cause: "pip takes no packages over plain http from another host",
+    cause: "pip refuses packages over plain http from another host",
     cure: "give «build.packageIndex» an https:// address",
   },
   "pip-missing": {
@@ -917,6 +1087,15 @@ const rows = {
     cause: "the disk with Docker's data is full: an image needs up to 10 GB while it is built",
     cure: "docker system df shows what can go, docker builder prune and docker image prune remove it",
   },
+  "log-driver": {
+    section: "container",
+    seen: ["start"],
+    pattern: "failed to initialize logging driver|no log driver named|unknown log opt",
+    shown: "«failed to initialize logging driver»",
+    cause:
+      "the host does not have this log driver, its server does not answer, or it does not know an option",
+    cure: "correct «log»; docker info lists the log drivers",
+  },
   "package-network": {
     section: "build",
     seen: ["build", "start", "log"],
@@ -926,7 +1105,7 @@ const rows = {
       "«Read timed out», «Temporary failure in name resolution», «i/o timeout», «TLS handshake timeout»",
     cause: "Docker Hub, PyPI, Debian or Hugging Face is slow, filtered or not reachable from there",
     cure:
-      "run it again: what was finished is kept. Else «build.imageMirror», «build.packageIndex», «build.aptMirror», a proxy" +
+      "run it again: finished steps are kept. Else «build.imageMirror», «build.packageIndex», «build.aptMirror», a proxy" +
       ' («build.httpsProxy»), or working DNS in Docker ("dns" in /etc/docker/daemon.json)',
   },
   apt: {
@@ -944,7 +1123,7 @@ const rows = {
     pattern: "image check failed",
     shown: "«image check FAILED: …»",
     cause: "the finished image lacks what this release of Immich needs",
-    cure: "choose another release of Immich that the program supports, and report the line: the lock has to follow",
+    cure: "choose another release of Immich that the program supports, and report the line: the lock file needs an update",
   },
   "no-buildkit": {
     section: "build",
@@ -952,8 +1131,8 @@ const rows = {
     pattern:
       "mount option requires buildkit|buildkit is (enabled but|not)|unknown flag: mount|unknown instruction",
     shown: "«the --mount option requires BuildKit»",
-    cause: "the engine builds without BuildKit",
-    cure: 'update Docker (20.10.10 or newer), and take "buildkit": false from /etc/docker/daemon.json',
+    cause: "this Docker engine does not use BuildKit",
+    cure: 'update Docker (20.10.10 or newer), and remove "buildkit": false from /etc/docker/daemon.json',
   },
   "pip-other": {
     section: "build",
@@ -962,7 +1141,7 @@ const rows = {
       "error: could not install|error: failed building|resolutionimpossible|subprocess-exited-with-error|error: .*exception",
     shown: "any other «ERROR:» of pip",
     cause: "pip could not install the packages of the lock",
-    cure: "run it again; when it comes back, report the lines above",
+    cure: "run it again; if it happens again, report the lines above",
   },
 } as const satisfies Readonly<Record<string, KnownError>>;
 

@@ -35,6 +35,10 @@ export const knownErrorsChinese: Readonly<
     cause: "没有权限打开设备节点",
     cure: "检查宿主机上 «/dev/nvidia*» 的权限（通常为 666）；LXC 中还要检查 «lxc.cgroup2.devices.allow»",
   },
+  "wsl-gpu": {
+    cause: "WSL 没有把 GPU 提供给这个发行版",
+    cure: "在 Windows 上安装 NVIDIA 驱动（不要装在 WSL 里），再在 Windows 里执行 «wsl --update» 和 «wsl --shutdown»",
+  },
   "driver-not-running": {
     cause: "没有安装 NVIDIA 驱动，或内核模块没有运行",
     cure: "先让宿主机上的 nvidia-smi 正常工作：安装驱动，为当前内核编译模块（dkms、内核头文件），启用 Secure Boot 时给模块签名",
@@ -82,6 +86,18 @@ export const knownErrorsChinese: Readonly<
   "compat-libraries": {
     cause: "镜像自带 libcuda（compat 或 stubs），顶替了宿主机的驱动库，而它只能用于数据中心显卡",
     cure: "升级宿主机的 NVIDIA 驱动，或选择更旧的 «imageVariant»；自制镜像请把 «/usr/local/cuda/compat» 和 stubs 移出库路径",
+  },
+  "vgpu-licence": {
+    cause: "虚拟 GPU 没有许可证，驱动拒绝计算",
+    cure: "给虚拟机配置许可证令牌并重启 nvidia-gridd；«nvidia-smi -q» 会显示 License Status",
+  },
+  "driver-incomplete": {
+    cause: "容器里缺少驱动的库",
+    cure: "在宿主机上装全驱动（Debian：libnvidia-ptxjitcompiler1、libcuda1），再重新启动容器",
+  },
+  mps: {
+    cause: "显卡由 NVIDIA 的 MPS 分享，而 MPS 服务没有响应或已满",
+    cure: "在宿主机上停掉 MPS：«echo quit | nvidia-cuda-mps-control»，再重启容器",
   },
   "video-memory": { cause: "显存不足", cure: lessVideoMemory },
   "cudnn-not-initialized": {
@@ -165,6 +181,7 @@ export const knownErrorsChinese: Readonly<
     cause: "容器没有权限打开设备",
     cure: "检查宿主机上设备节点的用户组，并确认容器的用户在该组里",
   },
+  "too-many-files": { cause: "服务能打开的文件数已到上限", cure: "«ulimits: { nofile: 65536 }»" },
   "cache-full": {
     cause: "模型缓存所在的磁盘已满",
     cure: "腾出空间，或把缓存移到别处；缓存本身没有损坏",
@@ -172,6 +189,15 @@ export const knownErrorsChinese: Readonly<
   "disk-fault": {
     cause: "磁盘或网络共享出错",
     cure: "查看宿主机内核日志（dmesg），检查磁盘（«smartctl -a»）或网络共享",
+  },
+  "home-unwritable": { cause: "容器的用户没有可写的主目录", cure: "«environment: { HOME: /tmp }»" },
+  "privileged-port": {
+    cause: "容器的用户不能监听 1024 以下的端口",
+    cure: "换一个更大的端口：«environment: { port: 3003 }»",
+  },
+  "cache-shared": {
+    cause: "多个服务同时写同一个缓存，或缓存放在网络共享上",
+    cure: "给每个服务单独的本地磁盘缓存（«cache»），然后重启",
   },
   "cache-owner": {
     cause: "缓存属于其他用户，不属于容器的用户",
@@ -201,6 +227,10 @@ export const knownErrorsChinese: Readonly<
     cause: "模型文件损坏或不完整",
     cure: "从缓存中删除该模型的文件夹：它会重新下载",
   },
+  "plain-http": {
+    cause: "仓库、镜像站或代理不支持 TLS",
+    cure: '代理和镜像站的地址用 http://；仓库则在宿主机的 «/etc/docker/daemon.json» 里设 «"insecure-registries"»，或给它配置证书',
+  },
   proxy: {
     cause: "代理没有响应，或需要密码",
     cure: "改正 «build.httpProxy» 和 «build.httpsProxy»（运行中的服务用 «environment»，拉取镜像用 Docker 自己的设置）",
@@ -210,9 +240,13 @@ export const knownErrorsChinese: Readonly<
     cure: "在 «build.caCertificate» 里给出该机构的证书（用于构建镜像和其中的服务）；Docker 自身的拉取要由宿主机信任它；并检查宿主机时钟",
   },
   "wrong-clock": { cause: "宿主机时钟不准", cure: "校准时钟（«timedatectl set-ntp true»）后重试" },
+  "hub-rate-limit": {
+    cause: "Hugging Face 暂时不再接受来自这个地址的请求",
+    cure: "等一小时，或在 env 文件（«envFiles»）里设置 HF_TOKEN，或用 «cacheModels» 带入模型",
+  },
   "model-unknown": {
-    cause: "Hugging Face 或 «huggingFaceEndpoint» 指定的镜像站没有这个模型",
-    cure: "改正 Immich 设置或预设里的模型名，或换一个镜像站",
+    cause: "Hugging Face 或 «huggingFaceEndpoint» 指定的镜像站没有这个模型，或没有令牌就不提供",
+    cure: "改正 Immich 设置或预设里的模型名，或换一个镜像站；令牌写在 env 文件（«envFiles»）的 HF_TOKEN 里",
   },
   "model-download": {
     cause: "容器访问不到 Hugging Face",
@@ -225,6 +259,10 @@ export const knownErrorsChinese: Readonly<
   "no-ipv6": {
     cause: "宿主机没有 IPv6，而服务默认监听 IPv6",
     cure: "«environment: { host: 0.0.0.0 }»",
+  },
+  "foreign-address": {
+    cause: "这个地址不属于这台机器或这个容器",
+    cure: "改正 «publish»（宿主机上 «ip address» 列出的地址），或去掉 «environment: { host: … }»",
   },
   "port-in-use": {
     cause: "端口被另一个程序或容器占用",
@@ -263,6 +301,10 @@ export const knownErrorsChinese: Readonly<
       "Immich v2.6.0 到 v2.7.5 的 Gunicorn 25 卡在 control socket 上（immich-app/immich#27173）",
     cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
   },
+  "worker-boot": {
+    cause: "服务在启动时退出",
+    cure: "查看 «docker logs <container>» 里的第一个错误：多半是变量（«environment»）或镜像（«image»）有误",
+  },
   "locked-out": {
     cause: "加载失败两次后，Immich 的服务不再尝试该模型，直到重启",
     cure: "先按容器日志里的第一个错误处理，再重启容器",
@@ -292,6 +334,10 @@ export const knownErrorsChinese: Readonly<
     cause: "这个 LXC 不允许运行自己的容器",
     cure: "在宿主机上该 LXC 的配置里设 «features: nesting=1,keyctl=1»，在 LXC 里安装 apparmor，然后重启它",
   },
+  "driver-in-image": {
+    cause: "镜像自带 NVIDIA 驱动的文件，占了宿主机驱动文件的位置",
+    cure: "自制镜像请删除 libcuda.so.1 和 libnvidia-*.so.1：它是从带显卡的容器保存出来的",
+  },
   "unknown-gpu": {
     cause: "«gpus.ids» 里的显卡不在这台宿主机上",
     cure: "填写宿主机上 «nvidia-smi -L» 列出的序号或 UUID",
@@ -319,6 +365,38 @@ export const knownErrorsChinese: Readonly<
   "network-alias": {
     cause: "Docker 自带的 «bridge» 网络没有名称解析",
     cure: "把 «network» 设为 Immich 自己的网络，例如 «immich_default»",
+  },
+  "addresses-used-up": {
+    cause: "Docker 没有可用于新网络的地址段",
+    cure: '用 docker network prune 删除不用的网络；否则在 «/etc/docker/daemon.json» 里设 «"default-address-pools"»',
+  },
+  firewall: {
+    cause: "Docker 的防火墙规则丢失，例如重启了宿主机的防火墙",
+    cure: "重启 Docker：«systemctl restart docker»",
+  },
+  "too-few-cores": {
+    cause: "宿主机的 CPU 核心比 «limits» 要求的少",
+    cure: "改正 «limits.cpus» 或 «limits.cpuset»；«nproc» 显示核心数",
+  },
+  "kernel-limits": {
+    cause: "宿主机的内核（很多 NAS 如此）或 rootless 的 Docker 不支持这个限制",
+    cure: "从 «limits» 中去掉消息里提到的项",
+  },
+  "unknown-account": {
+    cause: "镜像里没有这个名称的用户或用户组",
+    cure: "改用数字（«user»、«groups»）：在宿主机上执行 «id -u <name>» 或 «getent group <name>»",
+  },
+  "user-ids": {
+    cause: "LXC 或 rootless Docker 的用户分到的用户编号不够这个镜像用",
+    cure: "需要 65536 个：LXC 配置里的 «lxc.idmap»，或该用户的 «/etc/subuid» 和 «/etc/subgid»",
+  },
+  "cgroup-mount": {
+    cause: "旧版 Docker 找不到新系统的 cgroup",
+    cure: "升级 Docker（20.10.10 或更新），再重启宿主机",
+  },
+  "device-rules": {
+    cause: "rootless 的 Podman 不能传递 USB 设备，而 OpenVINO 可能用到它",
+    cure: "指定渲染节点，就不再需要 USB：«renderNode: /dev/dri/renderD128»",
   },
   "network-missing": {
     cause: "网络已不存在，例如执行过 docker compose down",
@@ -359,6 +437,10 @@ export const knownErrorsChinese: Readonly<
   "build-disk-full": {
     cause: "Docker 数据所在的磁盘已满：构建一个镜像最多需要 10 GB",
     cure: "用 «docker system df» 查看，用 «docker builder prune» 和 «docker image prune» 清理",
+  },
+  "log-driver": {
+    cause: "宿主机没有这个日志驱动、它的服务没有响应，或不认识某个选项",
+    cure: "改正 «log»；docker info 会列出日志驱动",
   },
   "package-network": {
     cause: "访问 Docker Hub、PyPI、Debian 或 Hugging Face 很慢、受限或不通",

@@ -73,8 +73,8 @@ export const runtimeVariables: Rows = {
     },
     NVIDIA_DRIVER_CAPABILITIES: {
       purpose: "parts of NVIDIA's driver that the container gets; compute and utility are needed",
-      pattern: /^[a-z0-9]+(,[a-z0-9]+)*$/,
-      allowed: "all, or compute, utility, video, graphics, display, separated by commas",
+      pattern: /^(?=(.*,)?(all|compute)(,|$))[a-z0-9]+(,[a-z0-9]+)*$/,
+      allowed: "all, or compute with others such as utility and video, separated by commas",
     },
     NVIDIA_DISABLE_REQUIRE: { purpose: "lets an image start that asks for a newer driver" },
     "NVIDIA_*": { purpose: "NVIDIA's container runtime" },
@@ -213,7 +213,19 @@ export const foreignVariables: readonly { readonly pattern: RegExp; readonly ins
     pattern: /^(PUID|PGID|UID|GID|USER_ID|GROUP_ID)$/,
     instead: "only images of linuxserver.io read it; set the host's user",
   },
-  { pattern: /^UMASK$/, instead: "only images of linuxserver.io read it" },
+  {
+    pattern: /^(UMASK|DOCKER_MODS|ATTACHED_DEVICES_PERMS|S6_\w+|LSIO_\w+)$/,
+    instead: "only images of linuxserver.io read it",
+  },
+  {
+    pattern: /^(RENDER|VIDEO)_(GID|GROUP_ID)$/,
+    instead: "set the host's groups: [its number]",
+  },
+  {
+    pattern:
+      /^MACHINE_LEARNING_(ACCELERATION|GPU_ACCELERATION|HWACCEL|DEVICE|DEVICE_TYPE|GPU|USE_GPU|CUDA|PROVIDER)$/,
+    instead: "the host's accelerator decides what the models are computed on",
+  },
   {
     pattern:
       /^(DB|REDIS|POSTGRES|TYPESENSE|JWT)_|^(UPLOAD_LOCATION|REVERSE_GEOCODING_DUMP_DIRECTORY)$/,

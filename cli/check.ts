@@ -17,16 +17,16 @@ import { bundle } from "./bundle";
 import { chooseHosts, dockerHostOption, runCommand } from "./command";
 import { asJson, asTable, modelCells, modelHeading } from "./table";
 
-const usage = `Checks that the accelerator of a stack's containers computes, and the models Immich uses that are in
-the cache.
+const usage = `Checks that the accelerators of a stack's containers compute, and tries the models of Immich that are in
+their caches.
 
   npm run check -- [--stack NAME] [--json] [--bundle] [HOST…]
   npm run check -- --container NAME --accelerator NAME [--docker-host ADDRESS] [--json]
 
 The second form checks any container of Immich's machine learning, such as docker compose's, and the
 models in its cache.
---bundle writes immich-ml-bundle.txt for a bug report, without secrets and addresses of the outside.
-Ends with 1 when one of them is not verified.`;
+--bundle writes immich-ml-bundle.txt for a bug report, without secrets and public addresses.
+Exits with 1 when one of them is not verified.`;
 
 const options = {
   container: { type: "string" },
@@ -53,7 +53,7 @@ runCommand({ usage, options, allowPositionals: true }, async (values, names) => 
   if (values.bundle) {
     const file = path.resolve("immich-ml-bundle.txt");
     await writeFile(file, await bundle(chosen, results, stack), { mode: 0o600 });
-    console.error(`Written: ${file}; look it over before you publish it.`);
+    console.error(`Written: ${file}; read it before you publish it.`);
   }
   console.log(
     json

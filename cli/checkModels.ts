@@ -8,13 +8,13 @@ import { readDeployment } from "../verify/deployment";
 import { chooseHosts, dockerHostOption, runCommand } from "./command";
 
 const usage = `Computes a model of every family that Immich uses on the GPU of a container's host, in that
-container's image, and compares with a newer ONNX Runtime on the CPU. Prints a row for the README's
-table. Takes some minutes and needs PyPI for the tests' own packages.
+container's image, and compares the results with a newer ONNX Runtime on the CPU. Prints a row for the
+table of cards in docs/verification.md. Takes a few minutes and needs PyPI for packages of the tests.
 
   npm run check:models -- [--stack NAME] [HOST…]
   npm run check:models -- --image NAME [--docker-host ADDRESS] [--provider NAME]
 
-Ends with 1 when a model is not verified, with 3 when there is no GPU.`;
+Exits with 1 when a model is not verified, with 3 when there is no GPU.`;
 
 /** Another provider verifies the models and this program without a GPU. */
 const cuda = "CUDAExecutionProvider";
@@ -102,7 +102,7 @@ async function gpuOf(image: string, engine: EngineAddress, started: readonly str
     : "check nvidia-smi on that host, and that the NVIDIA Container Toolkit is set up (nvidia-ctk runtime configure --runtime=docker)";
   const [problem = ""] = text.split("\n");
   console.error(
-    `NO GPU: no container at ${engine.dockerHost} gets an NVIDIA GPU (${sanitize(problem, 300)})\nWhat to do: ${cure}`,
+    `NO GPU: no container at ${engine.dockerHost} can use an NVIDIA GPU (${sanitize(problem, 300)})\nWhat to do: ${cure}`,
   );
   return undefined;
 }

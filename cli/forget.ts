@@ -2,12 +2,12 @@ import { sanitize } from "../util/sanitize";
 import { runCommand } from "./command";
 import { hostsOf, nameOf, readState, type StoredResource, withoutHosts, writeState } from "./state";
 
-const usage = `Forgets hosts that will never answer again: takes them out of the stack's state without asking them.
+const usage = `Forgets hosts that are gone for good: removes them from the stack's state without contacting them.
 Immich's configuration and every other host stay as they are until the next pulumi up.
 
   npm run forget -- [--stack NAME] HOST…
 
-Take them out of the stack file, too, or the next pulumi up sets them up again.`;
+Remove them from the stack file, too, or the next pulumi up sets them up again.`;
 
 runCommand({ usage, options: {}, allowPositionals: true }, async ({ stack }, hosts) => {
   const before = await readState(stack);
@@ -23,7 +23,7 @@ runCommand({ usage, options: {}, allowPositionals: true }, async ({ stack }, hos
   console.log(`forgotten: ${hosts.join(", ")}`);
   const left = gone.flatMap((resource) => removal(resource, servingName(resource, gone)));
   if (left.length > 0) {
-    console.log("Should they ever run again, remove there by hand:");
+    console.log("If they ever come back, remove this there by hand:");
     for (const command of left) console.log(`  ${command}`);
   }
   return 0;

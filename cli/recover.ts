@@ -7,12 +7,12 @@ import { askEngine } from "../verify/deployment";
 import { runCommand } from "./command";
 import { nameOf, readState, type State, writeState } from "./state";
 
-const usage = `Makes a stack ready for the next pulumi up after a run of Pulumi that was killed: removes a lock whose run
-has ended, and the pending operations that every later run would warn of. Asks no host and changes none.
+const usage = `Makes a stack ready for the next pulumi up after a run of Pulumi was killed: removes the lock of a run that
+has ended, and the pending operations that every later run would warn about. Contacts no host.
 
   npm run recover -- [--stack NAME]
 
-What that run left on the hosts, the next pulumi up takes over.`;
+The next pulumi up takes care of what that run left on the hosts.`;
 
 runCommand({ usage, options: {}, allowPositionals: false }, async ({ stack }) => {
   const state = await readState(stack);
@@ -46,16 +46,16 @@ async function refuseUnlessEnded(message: string): Promise<void> {
     if (launched.test(where)) {
       if (await isContainerThere(where)) {
         throw new Error(
-          `a run of ./immich-ml (container ${where}) has the stack: wait for it, or end it first (docker stop ${where})`,
+          `a run of ./immich-ml (container ${where}) is using the stack: wait for it, or stop it first (docker stop ${where})`,
         );
       }
     } else if (where !== hostname()) {
       throw new Error(
-        `the stack is locked by a run on ${where}: once that has ended, pulumi cancel, then run this again`,
+        `the stack is locked by a run on ${where}: when it has ended, run pulumi cancel, then this again`,
       );
     } else if (isAlive(Number(pid))) {
       throw new Error(
-        `a run of Pulumi (process ${pid}) has the stack: wait for it, or end it first`,
+        `a run of Pulumi (process ${pid}) is using the stack: wait for it, or stop it first`,
       );
     }
   }
@@ -69,7 +69,7 @@ async function isContainerThere(name: string): Promise<boolean> {
   const asked = await run("docker", [...there, ...words], { timeout: 20 });
   if (asked.code === 0) return lines(asked.stdout).includes(name);
   throw new Error(
-    `whether the run in the container ${name} goes on is not known, since Docker does not answer (${reasonOf(asked)}): once it has ended, pulumi cancel, then run this again`,
+    `whether the run in the container ${name} still goes on is unknown, because Docker does not answer (${reasonOf(asked)}): when it has ended, run pulumi cancel, then this again`,
   );
 }
 

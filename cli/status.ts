@@ -9,7 +9,7 @@ const usage = `Shows the state of a stack's hosts.
   npm run status -- [--stack NAME] [--json]
 
 With Immich's API (immich.api.url and the secret immichApiKey of the stack) it also compares Immich's
-settings with those the stack declares and shows the lengths of its queues.`;
+settings with those the stack declares and shows its job queues.`;
 
 const options = { json: { type: "boolean", default: false } } as const;
 
@@ -45,7 +45,7 @@ function asText({ hosts, settings = [], queues = [], immichProblem }: StackStatu
       cardLoss
         ? [
             sanitize(
-              `${host}: Docker started it again at ${cardLoss.at} UTC, since it had lost its card (${cardLoss.complaint})`,
+              `${host}: Docker restarted it at ${cardLoss.at} UTC because it had lost its card (${cardLoss.complaint})`,
             ),
           ]
         : [],
@@ -62,14 +62,7 @@ function asText({ hosts, settings = [], queues = [], immichProblem }: StackStatu
         verified.map((model) => [host, ...modelCells(model)]),
       ),
     ),
-    ...tableOf(
-      ["IMMICH'S SETTING", "DECLARED", "ACTUAL"],
-      settings.map(({ key, declared, actual, agrees }) => [
-        key,
-        JSON.stringify(declared),
-        agrees === undefined ? "not asked" : agrees ? "the same" : String(JSON.stringify(actual)),
-      ]),
-    ),
+    ...settingsTable(settings),
     ...tableOf(
       ["QUEUE", "WAITING", "ACTIVE", "FAILED"],
       queues.map(({ queue, ...counts }) => [
@@ -80,6 +73,19 @@ function asText({ hosts, settings = [], queues = [], immichProblem }: StackStatu
     ...(immichProblem ? [sanitize(immichProblem)] : []),
   ];
   return tables.join("\n\n");
+}
+
+/** Without Immich's API nothing is compared, so the table has no column for it. */
+function settingsTable(settings: NonNullable<StackStatus["settings"]>): string[] {
+  const isCompared = settings.some(({ agrees }) => agrees !== undefined);
+  return tableOf(
+    ["IMMICH'S SETTING", "DECLARED", ...(isCompared ? ["ACTUAL"] : [])],
+    settings.map(({ key, declared, actual, agrees }) => [
+      key,
+      JSON.stringify(declared),
+      ...(isCompared ? [agrees ? "the same" : String(JSON.stringify(actual))] : []),
+    ]),
+  );
 }
 
 /** No table at all without rows. */

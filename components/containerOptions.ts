@@ -156,6 +156,8 @@ export function healthcheckOf(args: Args, variables: Record<string, string>, res
 }
 
 function commandOf(test: string | string[]): string[] {
+  // As compose files have it.
+  if (["CMD", "CMD-SHELL"].includes(test[0]!)) return test as string[];
   return typeof test === "string" ? ["CMD-SHELL", test] : ["CMD", ...test];
 }
 

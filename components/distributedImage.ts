@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { runScript } from "./programFile";
-import type { DockerClientArgs } from "./server";
+import { type DockerClientArgs, labelList } from "./server";
 
 /** A registry on the swarm itself: Docker's own, without TLS and without a password. */
 export interface OwnRegistry {
@@ -24,6 +24,9 @@ export interface OwnRegistry {
    * @default "ingress"
    */
   publishMode?: "ingress" | "host" | undefined;
+
+  /** Labels of its service. @default none */
+  labels?: Record<string, string> | undefined;
 }
 
 export interface DistributedImageArgs extends DockerClientArgs {
@@ -104,7 +107,7 @@ export class DistributedImage extends pulumi.ComponentResource {
 
 function runRegistry(
   name: string,
-  { name: serviceName, port, image, publishMode = "ingress" }: OwnRegistry,
+  { name: serviceName, port, image, publishMode = "ingress", labels }: OwnRegistry,
   parent: DistributedImage,
 ): docker.Service {
   const volume = new docker.Volume(name, { name: serviceName, driver: "local" }, { parent });
@@ -112,6 +115,7 @@ function runRegistry(
     name,
     {
       name: serviceName,
+      labels: labelList(labels),
       taskSpec: {
         containerSpec: {
           image,

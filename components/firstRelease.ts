@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import type { SavedState } from "../immich/reconcile";
-import { storedOutputs, storedResources } from "./stackState";
+import { storedOutputs, storedResources, type Stored } from "./stackState";
 
 /*
  * Takes over stacks of release 0.1.0, whose settings were a dynamic resource. The engine keeps the code
@@ -13,13 +13,16 @@ const type = "pulumi-nodejs:dynamic/immich-ml:SystemConfig";
 const id = "system-config";
 
 /**
- * What release 0.1.0 saved in this stack's state; undefined where it saved nothing. Ask only where the
- * state may be that old.
+ * What release 0.1.0 saved in this stack's state; undefined where it saved nothing.
  *
  * @param name of the {@link ModelPreset}
+ * @param stored what the state holds, where that is known already
  */
-export async function stateOfFirstRelease(name: string): Promise<SavedState | undefined> {
-  const found = storedOutputs(await storedResources(), type, `${name}-settings`);
+export async function stateOfFirstRelease(
+  name: string,
+  stored?: Stored,
+): Promise<SavedState | undefined> {
+  const found = storedOutputs(stored ?? (await storedResources()), type, `${name}-settings`);
   const outputs = found as FirstOutputs | undefined;
   if (outputs?.former === undefined) return undefined;
   const { former, rowWasAbsent, changed, changedAt, store } = outputs;

@@ -26,7 +26,7 @@ export interface LegacyImageArgs {
    *
    * @default none
    */
-  imageMirror?: pulumi.Input<string | Record<string, string>>;
+  imageMirror?: pulumi.Input<string | Partial<Record<string, string>>>;
 
   /** URL of a PyPI mirror's simple index. @default PyPI */
   packageIndex?: pulumi.Input<string>;

@@ -197,6 +197,7 @@ export class MachineLearning extends pulumi.ComponentResource {
         IMMICH_ML_PORT: port.apply(String),
         IMMICH_ML_URL: url,
         ...(args.repair?.fault !== undefined && { IMMICH_ML_OBSERVED: args.repair.fault }),
+        ...(args.repair?.isStateLost && { IMMICH_ML_STATE_LOST: "yes" }),
         ...(args.takeOver !== undefined && { IMMICH_ML_TAKE_OVER: args.takeOver }),
       },
       // A command that is replaced would give back what was taken over.
@@ -204,7 +205,10 @@ export class MachineLearning extends pulumi.ComponentResource {
       {
         parent: this,
         // Of the run that saw it: later ones keep what is in the state.
-        ignoreChanges: args.repair?.fault === undefined ? ["environment.IMMICH_ML_OBSERVED"] : [],
+        ignoreChanges: [
+          ...(args.repair?.fault === undefined ? ["environment.IMMICH_ML_OBSERVED"] : []),
+          ...(args.repair?.isStateLost ? [] : ["environment.IMMICH_ML_STATE_LOST"]),
+        ],
       },
       "release",
     );

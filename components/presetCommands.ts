@@ -4,7 +4,7 @@ import { local } from "@pulumi/command";
 import * as postgresql from "@pulumi/postgresql";
 import * as pulumi from "@pulumi/pulumi";
 
-import { databaseFunctions, schemaName } from "../immich/databaseFunctions";
+import { databaseFunctions, markedFunction, schemaName } from "../immich/databaseFunctions";
 import { toEnvironment } from "../immich/environment";
 import type { SettingValue } from "../catalog/systemConfigKeys";
 import type { SavedState } from "../immich/reconcile";
@@ -109,10 +109,12 @@ export function ownFunctions(
   // The provider takes over an existing schema, but no function: where another stack keeps its own here,
   // the first function fails and nothing is changed.
   const functions: postgresql.Function[] = [];
-  for (const { name: functionName, args: parameters, ...rest } of databaseFunctions) {
+  const stack = `${pulumi.getProject()}/${pulumi.getStack()}`;
+  const marked = databaseFunctions.map((each) => markedFunction(each, stack));
+  for (const { name: functionName, args: parameters, ...rest } of marked) {
     functions.push(
       new postgresql.Function(
-        `${name}-${functionName.replaceAll("_", "-")}`,
+        functionResource(name, functionName),
         {
           name: functionName,
           args: parameters.map((parameter) => ({ ...parameter })),
@@ -125,6 +127,11 @@ export function ownFunctions(
     );
   }
   return functions;
+}
+
+/** The resource of a function, such as `preset-read-settings`. */
+export function functionResource(preset: string, functionName: string): string {
+  return `${preset}-${functionName.replaceAll("_", "-")}`;
 }
 
 export function settingsCommand(

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { Settings } from "../config/load";
 import type { PreflightResult } from "../preflight";
-import { storedOutputs, storedResources } from "./stackState";
+import { storedOutputs, type Stored } from "./stackState";
 
 /**
  * What is gone or broken on a host. It becomes part of the inputs, so that a plain `preview` shows it
@@ -15,6 +15,8 @@ export interface Repair {
   readonly volume?: number | undefined;
   /** Why the container does not serve, and since when. */
   readonly fault?: string | undefined;
+  /** There are containers of this host that the state does not know. The swap removes them at its end. */
+  readonly isStateLost?: boolean | undefined;
 }
 
 const containerType = "docker:index/container:Container";
@@ -23,14 +25,12 @@ const volumeType = "docker:index/volume:Volume";
 /** The label of a volume that was made again; its value counts. */
 export const madeAgain = "org.immich-ml.made-again";
 
-/** By host, what has to be mended. The stack's state is read only where something is missing. */
-export async function repairsOf(
+/** By host, what has to be mended. */
+export function repairsOf(
   { hosts }: Settings,
   { drift }: PreflightResult,
-): Promise<Readonly<Record<string, Repair>>> {
-  const isMissing = ({ name }: { readonly name: string }) =>
-    drift[name]?.isContainerMissing || drift[name]?.isVolumeMissing;
-  const resources = hosts.some(isMissing) ? await storedResources() : {};
+  resources: Stored,
+): Readonly<Record<string, Repair>> {
   const stored = (type: string, name: string) =>
     storedOutputs(resources, type, name) as Outputs | undefined;
   return Object.fromEntries(
@@ -43,11 +43,15 @@ export async function repairsOf(
         say(
           `${name}: the volume ${cache.kind === "volume" ? cache.volume : ""} is gone: up makes an empty one`,
         );
+      const isStateLost =
+        found?.isContainerMissing === false && stored(containerType, name) === undefined;
+      if (isStateLost) say(leftBehind(`${name}: the container ${containerName}`));
       const count = Number(volume?.labels?.find(({ label }) => label === madeAgain)?.value ?? 0);
       const repair: Repair = {
         container: container && (container.waitTimeout ?? 60) + 1,
         volume: volume && count + 1,
         fault: found?.fault,
+        isStateLost,
       };
       return [name, repair];
     }),
@@ -57,6 +61,11 @@ export async function repairsOf(
 interface Outputs {
   readonly waitTimeout?: number;
   readonly labels?: readonly { readonly label: string; readonly value: string }[];
+}
+
+/** What is said of something with this stack's marks that its state does not have. */
+export function leftBehind(what: string): string {
+  return `${what}: made by this stack, whose state does not know it (the state was lost, or a run was killed); up makes it again`;
 }
 
 function say(message: string): void {

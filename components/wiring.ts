@@ -12,7 +12,9 @@ import type { DatabaseLocation } from "../immich/databaseAddress";
 import type { PreflightResult } from "../preflight";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { stateOfFirstRelease } from "./firstRelease";
+import type { Stored } from "./stackState";
 import { DistributedImage } from "./distributedImage";
+import type { GoneHost } from "./goneHosts";
 import { LegacyImage, type LegacyImageArgs } from "./legacyImage";
 import { MachineLearning } from "./machineLearning";
 import { MachineLearningService } from "./machineLearningService";
@@ -32,19 +34,27 @@ import { gracefulCommand } from "./server";
  */
 const addressOfOff = "ssh://host-is-off.invalid";
 
-/** One Docker provider per engine: each explicit provider is a process of its own. */
+/**
+ * One Docker provider per engine: each explicit provider is a process of its own.
+ *
+ * @param gone hosts that are no longer in the stack file. One that answers again is removed by its provider,
+ *   whose address in the state may still be that of a host that is off
+ */
 export function dockerProviders(
   settings: Settings,
   unreachableHosts: ReadonlySet<string>,
+  gone: readonly GoneHost[] = [],
 ): ReadonlyMap<string, docker.Provider> {
+  const offOnes = [
+    ...settings.hosts.filter(({ name }) => unreachableHosts.has(name)),
+    ...gone.filter(({ isOff }) => isOff),
+  ];
   const off = new Set(
-    settings.hosts
-      .filter(({ name, dockerHost }) => unreachableHosts.has(name) && !/^ssh:/.test(dockerHost))
-      .map(({ dockerHost }) => dockerHost),
+    offOnes.map(({ dockerHost }) => dockerHost).filter((address) => !/^ssh:/.test(address)),
   );
   const providers = new Map<string, docker.Provider>();
   const names = new Set<string>();
-  for (const { dockerHost, tls } of settings.hosts) {
+  for (const { dockerHost, tls } of [...settings.hosts, ...gone]) {
     if (providers.has(dockerHost)) continue;
     const short = `docker-${endpointName(dockerHost)}`;
     const digest = createHash("sha256").update(dockerHost).digest("hex").slice(0, 6);
@@ -118,7 +128,8 @@ export function machineLearningImage(
       image: image.imageId,
       repository: `${swarm.registry}/${containerName}`,
       ownRegistry: swarm.ownRegistry && {
-        name: `${containerName}-registry`,
+        name: registryName(containerName),
+        labels: labelsOf(settings),
         ...swarm.ownRegistry,
         publishMode: swarm.endpointMode === "vip" ? "ingress" : "host",
       },
@@ -262,6 +273,11 @@ function labelsOf({ project, stack }: Settings): Record<string, string> {
   return { "org.immich-ml.project": project, "org.immich-ml.stack": stack };
 }
 
+/** Of the registry that this program runs for a service. */
+export function registryName(serviceName: string): string {
+  return `${serviceName}-registry`;
+}
+
 /** A host's entry in the stack's outputs, which `npm run check` and `npm run status` read. */
 export function hostOutputs({
   host,
@@ -301,6 +317,7 @@ export async function presetArgs(
   models: ModelSelection,
   settings: Settings,
   found: PreflightResult,
+  stored: Stored,
 ): Promise<ModelPresetArgs> {
   const { hosts, immich } = settings;
   return {
@@ -315,7 +332,9 @@ export async function presetArgs(
     currentClipModel: found.currentClipModel,
     currentSettings: found.currentSettings,
     serverDefaults: found.serverDefaults,
-    firstRelease: found.mayBeFirstRelease ? await stateOfFirstRelease(presetName) : undefined,
+    firstRelease: found.mayBeFirstRelease
+      ? await stateOfFirstRelease(presetName, stored)
+      : undefined,
     allowUnknownModels: settings.allowUnknownModels,
     serverContainer: immich.serverContainer
       ? { name: immich.serverContainer, dockerHost: immich.dockerHost, tls: immich.tls }

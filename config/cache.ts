@@ -13,6 +13,11 @@ export function resolveCache({ cache, name }: HostEntry, key: string): Resolved<
     } as const;
     return { value, problems: [], notes: [] };
   }
+  const unfit = unfitFolder(path);
+  if (unfit) {
+    const problem = { key: `${key}.cache.path`, value: path, expected: unfit };
+    return { value: { kind: "folder", path }, problems: [problem], notes: [] };
+  }
   const refused = { volume, keep };
   const problems = Object.entries(refused)
     .filter(([, value]) => value !== undefined)
@@ -22,6 +27,21 @@ export function resolveCache({ cache, name }: HostEntry, key: string): Resolved<
       expected: besidePath[field]!,
     }));
   return { value: { kind: "folder", path }, problems, notes: [] };
+}
+
+/** Folders of the system itself, which no one gives a container to write into. */
+const systemFolders = /^\/(bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|usr|var)$/;
+
+/** Why the models cannot be kept in a folder; undefined where they can. */
+function unfitFolder(path: string): string | undefined {
+  if (path.includes("${")) {
+    return "holds a variable, which nothing replaces in a stack file: write the folder itself";
+  }
+  const [, volume] = /\/volumes\/([^/]+)\/_data$/.exec(path) ?? [];
+  if (volume) return `is the folder of one of Docker's volumes: set cache: { volume: ${volume} }`;
+  return systemFolders.test(path)
+    ? "is a folder of the system; name one of its own for the models, such as /srv/immich-ml"
+    : undefined;
 }
 
 const besidePath: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
 import { accelerators, type AcceleratorName } from "../catalog/accelerators";
-import { fileLogDrivers } from "../catalog/logDrivers";
+import { fileLogDrivers, logOptionProblem } from "../catalog/logDrivers";
 import { isNamespace, networkProblem } from "../catalog/networks";
 import type { Problem } from "../util/problem";
 import type { HostEntry, ImmichEntry } from "./schema";
@@ -7,6 +7,10 @@ import type { ImageSource } from "./settings";
 
 /** Groups that Debian gives every image; others have no name in ours and Immich's. */
 const imageGroups: readonly string[] = ["root", "video", "audio", "users", "disk", "nogroup"];
+
+function isNoImageGroup(group: string): boolean {
+  return /\D/.test(group) && !imageGroups.includes(group);
+}
 
 /** Whether the server runs as root, by the entry's `user`. */
 export function isRoot(user: string | undefined): boolean {
@@ -27,13 +31,15 @@ export function containerProblems(
   const { healthcheck, environment, uncheckedEnvironment } = host;
   const isOwnImage = image?.kind === "given";
   const isOwnCheck = healthcheck === false || healthcheck?.test !== undefined;
-  const nameless = groups.find((group) => /\D/.test(group) && !imageGroups.includes(group));
+  const nameless = groups.find(isNoImageGroup);
+  const [, userGroup = "0"] = user?.split(":") ?? [];
   const reserved = Object.keys(labels).find((label) =>
     /^(org\.immich-ml|com\.docker\.(compose|swarm|stack))\./.test(label),
   );
   const cards = ["NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"].find(
     (name) => Object.hasOwn(environment, name) || Object.hasOwn(uncheckedEnvironment, name),
   );
+  const wrongOption = log && logOptionProblem(log.driver, log.options);
   const contradictions: readonly Contradiction[] = [
     [
       "limits.swap",
@@ -45,6 +51,7 @@ export function containerProblems(
       log && hardening.limitLog === true && !fileLogDrivers.includes(log.driver),
       `does not go with hardening.limitLog: true, since Docker does not rotate what ${log?.driver} keeps`,
     ],
+    ["log.options", log && wrongOption, wrongOption ?? ""],
     [
       "renderNode",
       host.renderNode && !accelerators[accelerator].needsRenderNode,
@@ -62,6 +69,11 @@ export function containerProblems(
     ],
     [
       "user",
+      isNoImageGroup(userGroup) && image && !isOwnImage,
+      `names the group ${userGroup}, which the image does not have; give its number on the host (getent group ${userGroup})`,
+    ],
+    [
+      "user",
       !isRoot(user) && cache.path === undefined && cache.volume === undefined,
       "does not go with a new volume, which belongs to root: keep the models in a folder of that user (cache: { path: … }), or name a volume that it may write into (cache.volume)",
     ],
@@ -76,7 +88,29 @@ export function containerProblems(
       "is set from gpus with runtime: nvidia; leave it out and write gpus: { runtime: nvidia, ids: […] }",
     ],
   ];
-  return problemsOf(host, key, contradictions);
+  return [...problemsOf(host, key, contradictions), ...passwordProblems(host, key)];
+}
+
+/** An address with a password, where nothing needs one: the state would keep it in plain text. */
+function passwordProblems({ labels, log, healthcheck }: HostEntry, key: string): Problem[] {
+  const test = healthcheck === false ? undefined : healthcheck?.test;
+  const texts = Object.entries({
+    ...prefixed("labels", labels),
+    ...prefixed("log.options", log?.options ?? {}),
+    ...prefixed("healthcheck", { test: [test ?? []].flat().join(" ") }),
+  });
+  return texts
+    .filter(([, text]) => /\/\/[^/\s@]*:[^/\s@]+@/.test(text))
+    .map(([field]) => ({
+      key: `${key}.${field}`,
+      expected: "must be without a password in an address: everyone may read it in the state",
+    }));
+}
+
+function prefixed(prefix: string, texts: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [`${prefix}.${name}`, text]),
+  );
 }
 
 function problemsOf(
@@ -97,6 +131,10 @@ const renderNodeAccelerators = Object.values(accelerators)
   .filter(({ needsRenderNode }) => needsRenderNode)
   .map(({ name }) => name);
 
+export function containerNameOf({ containerName, name }: HostEntry): string {
+  return containerName ?? `immich-ml-${name}`;
+}
+
 /** What a network of Docker's own allows. */
 export function networkProblems(
   host: HostEntry,
@@ -112,6 +150,22 @@ export function networkProblems(
   for (const [index, other] of (host.networks ?? []).entries()) {
     const expected = networkProblem(other) ?? (isNamespace(other) ? onlyAlone : undefined);
     if (expected) refused.push({ key: `${key}.networks[${index}]`, value: other, expected });
+  }
+  const joined = [network, ...(host.networks ?? [])];
+  const twice = joined.find((name, index) => name && joined.indexOf(name) !== index);
+  if (twice) {
+    refused.push({
+      key: `${key}.networks`,
+      value: host.networks,
+      expected: `names ${twice} twice; network and networks together name each once`,
+    });
+  }
+  if (network === `container:${containerNameOf(host)}`) {
+    refused.push({
+      key: `${key}.network`,
+      value: network,
+      expected: "is this container itself; name the one whose network it is to share",
+    });
   }
   if (host.networks && network === undefined) {
     refused.push({ key: `${key}.networks`, value: host.networks, expected: "needs network" });

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 
 import { z } from "zod";
 
+import { logDriverNames } from "../catalog/logDrivers";
 import { dockerName, oneOf, text, whole } from "./values";
 
 /*
@@ -40,9 +41,30 @@ const limit = z
       .int()
       .min(-1)
       .transform((value) => ({ soft: value, hard: value })),
-    z.strictObject({ soft: z.int().min(-1), hard: z.int().min(-1) }),
+    z
+      .strictObject({ soft: z.int().min(-1), hard: z.int().min(-1) })
+      .refine(({ soft, hard }) => hard === -1 || (soft !== -1 && soft <= hard)),
   ])
-  .meta({ allowed: "a whole number (-1 for no limit), or { soft, hard }" });
+  .meta({ allowed: "a whole number (-1 for no limit), or { soft, hard } with soft at most hard" });
+
+/** Those that Docker knows. */
+const limitNames = [
+  "core",
+  "cpu",
+  "data",
+  "fsize",
+  "locks",
+  "memlock",
+  "msgqueue",
+  "nice",
+  "nofile",
+  "nproc",
+  "rss",
+  "rtprio",
+  "rttime",
+  "sigpending",
+  "stack",
+] as const;
 
 export const containerSettings = {
   user: z
@@ -66,7 +88,11 @@ export const containerSettings = {
       z.strictObject({
         test: z
           .union([z.string().min(1).max(4096), z.array(z.string().max(4096)).min(1)])
-          .meta({ allowed: "a command line, or a list of a program and its arguments" })
+          .refine((test) => test[0] !== "NONE")
+          .meta({
+            allowed:
+              "a command line, or a list of a program and its arguments; healthcheck: off switches it off",
+          })
           .optional(),
         interval: seconds(1),
         timeout: seconds(1),
@@ -84,7 +110,7 @@ export const containerSettings = {
   ).optional(),
   log: z
     .strictObject({
-      driver: oneOf("json-file", "local", "journald", "syslog", "gelf", "fluentd"),
+      driver: oneOf(...logDriverNames),
       options: z
         .record(name, scalar)
         .meta({ allowed: "an object of the driver's options, such as { max-size: 10m }" })
@@ -102,7 +128,7 @@ export const containerSettings = {
     .meta({ allowed: "a list of addresses of name servers" })
     .optional(),
   ulimits: z
-    .record(z.string().regex(/^[a-z]+$/), limit)
+    .partialRecord(z.enum(limitNames), limit)
     .meta({
       allowed: "an object of limits, such as { nofile: 4096 } or { nofile: { soft, hard } }",
     })
@@ -115,10 +141,18 @@ export const restartPolicy = text(
   /^(no|on-failure(:[1-9]\d{0,3})?|always|unless-stopped)$/,
 );
 
-export const cpuset = text("CPU cores such as 0-3,6", /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/);
+export const cpuset = text(
+  "CPU cores such as 0-3,6",
+  /^\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*$/,
+).refine((cores) =>
+  cores.split(",").every((range) => {
+    const [first, last = first] = range.split("-").map(Number);
+    return first! <= last!;
+  }),
+);
 
 /** Of a host: a network with names, or another's. */
 export const networkName = text(
-  "a network's name, host, or container:<name>",
+  "a network's name, host, or container:<name>; networks lists further ones",
   /^(container:)?[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
 );

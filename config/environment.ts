@@ -81,6 +81,7 @@ export function resolveEnvironment(
         key: `${key}.${problem.key}`,
       })),
       ...credentialProblems(environment, `${key}.environment`),
+      ...composeVariables(host, key),
       ...proxyProblems(variables, host, key, image),
       ...unchecked.problems,
     ],
@@ -147,6 +148,23 @@ function credentialProblems(environment: HostEntry["environment"], key: string):
     "must be an address without a user or password; put the variable with them into an env file (envFiles)";
   return Object.entries(environment).flatMap(([name, value]) =>
     hasCredentials(String(value)) ? [{ key: `${key}.${name}`, expected }] : [],
+  );
+}
+
+/** docker compose puts a value in the place of `${NAME}`; a stack file stays as it is. */
+function composeVariables(host: HostEntry, key: string): Problem[] {
+  return (["environment", "uncheckedEnvironment"] as const).flatMap((field) =>
+    Object.entries(host[field]).flatMap(([name, value]) =>
+      /\$\{\w+/.test(String(value))
+        ? [
+            {
+              key: `${key}.${field}.${name}`,
+              expected:
+                "holds a variable of docker compose, which nothing replaces in a stack file: write the value, or put the line into an env file (envFiles)",
+            },
+          ]
+        : [],
+    ),
   );
 }
 

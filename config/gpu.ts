@@ -1,10 +1,11 @@
 import {
+  acceleratorCalled,
   acceleratorNames,
   accelerators,
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalog/accelerators";
-import { findGpu, nearestGpus } from "../catalog/gpus";
+import { acceleratorOf, findGpu, nearestGpus } from "../catalog/gpuNames";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
 import type { Resolved } from "../util/problem";
@@ -21,7 +22,7 @@ export function resolveAccelerator(
   const problem = { key: `${key}.accelerator`, value: name };
   if (!isAcceleratorName(name)) {
     const expected = `must be one of ${acceleratorNames.join(", ")}`;
-    const suggestion = nearestNames(name, acceleratorNames)[0];
+    const suggestion = acceleratorCalled(name) ?? nearestNames(name, acceleratorNames)[0];
     return { value: "cpu", problems: [{ ...problem, expected, suggestion }], notes: [] };
   }
   const { minimumImmichVersion } = accelerators[name];
@@ -48,7 +49,10 @@ export function resolveGpu(
       videoMemory === undefined ? undefined : { computeCapability: undefined, videoMemory },
     );
   }
-  const name = asText(host.gpu).trim();
+  // Compilers write 5.0 as sm_50.
+  const name = asText(host.gpu)
+    .trim()
+    .replace(/^(?:sm|compute)_?(\d{1,2})(\d)$/i, "$1.$2");
   if (name === "auto") {
     const gpu = Object.hasOwn(detected, host.name) ? detected[host.name] : undefined;
     return found(gpu && { ...gpu, videoMemory: videoMemory ?? gpu.videoMemory });
@@ -56,14 +60,12 @@ export function resolveGpu(
   if (/^\d{1,2}\.\d$/.test(name)) return found({ computeCapability: name, videoMemory });
   const known = findGpu(name);
   if (known) return found({ ...known, videoMemory: videoMemory ?? known.videoMemory });
-  const expected =
-    "is no GPU this program knows; give its compute capability instead (https://developer.nvidia.com/cuda-gpus), such as 5.0, or auto";
-  const problem = {
-    key: `${key}.gpu`,
-    value: host.gpu,
-    expected,
-    suggestion: nearestGpus(name)[0],
-  };
+  const other = acceleratorOf(name);
+  const expected = other
+    ? `is no NVIDIA card: leave gpu out and set accelerator: ${other}`
+    : "is no GPU this program knows; give its compute capability instead (https://developer.nvidia.com/cuda-gpus), such as 5.0, or auto";
+  const suggestion = other ? undefined : nearestGpus(name)[0];
+  const problem = { key: `${key}.gpu`, value: host.gpu, expected, suggestion };
   return { value: undefined, problems: [problem], notes: [] };
 }
 

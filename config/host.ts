@@ -4,7 +4,7 @@ import type { Problem, Resolved } from "../util/problem";
 import { resolveEnvironment } from "./environment";
 import { resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveCache } from "./cache";
-import { containerProblems, networkProblems } from "./container";
+import { containerNameOf, containerProblems, networkProblems } from "./container";
 import { resolveImage } from "./image";
 import { immichDefaultAlias } from "./networkAlias";
 import { withPresetEnvironment } from "./presetEnvironment";
@@ -49,7 +49,7 @@ export function resolveHost(
       gpu: gpu.value,
       image: image.value,
       gpus: host.gpus && resolveGpuChoice(host.gpus),
-      containerName: host.containerName ?? `immich-ml-${host.name}`,
+      containerName: containerNameOf(host),
       cache: cache.value,
       swarm: resolveSwarm(host, image.value, build?.imageMirror),
       environment: environment.value.settings,
@@ -111,5 +111,7 @@ function gpuChoiceProblems(
   accelerator: AcceleratorName,
 ): Problem[] {
   const expected = gpus && gpuChoiceProblem(gpus, accelerator);
-  return expected === undefined ? [] : [{ key: `${key}.gpus`, value: gpus, expected }];
+  if (expected === undefined) return [];
+  const isEmpty = Object.keys(gpus!).length === 0;
+  return [{ key: `${key}.gpus`, ...(!isEmpty && { value: gpus }), expected }];
 }

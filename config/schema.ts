@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 
 import { z } from "zod";
 
+import { imageRegistries } from "../catalog/imageMirror";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { containerSettings, cpuset, networkName, restartPolicy } from "./containerSchema";
 import { modelsSchema } from "./modelsSchema";
@@ -36,6 +37,9 @@ const envFile = z
   ])
   .meta({ allowed: "a path, or { path, required }" });
 
+const gpuIds =
+  "a list of GPU numbers or UUIDs as nvidia-smi -L prints them, such as [0, 1]; count: all gives every card";
+
 /** Which NVIDIA GPUs of the host the container gets. */
 const gpus = z
   .strictObject({
@@ -44,9 +48,16 @@ const gpus = z
       .meta({ allowed: 'a whole number from 1 to 16, or "all"' })
       .optional(),
     ids: z
-      .array(z.union([bounded(), z.int()]))
+      .array(
+        z
+          .union([
+            z.int().min(0).max(63),
+            z.string().regex(/^(\d{1,2}|(GPU|MIG)-[\w/-]{1,80})(:\d+)*$/),
+          ])
+          .meta({ allowed: gpuIds }),
+      )
       .min(1)
-      .meta({ allowed: "a list of GPU numbers or UUIDs as nvidia-smi -L prints them" })
+      .meta({ allowed: gpuIds })
       .optional(),
     cdi: z
       .array(text("a CDI device name such as nvidia.com/gpu=0", /^[^\s=/]+\/[^\s=/]+=[^\s=]+$/))
@@ -212,21 +223,25 @@ export const immichSchema = z
   })
   .meta({ allowed: "an object with at least the server's version" });
 
-/** Part of an image's reference, so it has no scheme. */
+/** Part of an image's reference, so it has no scheme; without a dot or port Docker takes it for a user of Docker Hub. */
 const mirrorAddress = z
   .string()
   .max(255)
-  .regex(/^[a-zA-Z0-9][a-zA-Z0-9.-]*(:\d{1,5})?(\/[a-z0-9._-]+)*\/?$/)
+  .regex(/^(localhost|[a-zA-Z0-9-]+(?=[.:])[a-zA-Z0-9.-]*)(:\d{1,5})?(\/[a-z0-9._-]+)*\/?$/)
   .meta({ allowed: "a registry such as mirror.example:5000, without https://" });
+
+const mirrorOfEach = z.strictObject(
+  Object.fromEntries(imageRegistries.map((registry) => [registry, mirrorAddress.optional()])),
+);
 
 export const buildSchema = z.strictObject({
   pythonImage: imageReference.optional(),
   immichImage: imageReference.optional(),
   imageMirror: z
-    .union([mirrorAddress, z.record(z.string().regex(/^[a-z0-9.-]+(:\d{1,5})?$/), mirrorAddress)])
+    .union([mirrorAddress, mirrorOfEach])
     .meta({
       allowed:
-        "a registry that mirrors the originals, such as mirror.example:5000 (without https://; docker login takes a password), or one for each registry, such as { ghcr.io: mirror.example:5000 }",
+        "a registry that mirrors the originals, such as mirror.example:5000 (without https://; docker login takes a password), or one for each registry (docker.io, ghcr.io), such as { ghcr.io: mirror.example:5000 }",
     })
     .optional(),
   packageIndex: urlWithoutUser.optional(),

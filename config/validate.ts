@@ -89,15 +89,17 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
   const place = schemaAt(schema, issue.path);
 
   if (issue.code === "unrecognized_keys") {
-    const known = place instanceof z.ZodObject ? Object.keys(place.shape) : [];
-    const isHost = /^hosts\[\d+\]$/.test(key);
-    return issue.keys.map((name) => ({
-      key: key ? `${key}.${name}` : name,
-      expected:
-        (isHost ? composeSpelling(name) : undefined) ??
-        `there is no such setting; known here: ${known.join(", ")}`,
-      suggestion: isHost && composeSpelling(name) ? undefined : nearestNames(name, known)[0],
-    }));
+    const known = keysOf(place);
+    const [, ofHost] = /^hosts\[\d+\](?:\.|$)(.*)$/.exec(key) ?? [];
+    return issue.keys.map((name) => {
+      const compose =
+        ofHost === undefined ? undefined : composeSpelling(ofHost ? `${ofHost}.${name}` : name);
+      return {
+        key: key ? `${key}.${name}` : name,
+        expected: compose ?? `there is no such setting; known here: ${known.join(", ")}`,
+        suggestion: compose ? undefined : nearestNames(name, known)[0],
+      };
+    });
   }
   const isTooLong = issue.code === "too_big" && typeof issue.input === "string";
   const expected = isTooLong
@@ -147,6 +149,15 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | 
   if (here instanceof z.ZodArray) return schemaAt(here.element as z.ZodType, rest);
   if (here instanceof z.ZodRecord) return schemaAt(here.valueType as z.ZodType, rest);
   return undefined;
+}
+
+/** The names that an object may have. */
+function keysOf(schema: unknown): readonly string[] {
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(keysOf);
+  if (schema instanceof z.ZodRecord && schema.keyType instanceof z.ZodEnum) {
+    return schema.keyType.options.map(String);
+  }
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
 }
 
 function unwrap(schema: z.ZodType): z.ZodType {

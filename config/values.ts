@@ -40,10 +40,13 @@ export const endpoint = text(
 /** User and host become words of an ssh command, and ssh may hand them to a shell. */
 function isRemoteEndpoint(value: string): boolean {
   if (!URL.canParse(value)) return false;
-  const { username, hostname } = new URL(value);
+  const { protocol, username, hostname, port, search, hash } = new URL(value);
   return (
     /^(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])$/.test(hostname) &&
-    /^(\w([\w.+\\-]|%40)*)?$/.test(username) &&
+    // An @ and a backslash, as in DOMAIN\user, have to be written in this way.
+    /^(\w([\w.+-]|%40|%5C)*)?$/i.test(username) &&
+    (protocol !== "tcp:" || port !== "") &&
+    search + hash === "" &&
     !hasCredentials(value)
   );
 }
@@ -76,5 +79,5 @@ export function isEveryAddress(address: string): boolean {
 
 export const imageReference = text(
   "an image reference such as name:tag or name@sha256:…",
-  /^[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
+  /^(?!https?:)[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
 );

@@ -48,7 +48,12 @@ async function demoDown(anyway: boolean): Promise<void> {
   } else log(`Immich's configuration row is restored byte for byte (${row?.length} bytes).`);
   await environment.server.remove();
   await rm(demoFolder, { recursive: true });
-  log("Fake images, build cache and npm packages stay, so the next demo is quick.");
+  log(
+    "Fake images, build cache and npm packages stay, so the next demo is quick. To remove them, too:\n" +
+      "  docker image rm --force $(docker image ls --quiet 'immich-ml-demo/*')\n" +
+      "  docker builder prune\n" +
+      "  rm -r node_modules",
+  );
 }
 
 demoDown(process.argv.includes("--anyway")).catch((error: Error) => {

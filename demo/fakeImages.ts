@@ -6,7 +6,7 @@ import Docker from "dockerode";
 import { clipModels } from "../catalog/clipModels";
 import { cacheFolder } from "./folders";
 import { logProgress, type Log } from "./progress";
-import { installDebianPackages, isInstalled, run } from "./shell";
+import { download, installDebianPackages, isInstalled, run } from "./shell";
 
 /**
  * Base images for a machine that reaches package registries but no container registry: Debian from
@@ -109,7 +109,9 @@ async function importDebian(bundle: string | undefined, labels: readonly string[
   await inTemporaryFolder("debian", async (folder) => {
     const root = path.join(folder, "root");
     const include = "--include=ca-certificates";
-    await run("debootstrap", ["--variant=minbase", include, "bookworm", root], { log });
+    await download("debootstrap", ["--variant=minbase", include, "bookworm", root], { log }, () =>
+      rm(root, { recursive: true, force: true }),
+    );
     await rm(path.join(root, "var/cache/apt/archives"), { recursive: true, force: true });
     const changes = [...labels.map((label) => `LABEL ${label}`), "CMD bash"];
     if (bundle !== undefined) {
@@ -171,7 +173,7 @@ async function importFolder(
 async function unpackCpython(folder: string, log: Log) {
   await needs("mvn", "maven", log);
   const unpacked = path.join(folder, "unpacked");
-  await run(
+  await download(
     "mvn",
     [
       "-B",

@@ -14,6 +14,8 @@ export interface RunOptions {
   log?: Log;
   /** Runs the command as this user, which only root can. @default the caller */
   account?: Account;
+  /** Milliseconds without output after which the command is ended. @default no limit */
+  silenceLimit?: number;
 }
 
 /**
@@ -33,12 +35,26 @@ export function run(
       env: { ...process.env, ...options.environment },
       ...options.account,
       stdio: ["ignore", "pipe", "pipe"],
+      // A group of its own, so that what the command started ends with it.
+      detached: options.silenceLimit !== undefined,
     });
     let output = "";
+    let silence: NodeJS.Timeout | undefined;
+    let isSilent = false;
+    const heard = () => {
+      clearTimeout(silence);
+      if (options.silenceLimit === undefined) return;
+      silence = setTimeout(() => {
+        isSilent = true;
+        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+      }, options.silenceLimit);
+    };
+    heard();
     const lines: string[] = [];
     const splitLines = () => {
       let rest = "";
       return (chunk: Buffer) => {
+        heard();
         const parts = (rest + chunk.toString()).split(/\r?\n|\r/);
         rest = parts.pop() ?? "";
         for (const line of parts.filter((part) => part.trim() !== "")) {
@@ -54,11 +70,42 @@ export function run(
       reject(new Error(`${command} could not be started: ${error.message}`)),
     );
     child.on("close", (code) => {
+      clearTimeout(silence);
       if (code === 0) return resolve(output);
-      const failure = `${command} ${args.join(" ")} ended with ${code}`;
+      const end = isSilent
+        ? `printed nothing for ${options.silenceLimit! / 1000} s`
+        : `ended with ${code}`;
+      const failure = `${command} ${args.join(" ")} ${end}`;
       reject(new Error([failure, ...lines.slice(-15)].join("\n  ")));
     });
   });
+}
+
+const attempts = 3;
+
+/**
+ * Runs a command that downloads. Mirrors stall and fail: what prints nothing for two minutes is ended, and
+ * everything is tried three times.
+ *
+ * @param prepare runs before each attempt, such as to remove what the last one left
+ * @throws the error of the last attempt
+ */
+export async function download(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+  prepare: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    await prepare();
+    try {
+      return await run(command, args, { silenceLimit: 120_000, ...options });
+    } catch (error) {
+      if (attempt === attempts) throw error;
+      const reason = (error as Error).message.split("\n")[0]!;
+      console.log(`${reason}; trying again (${attempt + 1} of ${attempts})`);
+    }
+  }
 }
 
 /** Whether a command succeeds. */
@@ -88,6 +135,11 @@ export async function installDebianPackages(packages: readonly string[], log: Lo
   const install = ["-y", "-q", "--no-install-recommends", "install"];
   // Another installation may be running; dpkg would fail at once.
   const wait = ["-o", "DPkg::Lock::Timeout=300"];
-  await run("apt-get", [...wait, "-q", "update"], { log });
-  await run("apt-get", [...wait, ...install, ...packages], { log, environment });
+  // apt ends a stalled download itself; ended from outside, it would leave packages half installed.
+  const retry = [
+    ...["-o", "Acquire::Retries=5"],
+    ...["-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30"],
+  ];
+  await run("apt-get", [...wait, ...retry, "-q", "update"], { log });
+  await run("apt-get", [...wait, ...retry, ...install, ...packages], { log, environment });
 }

@@ -74,6 +74,16 @@ export const databaseFunctions: readonly DatabaseFunction[] = [
   },
 ];
 
+/** The function with a mark of the stack that makes it, so that the stack knows it without its state. */
+export function markedFunction(made: DatabaseFunction, stack: string): DatabaseFunction {
+  return { ...made, body: `${made.body}\n-- immich-ml stack: ${stack}` };
+}
+
+/** By name, the stack that made each function in our schema; null where it has no mark. */
+export const functionsByStack = `(SELECT coalesce(jsonb_object_agg(proname,
+      substring(prosrc FROM '-- immich-ml stack: (\\S+)\\s*$')), '{}')
+    FROM pg_proc WHERE pronamespace = to_regnamespace('${schemaName}'))`;
+
 /** Both functions know the keys with their types and limits, and check first that the tables are Immich's. */
 function bodyOf(file: string): string {
   return sql(file)

@@ -9,6 +9,7 @@ import {
   foreignCode,
   foreignSchema,
   foreignSchemaOwner,
+  functionsByStack,
   ownTables,
   schemaName,
 } from "./databaseFunctions";
@@ -35,6 +36,8 @@ export interface DatabaseInfo {
   readonly hasEmbeddings: boolean;
   /** Whether schema immich_ml has functions, and not those of release 0.1.0. */
   readonly hasCurrentFunctions: boolean;
+  /** The functions in that schema, each with the stack that made it; null where it has no mark. */
+  readonly functions: Readonly<Record<string, string | null>>;
 }
 
 /** What is behind an API that can hold the model preset. */
@@ -183,12 +186,11 @@ async function look(
     return { ok: false, message: `Immich's configuration in ${where} is damaged: ${stored}` };
   }
   const model = stored[clipModelKey];
-  const [server] = await ask<{ version: string; current: boolean }>(
+  const [server] = await ask<{ version: string; functions: Record<string, string | null> }>(
     client,
-    `SELECT current_setting('server_version') AS version,
-            coalesce((SELECT 'read_settings' = ANY(array_agg(proname)) AND 'settings_keys' <> ALL(array_agg(proname))
-              FROM pg_proc WHERE pronamespace = to_regnamespace('${schemaName}')), false) AS current`,
+    `SELECT current_setting('server_version') AS version, ${functionsByStack} AS functions`,
   );
+  const functions = server?.functions ?? {};
   return {
     ok: true,
     kind,
@@ -197,7 +199,8 @@ async function look(
     clipModel: typeof model === "string" ? model : defaultClipModel,
     settings: stored,
     hasEmbeddings: tables.embeddings && (await exists(client, "public.smart_search")),
-    hasCurrentFunctions: server?.current ?? false,
+    hasCurrentFunctions: "read_settings" in functions && !("settings_keys" in functions),
+    functions,
   };
 }
 

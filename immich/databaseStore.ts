@@ -78,13 +78,19 @@ export async function writeDatabase(
 }
 
 /**
- * Drops the functions, and the schema unless it holds something else. Pulumi does not: its provider
+ * Drops functions of ours, and the schema unless it holds something else. Pulumi does not: its provider
  * stores an address that may have moved.
+ *
+ * @param names @default all
  */
-export async function dropFunctions(store: DatabaseStoreArgs): Promise<void> {
+export async function dropFunctions(
+  store: DatabaseStoreArgs,
+  names = databaseFunctions.map(({ name }) => name),
+): Promise<void> {
   const client = await connectToDatabase(store);
   try {
     for (const { name, args } of databaseFunctions) {
+      if (!names.includes(name)) continue;
       const types = args.map(({ type }) => type).join(", ");
       await call(client, store, `DROP FUNCTION IF EXISTS ${schemaName}.${name}(${types})`, []);
     }

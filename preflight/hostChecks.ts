@@ -14,6 +14,7 @@ import {
 } from "./diagnostics";
 import type { DockerInfo } from "../util/dockerAnswers";
 import type { HostInfo, MachineInfo } from "./hostProbe";
+import { checkLimits } from "./limitChecks";
 import { isVersionAtLeast } from "./nvidia";
 import { checkGpus } from "./nvidiaChecks";
 
@@ -47,6 +48,12 @@ interface EngineSubject {
 
 const engineChecks: readonly Check<EngineSubject>[] = [
   checkPodman,
+  ({ docker }) =>
+    docker.containerSystem === "windows" &&
+    error(
+      "Docker runs Windows containers there, and Immich's are for Linux: switch Docker Desktop to Linux containers",
+    ),
+  ({ host, docker }) => checkLimits(host, docker),
   ({ host, docker }) =>
     docker.isSnap &&
     host.cache.kind === "folder" &&
@@ -56,6 +63,8 @@ const engineChecks: readonly Check<EngineSubject>[] = [
     ),
   ({ docker }) =>
     !docker.isPodman &&
+    // A build of one's own may have any name for a version.
+    /^\d/.test(docker.version) &&
     !isVersionAtLeast(docker.version, minimumEngineVersion) &&
     error(
       `Docker ${docker.version} is too old; ${minimumEngineVersion} or newer is needed: https://docs.docker.com/engine/install`,
@@ -73,13 +82,25 @@ const engineChecks: readonly Check<EngineSubject>[] = [
       `the machine is ${docker.architecture}, but the image for ${accelerator.name} exists only for ${architectures.join(" and ")}`,
     );
   },
-  ({ host, docker }) =>
-    host.gpus?.cdi &&
-    !docker.hasCdi &&
-    error(
-      `gpus.cdi needs Docker 25 or newer with the Container Device Interface switched on; this is ${docker.version}: https://docs.docker.com/build/building/cdi`,
-    ),
+  checkCdi,
 ];
+
+function checkCdi({ host, docker }: EngineSubject): Found {
+  const { cdi } = host.gpus ?? {};
+  if (!cdi || docker.isPodman) return undefined;
+  if (!docker.hasCdi) {
+    return error(
+      `gpus.cdi needs Docker 25 or newer with the Container Device Interface switched on; this is ${docker.version}: https://docs.docker.com/build/building/cdi`,
+    );
+  }
+  const missing = cdi.filter((device) => !docker.cdiDevices.includes(device));
+  const isListed = isVersionAtLeast(docker.version, "28.2");
+  if (!isListed || missing.length === 0) return undefined;
+  const known = docker.cdiDevices.length > 0 ? docker.cdiDevices.join(", ") : "none";
+  return error(
+    `Docker knows no CDI device ${missing.join(", ")} (it has ${known}): correct gpus.cdi, or run sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml there`,
+  );
+}
 
 function checkPodman({ host, accelerator, docker }: EngineSubject): Diagnostic[] {
   if (!docker.isPodman) return [];
@@ -90,6 +111,12 @@ function checkPodman({ host, accelerator, docker }: EngineSubject): Diagnostic[]
       : []),
     ...(accelerator.gpuRequest && !host.gpus?.cdi
       ? ["it gives cards by their CDI names only: set gpus: { cdi: [nvidia.com/gpu=all] }"]
+      : []),
+    ...(host.gpus?.cdi && !isVersionAtLeast(docker.version, "4.1")
+      ? ["it gives no CDI devices before 4.1: update it"]
+      : []),
+    ...(docker.isRootless && accelerator.deviceCgroupRules.length > 0 && !host.renderNode
+      ? ["without root it takes no rules for USB devices: set renderNode: /dev/dri/renderD128"]
       : []),
     ...(host.swarm ? ["it has no swarm: set placement: container"] : []),
   ];

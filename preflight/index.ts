@@ -5,11 +5,12 @@ import { memoize, run, type Run } from "../util/run";
 import type { SettingValue } from "../catalog/systemConfigKeys";
 import { sanitize } from "../util/sanitize";
 import type { DatabaseLocation } from "../immich/databaseAddress";
+import type { DatabaseInfo } from "../immich/databaseProbe";
 import { type Diagnostic, warning } from "./diagnostics";
 import type { HostDrift } from "./containerDrift";
 import { detectGpu } from "./gpuDetection";
 import { type HostReport, inspectHost } from "./hostReport";
-import { inspectImmich } from "./immichReport";
+import { type ImmichReport, inspectImmich } from "./immichReport";
 
 /** Messages quote names, labels and errors of hosts and servers. */
 const maxMessageLength = 2000;
@@ -24,6 +25,8 @@ export interface PreflightResult {
   readonly currentSettings: Readonly<Record<string, unknown>> | undefined;
   /** Defaults that Immich's server takes from its own variables; undefined for none, or where not known. */
   readonly serverDefaults: Readonly<Record<string, SettingValue>> | undefined;
+  /** The functions of ours in Immich's database, each with the stack that made it; empty where it was not asked. */
+  readonly databaseFunctions: Readonly<Record<string, string | null>>;
   /** False where the database has the functions of a release after 0.1.0. */
   readonly mayBeFirstRelease: boolean;
   /** By host: paths of the accelerator's optional mounts that exist; undefined when not known. */
@@ -70,11 +73,8 @@ export async function preflight(
     currentClipModel: immich.info?.clipModel,
     currentSettings: immich.info?.settings,
     serverDefaults: immich.serverDefaults,
-    mayBeFirstRelease: !(
-      immich.info &&
-      "hasCurrentFunctions" in immich.info &&
-      immich.info.hasCurrentFunctions
-    ),
+    databaseFunctions: isDatabase(immich.info) ? immich.info.functions : {},
+    mayBeFirstRelease: !(isDatabase(immich.info) && immich.info.hasCurrentFunctions),
     optionalMounts: Object.fromEntries(hosts.map((host) => [host.name, host.optionalMounts])),
     drift: Object.fromEntries(hosts.map((host) => [host.name, host.drift])),
     aliases: Object.fromEntries(hosts.map((host) => [host.name, host.aliases])),
@@ -104,6 +104,10 @@ export async function detectGpus(settings: Settings, anyRun: Run = run): Promise
   }
   refuse("gpu: auto detected no card; nothing was changed", failures);
   return detected;
+}
+
+function isDatabase(info: ImmichReport["info"]): info is DatabaseInfo {
+  return info !== undefined && "functions" in info;
 }
 
 /** An unreachable host does not stop the others, unless something else does. */

@@ -1,4 +1,4 @@
-import { findGpu } from "../catalog/gpus";
+import { findGpu } from "../catalog/gpuNames";
 import { sanitize } from "../util/sanitize";
 import { type Answer, unanswered } from "../util/docker";
 
@@ -28,6 +28,9 @@ const maxMessageLength = 120;
 /** The code of `timeout`, of an older BusyBox's, and of either after SIGKILL. */
 const timeoutCodes: readonly number[] = [124, 143, 137];
 
+/** Success, also with a warning that a card's own description (infoROM) is damaged. */
+const successCodes: readonly number[] = [0, 14];
+
 /**
  * Reads what `nvidia-smi --query-gpu=… --format=csv,noheader,nounits` printed, with either list of
  * fields.
@@ -48,7 +51,8 @@ export function parseNvidiaSmi(output: string, code: number): Answer<readonly Nv
     );
   }
   const text = output.trim();
-  const isFailure = code !== 0 || text === "" || /No devices were found/i.test(text);
+  const isFailure =
+    !successCodes.includes(code) || text === "" || /No devices were found/i.test(text);
   const gpus = isFailure ? [] : text.split("\n").flatMap((line) => parseGpu(line) ?? []);
   if (gpus.length > 0) return { ok: true, value: gpus };
   if (/No devices were found/i.test(text)) {

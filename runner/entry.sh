@@ -23,13 +23,34 @@ case $command in
     fi
     ;;
 esac
+typescript="node --require /immich-ml/loadTypeScript.cjs /immich-ml"
+# Only what asks every host of the state is stopped by one that is off.
+case $command\ $*\  in
+  down\ * | up\ *' --refresh'* | up\ *' -r '* | preview\ *' --refresh'* | preview\ *' -r '*)
+    engine=$typescript/cli/engine.ts
+    ;;
+  *) engine=pulumi ;;
+esac
+# shellcheck disable=SC2086 # lists of words
 case $command in
-  up | preview) set -- pulumi "$command" "$@" ;;
-  down) set -- pulumi destroy "$@" ;;
+  up | preview) set -- $engine "$command" "$@" ;;
+  down) set -- $engine destroy "$@" ;;
   pulumi) set -- pulumi "$@" ;;
-  report) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/cli/report/report.ts "$@" ;;
-  setup) set -- node --require /immich-ml/loadTypeScript.cjs /immich-ml/setup/setup.ts "$@" ;;
-  *) set -- node --require /immich-ml/loadTypeScript.cjs "/immich-ml/cli/$command.ts" "$@" ;;
+  report) set -- $typescript/cli/report/report.ts "$@" ;;
+  setup) set -- $typescript/setup/setup.ts "$@" ;;
+  *) set -- $typescript/cli/$command.ts "$@" ;;
+esac
+
+# A run that was killed leaves a lock, or operations that every later run would warn of.
+is_interrupted() {
+  [ -n "$(find "$home/.pulumi/locks" -name '*.json' 2>/dev/null)" ] ||
+    grep -qs '"pending_operations"' "$home"/.pulumi/stacks/*/"$PULUMI_STACK".json
+}
+case $command in
+  up | down)
+    ! is_interrupted ||
+      set -- sh -c "$typescript"'/cli/recover.ts >&2 && exec "$@"' sh "$@"
+    ;;
 esac
 
 [ -n "$IMMICH_ML_USER" ] || exec "$@"

@@ -46,7 +46,7 @@ export async function ask(situation: Situation): Promise<Answers | undefined> {
   const clack = await import("@clack/prompts");
 
   const isMultilingual = await clack.select({
-    message: "In which languages do people search?",
+    message: "Which languages do you search in?",
     initialValue: standard.isMultilingual,
     options: [
       { value: false, label: "English only" },
@@ -69,7 +69,7 @@ export async function ask(situation: Situation): Promise<Answers | undefined> {
     old === undefined
       ? false
       : await clack.confirm({
-          message: `Take over from ${old.name}? It serves until the new one works, and stays for the way back.`,
+          message: `Replace ${old.name}? It runs until the new one works, and is kept so that you can go back.`,
           initialValue: true,
         });
   if (clack.isCancel(takesOver)) return undefined;
@@ -78,7 +78,7 @@ export async function ask(situation: Situation): Promise<Answers | undefined> {
   const changesClip =
     choice && models && wantsOtherClip(choice, models.clip, isMultilingual)
       ? await clack.confirm({
-          message: `Search with ${choice.clip} instead of ${models.clip}${choice.currentFits ? "" : ", which does not fit the card"}? Immich then indexes ${models.photos} photos again.`,
+          message: `Search with ${choice.clip} instead of ${models.clip}${choice.currentFits ? "" : ", which does not fit the card"}? Immich then has to index ${models.photos} photos again.`,
           initialValue: !choice.currentFits,
         })
       : false;

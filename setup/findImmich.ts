@@ -51,7 +51,7 @@ export function findImmich(all: readonly Container[], chosen?: string): Search {
   const names = servers.map(({ name }) => name).join(", ");
   if (servers.length === 0) {
     return refused(
-      "no container of this engine is an Immich server: start Immich first, or set DOCKER_HOST to the engine where it runs",
+      "this Docker engine has no Immich server: start Immich first, or set DOCKER_HOST to the engine that runs it",
     );
   }
   if (fitting.length === 0)

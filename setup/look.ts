@@ -50,7 +50,7 @@ export async function look(
   const immich = found.value;
   if (immich.isAllInOne && !immich.machineLearning) {
     remarks.push(
-      `${immich.server.name} holds a machine learning of its own: set its variable MACHINE_LEARNING_GPU_ACCELERATION off, or take the image tagged noml; Immich is told to ask the new one`,
+      `${immich.server.name} has a built-in machine learning: set its variable MACHINE_LEARNING_GPU_ACCELERATION to off, or use the image tagged noml; Immich will use the new one`,
     );
   }
 
@@ -90,14 +90,12 @@ interface EngineAnswer {
 export function remarksOn({ OperatingSystem = "", SecurityOptions, ...engine }: EngineAnswer) {
   if (engine.buildahVersion !== undefined || /podman/i.test(OperatingSystem)) {
     throw new Error(
-      "this engine is Podman, which immich-ml does not serve: it needs Docker itself",
+      "this engine is Podman, which immich-ml does not support: it needs Docker itself",
     );
   }
   const remarks: string[] = [];
   if (OperatingSystem === "Docker Desktop") {
-    remarks.push(
-      "Docker Desktop: its virtual machine reaches an NVIDIA card only on Windows, through WSL 2",
-    );
+    remarks.push("Docker Desktop: it can use an NVIDIA card only on Windows, through WSL 2");
   }
   if (SecurityOptions?.some((option) => option.includes("rootless"))) {
     remarks.push(

@@ -1,7 +1,7 @@
 import { acceleratorNames, accelerators, type AcceleratorName } from "../catalog/accelerators";
 import { canonicalClipName, findClipModel } from "../catalog/clipModels";
 import { environmentSettings } from "../catalog/environment";
-import { findGpu } from "../catalog/gpus";
+import { findGpu } from "../catalog/gpuNames";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { presets } from "../catalog/presets";
 import { renderEnvironment } from "../catalog/renderEnvironment";
@@ -173,9 +173,7 @@ function planModels(
 ): { preset?: string; clip?: string; notes: string[] } {
   const unmanaged = (note: string) => ({ notes: [note] });
   if (!gpu) {
-    return unmanaged(
-      "Immich's choice of models stays as it is: without a card, main memory decides.",
-    );
+    return unmanaged("Immich's models stay as they are: without a card, main memory is the limit.");
   }
   if (immich.hasConfigFile) {
     return unmanaged(
@@ -208,11 +206,11 @@ function planModels(
       ...(choice.keepsClip
         ? []
         : [
-            `The CLIP model becomes ${choice.clip}: Immich indexes ${models.photos} photos again (Jobs, Smart Search, All).`,
+            `The CLIP model becomes ${choice.clip}: Immich has to index ${models.photos} photos again (Administration, Job Queues, Smart Search, All).`,
           ]),
       ...(choice.isEnglishOnly
         ? [
-            `No multilingual model of Immich fits ${gpu.videoMemory} MiB (the smallest needs 2,830 MiB and more beside it), so search stays English. Instead: let this card do the faces, and a second host with accelerator: cpu the search (docs/several-machines.md).`,
+            `No multilingual model of Immich fits ${gpu.videoMemory} MiB (the smallest needs 2,830 MiB and more beside it), so search stays English. Instead, use this card for faces and a second host with accelerator: cpu for search (docs/several-machines.md).`,
           ]
         : []),
     ],
@@ -263,7 +261,7 @@ function closedPort(old: FoundImmich["machineLearning"]): string[] {
   const [open] = Object.values(old?.published ?? {});
   if (!open) return [];
   return [
-    `Port ${open.port} of the old container is not opened again, since whoever reaches it may use the card; publish opens one (docs/settings.md).`,
+    `Port ${open.port} of the old container is not opened again, because whoever reaches it can use the card; publish opens one (docs/settings.md).`,
   ];
 }
 
@@ -308,7 +306,7 @@ function planEnvironment(
       left.length === 0
         ? []
         : [
-            `Not taken over from the old container, since it has no effect or is a secret: ${left.join(", ")}.`,
+            `Not copied from the old container, because it has no effect or is a secret: ${left.join(", ")}.`,
           ],
   };
 }

@@ -17,9 +17,9 @@ const usage = `Looks at Immich on the Docker engine, asks at most four questions
   ./immich-ml setup [--yes] [--dry-run] [--replace] [--immich NAME]
   npm run setup -- [the same]
 
-  --yes         takes the default of every question
+  --yes         answers every question with its default
   --dry-run     prints the stack file and changes nothing
-  --replace     writes over a stack file that differs; the former one stays beside it as .before
+  --replace     overwrites a stack file that differs; keeps the former one as .before
   --immich      a server's container or a compose project, where there are several`;
 
 const options = {
@@ -37,7 +37,7 @@ runCommand({ usage, options, allowPositionals: false }, async (values) => {
   const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const asks = isTerminal && !values.yes && !values["dry-run"];
   if (!isTerminal && !values.yes && !values["dry-run"]) {
-    throw new Error("setup asks questions: run it in a terminal, or with --yes or --dry-run");
+    throw new Error("setup asks questions: run it in a terminal, or add --yes or --dry-run");
   }
   const found = await look(
     process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock",
@@ -61,9 +61,9 @@ runCommand({ usage, options, allowPositionals: false }, async (values) => {
   const changes = former === undefined ? [] : differences(former, plan.config);
   if (changes.length > 0) {
     console.log(sanitizeLines(`${file} differs:\n  ${changes.join("\n  ")}`));
-    const replaces = values.replace || (asks && (await agrees("Write over it?", false)));
+    const replaces = values.replace || (asks && (await agrees("Overwrite it?", false)));
     if (!replaces) {
-      console.log("It stays as it is; setup --replace writes over it.");
+      console.log("It is unchanged; setup --replace overwrites it.");
       return 1;
     }
   }
@@ -75,11 +75,11 @@ runCommand({ usage, options, allowPositionals: false }, async (values) => {
     console.log(`${file}\n\n${stackFileText(plan.config)}`);
     if (isNewPassphrase) {
       console.log(
-        `The passphrase of its secrets is in ${passphraseFile(home)}: keep it, and back up the whole folder.\n`,
+        `The passphrase for its secrets is in ${passphraseFile(home)}: keep it, and back up the whole folder.\n`,
       );
     }
   } else {
-    console.log(`${file} says all of this already.\n`);
+    console.log(`${file} already says all of this.\n`);
   }
   console.log(planText(plan, launcher));
   if (answers.takesOver) await offerOverride(situation.immich, asks);
@@ -105,9 +105,9 @@ async function offerOverride(immich: Parameters<typeof overrideFor>[0], asks: bo
   console.log(
     {
       written: `Written: ${file}`,
-      exists: `${file} is there already and stays as it is: add these lines to it.`,
-      missing: `${composeFile} is not there any more, so nothing was written.`,
-      failed: `${file} could not be written: do it by hand.`,
+      exists: `${file} already exists and is unchanged: add these lines to it.`,
+      missing: `${composeFile} no longer exists, so nothing was written.`,
+      failed: `${file} could not be written: write it by hand.`,
     }[await writeOverride({ ...override, file }, runner)],
   );
 }
@@ -121,7 +121,7 @@ const withoutCompose = {
   truenas:
     "In TrueNAS, edit the app and switch its machine learning off, or an update of the app starts it again.",
   unraid: "In Unraid's Docker tab, switch the old container's autostart off.",
-  "docker run": "The old container's restart policy becomes no, so it stays stopped.",
+  "docker run": "The old container's restart policy is set to no, so it stays stopped.",
 } as const;
 
 async function agrees(message: string, initialValue: boolean): Promise<boolean> {
@@ -130,6 +130,6 @@ async function agrees(message: string, initialValue: boolean): Promise<boolean> 
 }
 
 function stopped(): number {
-  console.log("Broken off; nothing was changed.");
+  console.log("Cancelled; nothing was changed.");
   return 130;
 }

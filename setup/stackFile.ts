@@ -2,11 +2,11 @@ import { parse } from "yaml";
 
 /** Why a setting stands there, in the file itself. */
 const comments: Readonly<Record<string, string>> = {
-  version: "the server's; the machine learning follows it",
+  version: "the server's; machine learning follows it",
   network: "joined under the name immich-machine-learning",
-  serverContainer: "tells the version; restarted when its configuration changed",
-  preset: "models, and what their memory allows; docs/presets.md",
-  models: "the model in use, which keeps the index of all photos",
+  serverContainer: "reports the version; restarted when its configuration changes",
+  preset: "models that fit the card; docs/presets.md",
+  models: "the model in use, so that all photos stay indexed",
   takeOver: "stopped and kept; down brings it back",
   cache: "the old container's models",
 };

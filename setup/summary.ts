@@ -43,15 +43,15 @@ export function planText({ config, notes }: Plan, launcher: string): string {
   const preset = config["preset"] as string | undefined;
   const steps = [
     `${launcher} up shows each change and asks. Then it`,
-    "  gets the image, while everything keeps running;",
+    "  gets the image while everything keeps running;",
     ...(old === undefined
       ? ["  starts the new machine learning and checks the card;"]
-      : [`  checks the card, then stops ${old} and starts the new one in its place;`]),
+      : [`  checks the card, then stops ${old} and puts the new one in its place;`]),
     ...(cache ? [`  keeps using the models in ${cache["volume"] ?? cache["path"]};`] : []),
     ...(preset === undefined
       ? []
       : [`  sets Immich's models to ${preset} and restarts the server once.`]),
-    `To go back: ${launcher} down${old === undefined ? "" : `; ${old} runs again as it was`}.`,
+    `To go back: ${launcher} down${old === undefined ? "" : `; ${old} then runs again as before`}.`,
   ];
   return sanitizeLines([...steps, ...notes.map((note) => `Note: ${note}`)].join("\n"));
 }

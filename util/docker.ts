@@ -180,6 +180,27 @@ const knownFailures: readonly {
       `ssh may not log in at ${dockerHost}: it needs a key that the machine knows (ssh-copy-id) and, for a key with a passphrase, an agent (eval $(ssh-agent); ssh-add); ssh without a question must work (${quote})`,
   },
   {
+    pattern: /no matching (host key type|key exchange method|cipher|mac) found/i,
+    message: ({ dockerHost }, quote) =>
+      `ssh here and the ssh server of ${dockerHost} know no common method: update that system, or allow its old one for this host in ~/.ssh/config (HostKeyAlgorithms +ssh-rsa, PubkeyAcceptedAlgorithms +ssh-rsa) (${quote})`,
+  },
+  {
+    pattern: /exec: "ssh": executable file not found/i,
+    message: ({ dockerHost }) => `${dockerHost} needs ssh, which is not installed on this machine`,
+  },
+  {
+    pattern:
+      /docker: (command )?not found|dial-stdio.* is not a docker command|docker: No such file/i,
+    message: ({ dockerHost }, quote) =>
+      `ssh reaches the machine of ${dockerHost}, but finds no docker (18.09 or newer) there: install it, or where ssh has another PATH, as on a Synology, run there sudo ln -s /usr/local/bin/docker /usr/bin/docker (${quote})`,
+  },
+  {
+    pattern:
+      /a terminal is required|password (has|is) expired|account (is|has) (currently )?(not available|expired|locked)/i,
+    message: ({ dockerHost }, quote) =>
+      `ssh may not run commands at ${dockerHost} with that user: ssh without a question must work (${quote})`,
+  },
+  {
     pattern: /client version \S+ is too old|client is too old/i,
     message: ({ dockerHost }, quote) =>
       `the docker command-line client of this machine is too old for Docker at ${dockerHost}: upgrade the client (https://docs.docker.com/engine/install), and unset DOCKER_API_VERSION if it is set (${quote})`,
@@ -205,6 +226,11 @@ const knownFailures: readonly {
     pattern: /HTTP request to an HTTPS server/i,
     message: ({ dockerHost }) =>
       `Docker at ${dockerHost} speaks TLS only: set tls to the folder with ca.pem, cert.pem and key.pem`,
+  },
+  {
+    pattern: /HTTP response to HTTPS client/i,
+    message: ({ dockerHost }) =>
+      `Docker at ${dockerHost} speaks no TLS: leave tls out, or switch TLS on there (https://docs.docker.com/engine/security/protect-access)`,
   },
   {
     pattern: /x509|certificate|tls:/i,

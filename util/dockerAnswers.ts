@@ -20,6 +20,14 @@ const dockerInfo = z
     SecurityOptions: z.array(z.string()).catch([]),
     CgroupDriver: z.string().catch(""),
     DefaultRuntime: z.string().catch("runc"),
+    OSType: z.string().catch("linux"),
+    NCPU: z.number().positive().optional().catch(undefined),
+    MemTotal: z.number().positive().optional().catch(undefined),
+    CpuCfsQuota: z.boolean().catch(true),
+    CPUSet: z.boolean().catch(true),
+    MemoryLimit: z.boolean().catch(true),
+    SwapLimit: z.boolean().catch(true),
+    Plugins: z.object({ Log: z.array(z.string()).catch([]) }).catch({ Log: [] }),
     Swarm: z
       .object({ LocalNodeState: z.string().catch(""), ControlAvailable: z.boolean().catch(false) })
       .catch({ LocalNodeState: "", ControlAvailable: false }),
@@ -51,6 +59,21 @@ const dockerInfo = z
     cgroupDriver: info.CgroupDriver,
     /** The runtime of containers that ask for none. */
     defaultRuntime: info.DefaultRuntime,
+    /** What its containers run: `linux` or `windows`. */
+    containerSystem: info.OSType,
+    /** Undefined where it does not tell. */
+    cores: info.NCPU,
+    /** MiB of main memory; undefined where it does not tell. */
+    memory: info.MemTotal === undefined ? undefined : Math.floor(info.MemTotal / 1024 / 1024),
+    /** What its kernel can limit; that of many NAS systems lacks some. */
+    canLimit: {
+      cpus: info.CpuCfsQuota,
+      cpuset: info.CPUSet,
+      memory: info.MemoryLimit,
+      swap: info.SwapLimit,
+    },
+    /** Its log drivers; empty where it does not tell. */
+    logDrivers: info.Plugins.Log,
     /** Its role in a Docker Swarm; only a manager answers for services. */
     swarm: swarmRole(info.Swarm.LocalNodeState, info.Swarm.ControlAvailable),
   }));
@@ -168,9 +191,10 @@ const container = z
 export type ContainerInfo = z.infer<typeof container>;
 
 const network = z
-  .object({ Driver: z.string(), Attachable: z.boolean().catch(false) })
-  .transform(({ Driver, Attachable }) => ({
+  .object({ Driver: z.string(), Attachable: z.boolean().catch(false), Labels: labels })
+  .transform(({ Driver, Attachable, Labels }) => ({
     driver: Driver,
+    labels: Labels,
     /** Whether containers outside the swarm can join it. */
     attachable: Attachable,
   }));

@@ -24,6 +24,15 @@ export function dockerClientEnvironment<Text>({
   };
 }
 
+/** The engine to which such variables lead; undefined where they name none. */
+export function addressIn(environment: unknown): EngineAddress | undefined {
+  const { DOCKER_HOST: dockerHost, DOCKER_CERT_PATH: tls } = (environment ?? {}) as Partial<
+    Record<string, unknown>
+  >;
+  if (typeof dockerHost !== "string" || dockerHost === "") return undefined;
+  return { dockerHost, ...(typeof tls === "string" && { tls }) };
+}
+
 /** Whether the text is a name or id that the docker client cannot take for an option. */
 export function isDockerName(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text);

@@ -11,6 +11,7 @@
 #   IMMICH_ML_RESTART    its restart policy
 #   IMMICH_ML_PORT       the port its server listens on
 #   IMMICH_ML_URL        where Immich uses it
+#   IMMICH_ML_STATE_LOST  set where the engine knows of no former container, and so removes none; may be absent
 #   IMMICH_ML_TAKE_OVER  the foreign container that it replaces; may be absent
 #   PULUMI_COMMAND_STDOUT  what the last run printed; may be absent
 #   and what check.sh reads
@@ -286,7 +287,16 @@ commit() {
     record=$(taken_over "${name%"$kept_suffix"}" "$(policy_of "$foreign")" "$foreign_ran")
   fi
   for id in $own $foreign; do try update --restart no -- "$id" || log "$answer"; done
+  [ -z "${IMMICH_ML_STATE_LOST:-}" ] || remove_own
   [ -z "$record" ] || say "$record"
+}
+
+# Also those that were made and never started.
+remove_own() {
+  for id in $(own_others); do
+    require_name "$id" "a container's id"
+    try rm --force -- "$id" || log "$answer"
+  done
 }
 
 # --- what is asked for

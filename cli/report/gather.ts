@@ -1,4 +1,4 @@
-import { findGpu } from "../../catalog/gpus";
+import { findGpu } from "../../catalog/gpuNames";
 import { parseCheckResult } from "../../verify/check";
 import { askEngine, parseConfig } from "../../verify/deployment";
 import { readStatus } from "../../verify/readStatus";

@@ -21,7 +21,8 @@ function hostPanel(host: HostReport): Html {
     </div>
     ${problem !== undefined && html`<p class="problem">${problem}</p>`}
     <dl>
-      ${row("Computes on", hardwareOf(host.accelerator))} ${row("GPU", gpu && gpuText(gpu))}
+      ${row("Computes on", hardwareOf(host.accelerator))}
+      ${host.accelerator !== "cpu" && row("GPU", gpu && gpuText(gpu))}
       ${gpus
         .filter(({ used, free }) => Number.isFinite(used + free))
         .map(({ used, free }) =>

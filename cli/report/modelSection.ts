@@ -12,14 +12,18 @@ export function modelSection(
 ): Html {
   const { models, besides } = overview;
   const all = hosts.answer ?? [];
-  const rows = all.flatMap((host) => rowsOf(host, all.length > 1));
+  const usesGpu = all.some(({ accelerator }) => accelerator !== "cpu");
+  const columns = ["Model", "Computed by", "#On the GPU", "#On the CPU", "Faster"];
+  const rows = all
+    .flatMap((host) => rowsOf(host, all.length > 1))
+    .map((row) => (usesGpu ? row : withoutGpu(row)));
   const counted = [...besides, `${reservedVideoMemory} MiB for driver and libraries`].join(", ");
   return section(
     "Models",
     html`<div class="panel">
       ${
         rows.length > 0
-          ? table(["Model", "Computed by", "#On the GPU", "#On the CPU", "Faster"], rows)
+          ? table(usesGpu ? columns : columns.slice(0, 2).concat("#On the CPU"), rows)
           : notKnown("no check has tried Immich's models")
       }
       <p>${choice(overview, smallest)}</p>
@@ -36,6 +40,11 @@ export function modelSection(
       </details>
     </div>`,
   );
+}
+
+/** Without the columns of a GPU, where every host computes on its CPU. */
+function withoutGpu({ cells: [model, by, , onCpu] }: Row): Row {
+  return { cells: [model, by, onCpu] };
 }
 
 /** One row for each part of each model that the last check tried. */

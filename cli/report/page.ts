@@ -62,7 +62,7 @@ function verdictPanel(data: ReportData): Html {
       ${findings.map(
         (finding) =>
           html`<li>
-            <strong class="${finding.tone}">${finding.title}</strong>: ${finding.text}
+            ${finding.title !== title && html`<strong class="${finding.tone}">${finding.title}</strong>: `}${finding.text}
             ${finding.whatToDo !== undefined && html`<div>${finding.whatToDo}</div>`}
           </li>`,
       )}

@@ -98,5 +98,6 @@ function kindOf({ accelerator }: HostReport): string {
 
 /** The kind of hardware, in words. */
 export function hardwareOf(accelerator: string): string {
+  if (accelerator === "cpu") return "CPU";
   return isAcceleratorName(accelerator) ? accelerators[accelerator].title : accelerator;
 }

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { hostname, tmpdir, userInfo } from "node:os";
 import path from "node:path";
 
+import type Docker from "dockerode";
 import { stringify } from "yaml";
 
 import { repositoryFolder } from "../../demo/folders";
@@ -11,12 +12,14 @@ import { run } from "../../demo/shell";
 import { findEngine } from "../../demo/withEngine";
 import { startedDocker } from "../../test/support/docker";
 import { fakeStack } from "../../test/support/fakeStack";
+import { reportPictures } from "./reportPictures";
 import { finalScreen, withoutColours, withoutPlugins } from "./screen";
-import { terminalPicture } from "./terminalPicture";
+import { setupScreen } from "./setupPicture";
+import { type Shown, terminalPicture } from "./terminalPicture";
 
 /**
- * `npm run pictures` takes the pictures of a terminal in the pages from runs of the real engine, of a stack
- * like Pulumi.dev.yaml on fakes. Each picture has a file with its text.
+ * `npm run pictures` takes the pictures in the pages from runs of the real engine, of a stack like
+ * Pulumi.dev.yaml on fakes, and of the launcher. Each picture of a terminal has a file with its text.
  */
 const columns = 126;
 const containerName = "immich-ml-pictures";
@@ -39,21 +42,29 @@ async function main(): Promise<void> {
     await pulumi.prepare(config, database.password);
 
     // The outputs are long; the status explains them.
-    const picture = (name: string, ...words: string[]) =>
-      pulumi
-        .run(...words, "--suppress-outputs")
-        .then((screen) => take(name, ["pulumi", ...words, "--suppress-outputs"].join(" "), screen));
+    const shown = async (...words: string[]): Promise<Shown> => ({
+      command: ["pulumi", ...words, "--suppress-outputs"].join(" "),
+      screen: await pulumi.run(...words, "--suppress-outputs"),
+    });
 
-    await picture("preview", "preview");
-    await picture("up", "up", "--yes", "--skip-preview");
-    await take("status", "npm run status", await pulumi.status());
+    await take("preview", await shown("preview"));
+    const up = await shown("up", "--yes", "--skip-preview");
+    const status = { command: "npm run status", screen: await pulumi.npmScript("status") };
+    await take("up", up, status);
+    await take("status", status);
     await docker.getContainer(containerName).remove({ force: true });
     await database.query(
       `UPDATE system_metadata SET value = jsonb_set(value, '{machineLearning,clip}', '{"modelName": "RN50__openai"}')
        WHERE key = 'system-config'`,
     );
-    await picture("drift", "preview");
-    await picture("repair", "up", "--yes", "--skip-preview");
+    await take("drift", await shown("preview"));
+    await take("repair", await shown("up", "--yes", "--skip-preview"));
+    await healthy(docker, 60);
+    const report = path.join(folder, "report.html");
+    await pulumi.npmScript("report/report", "--output", report);
+    await reportPictures(report);
+    const screen = await setupScreen(database, folder, columns);
+    await take("setup", { command: "./immich-ml setup", screen });
   } finally {
     await pulumi.run("destroy", "--yes", "--skip-preview").catch(console.error);
     await server.remove();
@@ -88,12 +99,12 @@ async function terminal(engine: string, folder: string) {
       const lines = stringify(Object.fromEntries(more)).trimEnd().split("\n");
       await writeFile(file, `${encrypted}${lines.map((line) => `  ${line}\n`).join("")}`);
     },
-    /** @returns what `npm run status` shows */
-    status(): Promise<string> {
-      const program = path.join(repositoryFolder, "cli", "status.ts");
+    /** Runs the program of an npm script. @returns what it prints */
+    npmScript(name: string, ...words: string[]): Promise<string> {
+      const program = path.join(repositoryFolder, "cli", `${name}.ts`);
       return run(
         path.join(repositoryFolder, "node_modules", ".bin", "tsx"),
-        [program, "--stack", "dev"],
+        [program, "--stack", "dev", ...words],
         { environment: { ...environment, IMMICH_ML_HOME: folder }, directory: project },
       );
     },
@@ -110,15 +121,26 @@ async function terminal(engine: string, folder: string) {
   };
 }
 
-async function take(name: string, command: string, screen: string): Promise<void> {
-  const text = `$ ${command}\n${withoutColours(screen).trimEnd()}\n`;
+/** Waits until Docker's own health check has asked for the first time. */
+async function healthy(docker: Docker, seconds: number): Promise<void> {
+  const deadline = Date.now() + 1000 * seconds;
+  for (;;) {
+    const { State } = await docker.getContainer(containerName).inspect();
+    if (State.Health?.Status === "healthy") return;
+    if (Date.now() > deadline)
+      throw new Error(`the service is ${State.Health?.Status} after ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+async function take(name: string, ...shown: readonly Shown[]): Promise<void> {
+  const text = shown
+    .map(({ command, screen }) => `$ ${command}\n${withoutColours(screen).trimEnd()}\n`)
+    .join("\n");
   for (const secret of [hostname(), repositoryFolder, tmpdir(), userInfo().homedir])
     if (text.includes(secret)) throw new Error(`the picture ${name} would show ${secret}`);
   await writeFile(path.join(__dirname, `${name}.txt`), text);
-  await writeFile(
-    path.join(__dirname, `${name}.png`),
-    await terminalPicture(command, screen, columns),
-  );
+  await writeFile(path.join(__dirname, `${name}.png`), await terminalPicture(shown, columns));
   console.log(text);
 }
 

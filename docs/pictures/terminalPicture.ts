@@ -17,10 +17,15 @@ const colours = {
   13: "#d9a5ff",
 };
 
-/** A picture of a terminal with a command and its output. */
+/** A command and what a terminal shows of it. */
+export interface Shown {
+  readonly command: string;
+  readonly screen: string;
+}
+
+/** A picture of a terminal with commands, one after the other. */
 export async function terminalPicture(
-  command: string,
-  screen: string,
+  commands: readonly Shown[],
   columns: number,
 ): Promise<Buffer> {
   const convert = new Convert({ fg: "#e7ecf2", bg: "#0d1218", colors: colours, escapeXML: true });
@@ -28,11 +33,11 @@ export async function terminalPicture(
     <meta charset="utf-8" />
     <style>
       body {
+        display: inline-block;
         margin: 0;
         background: #0d1218;
       }
       pre {
-        display: inline-block;
         width: ${columns}ch;
         white-space: pre-wrap;
         margin: 0;
@@ -43,8 +48,11 @@ export async function terminalPicture(
           monospace;
       }
     </style>
-    <pre><b>$ ${command}</b>
-${new Html(convert.toHtml(screen))}</pre>`;
+    ${commands.map(
+      ({ command, screen }) =>
+        html`<pre><b>$ ${command}</b>
+${new Html(convert.toHtml(screen.trimEnd()))}</pre>`,
+    )}`;
   const browser = await startChromium();
   try {
     const tab = await browser.newPage({
@@ -52,7 +60,7 @@ ${new Html(convert.toHtml(screen))}</pre>`;
       deviceScaleFactor: 1.4,
     });
     await tab.setContent(page.text);
-    return await tab.locator("pre").screenshot();
+    return await tab.locator("body").screenshot();
   } finally {
     await browser.close();
   }

@@ -144,7 +144,7 @@ export const chineseStackRows: Readonly<Record<string, ChineseRow>> = {
   },
   "build.imageMirror": {
     values: "`mirror.lan:5000`、`{ ghcr.io: mirror.lan:5000 }`",
-    meaning: "所有镜像仓库的镜像站，或按仓库分别指定；不带 `https://`",
+    meaning: "所有镜像仓库的镜像站，或按仓库（`docker.io`、`ghcr.io`）分别指定；不带 `https://`",
   },
   "build.packageIndex": { meaning: "PyPI 的镜像源" },
   "build.aptMirror": { meaning: "Debian 软件包的镜像源" },
@@ -170,7 +170,7 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   },
   gpu: {
     values: "`GTX 970`、`5.0`、`auto`",
-    meaning: "显卡名称、Compute Capability 或 `auto`",
+    meaning: "显卡名称（可用 `nvidia-smi -L`、`lspci` 或商家的写法）、Compute Capability 或 `auto`",
     standard: "无：即 `accelerator: cpu`",
   },
   accelerator: { meaning: "用什么计算", standard: "有 `gpu` 时为 `cuda`，否则为 `cpu`" },
@@ -293,7 +293,7 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
       "镜像自带的检查，每 10 秒一次；使用 NVIDIA 显卡时每分钟还检查新进程能否访问显卡（[原因](../how-it-works.md#a-lost-card)）",
   },
   "log.driver": { meaning: "Docker 的日志驱动", standard: "三个 10 MB 的文件" },
-  "log.options": { meaning: "日志驱动的选项" },
+  "log.options": { meaning: "日志驱动的选项，用 Docker 的名称" },
   ulimits: {
     values: "`{ nofile: 4096 }`、`{ nofile: { soft, hard } }`",
     meaning: "进程的各项限制",

@@ -200,7 +200,8 @@ export const stackGroups: readonly SettingGroup[] = [
       },
       "build.imageMirror": {
         values: "`mirror.lan:5000`, `{ ghcr.io: mirror.lan:5000 }`",
-        meaning: "mirror of all image registries, or one for each; without `https://`",
+        meaning:
+          "mirror of all image registries, or one for each (`docker.io`, `ghcr.io`); without `https://`",
       },
       "build.packageIndex": { meaning: "mirror of PyPI" },
       "build.aptMirror": { meaning: "mirror of Debian's packages" },
@@ -240,7 +241,8 @@ export const hostGroups: readonly SettingGroup[] = [
       },
       gpu: {
         values: "`GTX 970`, `5.0`, `auto`",
-        meaning: "the card's name, its compute capability, or `auto`",
+        meaning:
+          "the card's name as `nvidia-smi -L`, `lspci` or a shop writes it, its compute capability, or `auto`",
         standard: "none: `accelerator: cpu`",
       },
       accelerator: {
@@ -438,7 +440,11 @@ export const hostGroups: readonly SettingGroup[] = [
           "the image's own, every 10 s; with NVIDIA cards once a minute also whether a new process reaches the card ([why](how-it-works.md#a-lost-card))",
       },
       "log.driver": { since, meaning: "Docker's log driver", standard: "three files of 10 MB" },
-      "log.options": { since, values: "`{ max-size: 10m }`", meaning: "its options" },
+      "log.options": {
+        since,
+        values: "`{ max-size: 10m }`",
+        meaning: "its options, by Docker's names",
+      },
       ulimits: {
         since,
         values: "`{ nofile: 4096 }`, `{ nofile: { soft, hard } }`",

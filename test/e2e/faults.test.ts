@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 
 import type Docker from "dockerode";
@@ -17,6 +18,7 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
   let docker: Docker;
   let postgres: PostgresServer;
   let database: ImmichDatabase;
+  let config: Record<string, unknown>;
   let before: string | undefined;
   let stack: EngineStack;
 
@@ -25,9 +27,10 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     postgres = await startTestPostgres();
     database = await createImmichDatabase(postgres);
     before = await database.configurationText();
+    config = await fakeStack(database, containerName);
     stack = await openEngineStack({
       name: "faults",
-      config: await fakeStack(database, containerName),
+      config,
       secrets: { databasePassword: database.password },
     });
   });
@@ -59,6 +62,27 @@ describe.skipIf(missingEngine)("a run of the engine that is interrupted", () => 
     expect(code).not.toBe(0);
     expect(text).toMatch(/cancell?ed/i);
     expect(await database.configurationText()).toBe(before);
+    await stack.up();
+    await expectDeclaredToRun(stack, { docker, database });
+  });
+
+  it("fault: Ctrl-C twice while the image is built; it ends at once, one command makes the stack ready, and the next up builds it", async () => {
+    // Nobody listens there, and pip tries again for ten seconds and more.
+    const build = { ...(config["build"] as object), packageIndex: "http://localhost:9/simple" };
+    await stack.configure({ ...config, build });
+    const log = `.build-${stack.name}-attic-image.log`;
+    const buildLog = () => readFile(log, "utf8").catch(() => "");
+    const { child, ended } = up();
+    while (!(await buildLog()).includes("Retrying")) await pause(50);
+    process.kill(-child.pid!, "SIGINT");
+    await pause(300);
+    process.kill(-child.pid!, "SIGINT");
+    const { code, text } = await ended;
+    expect(code, text).not.toBe(0);
+    expect(await buildLog()).not.toMatch(/ERROR: No matching|did not complete successfully/);
+    await stack.configure(config);
+    const recovered = await stack.script("recover");
+    expect(recovered.code, recovered.text).toBe(0);
     await stack.up();
     await expectDeclaredToRun(stack, { docker, database });
   });

@@ -99,18 +99,54 @@ describe.skipIf(missingEngine)("a host at tcp:// that is gone", () => {
     expect((await stack.preview()).steps).toEqual([]);
   });
 
-  it("fault: a host is dead for good; it is forgotten by one command, and up and destroy go on without it", async () => {
+  it("fault: a host is off and no longer in the stack file; up leaves it as it is, and removes what runs there once it answers", async () => {
     await cellarEngine.stop();
-    await stack.configure(config(attic));
-    await expect(stack.up()).rejects.toThrow(/cellar/);
+    await stack.configure(config({ ...attic, environment: { modelTtl: 30 } }));
+    const { steps, text } = await stack.up();
+    expect(text).toMatch(
+      /warning: cellar: is no longer in the stack file, but .*Docker at tcp:.* does not answer.*forget cellar/,
+    );
+    expect(withoutProviders(steps).length).toBeGreaterThan(0);
+    expect(withoutProviders(steps).filter((step) => !step.includes("attic"))).toEqual([]);
+    expect((await inspect("attic")).Config.Env).toContain("MACHINE_LEARNING_MODEL_TTL=30");
+    expect((await inspect("cellar")).State.Running).toBe(true);
+    expect((await stack.preview()).steps).toEqual([]);
+    cellarEngine = await startForwarder(port);
+    await stack.up();
+    await expect(inspect("cellar")).rejects.toThrow(/no such container/i);
+    await expect(docker.getVolume(`${stem}-cellar`).inspect()).rejects.toThrow(/no such volume/i);
+    expect(await stack.readState()).not.toContain("::cellar");
+  });
+
+  it("fault: a host is off and moves to another address; up refuses before anything is changed", async () => {
+    await stack.configure(config(attic, cellar));
+    await stack.up();
+    await cellarEngine.stop();
+    const elsewhere = { ...cellar, dockerHost: "unix:///var/run/docker.sock" };
+    await stack.configure(config({ ...attic, environment: { modelTtl: 40 } }, elsewhere));
+    await expect(stack.up()).rejects.toThrow(
+      /a host is moved; nothing was changed:\s+cellar: moves to unix:.*does not answer.*forget cellar/,
+    );
+    expect((await inspect("attic")).Config.Env).not.toContain("MACHINE_LEARNING_MODEL_TTL=40");
+  });
+
+  it("fault: a host is off when the stack is destroyed; the others are removed, and it is forgotten by one command", async () => {
+    await stack.configure(config(attic, cellar));
+    const down = await stack.script("engine", "destroy", "--yes", "--refresh");
+    expect(down.code, down.text).toBe(1);
+    expect(down.text).toMatch(/cellar: Docker at tcp:.* does not answer/);
+    expect(down.text).toContain("cellar: what runs there stays");
+    await expect(inspect("attic")).rejects.toThrow(/no such container/i);
+    expect((await inspect("cellar")).State.Running).toBe(true);
     const unknown = await stack.script("forget", "celar");
     expect(unknown).toMatchObject({ code: 2 });
-    expect(unknown.text).toContain("the stack has no host celar; there are: attic, cellar");
+    expect(unknown.text).toContain("the stack has no host celar; there are: cellar");
     const { code, text } = await stack.script("forget", "cellar");
     expect(code, text).toBe(0);
     expect(text).toContain(`docker rm --force ${stem}-cellar`);
     expect(text).toContain(`docker volume rm ${stem}-cellar`);
-    // The container that the interrupted run replaced may still have to go.
+    // The host itself is gone from the stack file, too.
+    await stack.configure(config(attic));
     await stack.up();
     expect((await stack.preview({ refresh: true })).steps).toEqual([]);
     await stack.destroy();

@@ -118,6 +118,48 @@ describe.skipIf(missingEngine)("a stack with faults around it", () => {
     },
   );
 
+  it("fault: the state is lost; the next up takes the container, the cache and the functions over", async () => {
+    await docker
+      .getContainer(containerName)
+      .exec({ Cmd: ["touch", "/cache/marker"] })
+      .then((made) => made.start({}));
+    await stack.loseState();
+    const warning =
+      /attic: the container \S+: made by this stack[^]*functions in schema immich_ml .*\(read_settings, write_settings\): made by this stack, whose state does not know it/;
+    expect((await stack.preview()).text).toMatch(warning);
+    const { text } = await stack.up();
+    expect(text).toMatch(warning);
+    await run("docker", ["exec", containerName, "ls", "/cache/marker"]);
+    expect(text).not.toMatch(/error/i);
+    const listed = await docker.listContainers({ all: true });
+    expect(listed.filter(({ Names }) => Names[0]!.includes(containerName))).toHaveLength(1);
+    await asDeclared();
+  });
+
+  it("fault: another stack keeps its functions in Immich's database; up names it before anything is changed", async () => {
+    const other = await openEngineStack({
+      name: "faults-other",
+      config: {
+        ...config,
+        hosts: (config["hosts"] as object[]).map((host) => ({
+          ...host,
+          containerName: `${containerName}-other`,
+          publish: { address: "127.0.0.1", port: port + 1 },
+        })),
+      },
+      secrets: { databasePassword: database.password },
+    });
+    try {
+      await expect(other.preview()).rejects.toThrow(
+        new RegExp(
+          `already has the functions of stack immich-ml/${stack.name}; nothing was changed`,
+        ),
+      );
+    } finally {
+      await other.dispose();
+    }
+  });
+
   it("fault: the service is killed again and again under load; every request is answered in the end, and up changes nothing", async () => {
     const kills = 5;
     const kill = async () => {

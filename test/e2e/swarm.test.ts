@@ -254,13 +254,29 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
     await expectNoDrift();
   });
 
-  it("starts a registry where none is given, and reports a virtual address that does not answer", async () => {
+  it("starts a registry where none is given", async () => {
     const registry = { port: 5001, image: swarm.images.registry };
     await stack.configure(config({}, { replicas: 1, registry }));
     await stack.up();
     expect((await spec()).Image).toMatch(/^127\.0\.0\.1:5001\/immich-ml-rack@sha256:/);
     await expectNoDrift();
+  });
 
+  it("fault: the state is lost; the next up makes service, network and registry again", async () => {
+    await stack.loseState();
+    const { text } = await stack.up();
+    for (const left of [
+      `service ${service}`,
+      `service ${service}-registry`,
+      `network ${service}`,
+    ]) {
+      expect(text).toContain(`rack: the ${left}: made by this stack, whose state does not know it`);
+    }
+    expect((await checks()).map(({ ok }) => ok)).toEqual([true]);
+    await expectNoDrift();
+  });
+
+  it("reports a virtual address that does not answer", async () => {
     await stack.configure(config({}, { replicas: 1, endpointMode: "vip" }));
     if (hasVirtualServer) {
       await stack.up();

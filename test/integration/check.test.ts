@@ -440,7 +440,7 @@ describe("the check of the models Immich is told to use", () => {
     });
     expect(stderr).toContain("Protobuf parsing failed");
     expect(stderr).toContain(
-      "the model's file is damaged or cut off: delete the model's folder from the cache",
+      "the model's file is damaged or incomplete: delete the model's folder from the cache",
     );
   });
 

@@ -84,7 +84,7 @@ it("npm run check:models explains that no container gets a GPU", async () => {
     (error: unknown) => error as { code: number; stderr: string },
   );
   expect(ended.stderr).toMatch(
-    /^NO GPU: no container at unix:\/\/\S+ gets an NVIDIA GPU \(.+\)\nWhat to do: /,
+    /^NO GPU: no container at unix:\/\/\S+ can use an NVIDIA GPU \(.+\)\nWhat to do: /,
   );
   expect(ended.code).toBe(3);
 });

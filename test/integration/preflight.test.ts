@@ -67,6 +67,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
       image: { kind: "legacy", gpuFamily: "kepler-maxwell" },
       containerName: ours,
       cache: { kind: "volume", volume: "models", keep: true },
+      limits: {},
       network,
       ...more,
     }) as unknown as HostSettings;

@@ -72,5 +72,5 @@ it("says why containers do not serve, and what to do, from real ones", async () 
   expect(text).toContain(
     "barn: Failed to initialize NVML: Unknown Error: the container has lost its card",
   );
-  expect(text).toMatch(/shed: .*nvidia-smi.*the container was started without a card/);
+  expect(text).toMatch(/shed: .*nvidia-smi.*the container started without a card/);
 });

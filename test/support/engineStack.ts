@@ -50,6 +50,8 @@ export interface EngineStack {
   script(name: string, ...words: string[]): EngineCommand["ended"];
   /** The stored state, with encrypted secrets. */
   readState(): Promise<string>;
+  /** Empties the stored state, as a new stack of the same name has it. */
+  loseState(): Promise<void>;
   /** Destroys the resources and removes the folder. */
   dispose(): Promise<void>;
 }
@@ -123,8 +125,8 @@ export async function openEngineStack(options: {
   const common = { configFile, color: "never", suppressProgress: true } as const;
   const outputs = stack.outputs.bind(stack);
   // The file, since an export is decrypted.
-  const readState = () =>
-    readFile(path.join(folder, ".pulumi", "stacks", "immich-ml", `${name}.json`), "utf8");
+  const stateFile = path.join(folder, ".pulumi", "stacks", "immich-ml", `${name}.json`);
+  const readState = () => readFile(stateFile, "utf8");
   askNothingAfterRuns(stack, async () => outputsIn(await readState()));
   return {
     name,
@@ -143,11 +145,16 @@ export async function openEngineStack(options: {
     script: (script, ...words) =>
       recordedProcess(
         process.execPath,
-        ["--import", "tsx", `cli/${script}.ts`, "--stack", name, ...words],
+        ["--import", "tsx", `cli/${script}.ts`, ...words, "--stack", name],
         { cwd: repository, env: { ...process.env, ...environment } },
       ).ended,
     configFile,
     readState,
+    loseState: async () => {
+      const state = JSON.parse(await readState()) as { checkpoint: { latest: object } };
+      Object.assign(state.checkpoint.latest, { resources: [], pending_operations: [] });
+      await writeFile(stateFile, JSON.stringify(state));
+    },
     dispose: async () => {
       await stack.destroy({ configFile }).catch(() => undefined);
       await rm(folder, { recursive: true, force: true });

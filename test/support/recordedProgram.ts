@@ -44,6 +44,7 @@ export async function recordProgram(
     "immich-ml",
     stack,
     false,
+    "organization",
   );
   pulumi.runtime.setAllConfig(
     Object.fromEntries(

@@ -55,7 +55,7 @@ describe("why a container does not serve", () => {
     const error = 'could not select device driver "nvidia" with capabilities: [[gpu]]';
     const created = container({ Status: "created", Running: false, ExitCode: 128, Error: error });
     expect(containerProblem(created, "")).toContain(
-      "Docker could not start it: Docker does not know how to give a container an NVIDIA card",
+      "Docker could not start it: Docker cannot pass an NVIDIA card to a container yet",
     );
   });
 });
@@ -70,7 +70,7 @@ describe("nvidia-smi in a container", () => {
   it("says nothing by its absence where the card has computed", () => {
     const absent =
       'OCI runtime exec failed: exec: "nvidia-smi": executable file not found in $PATH';
-    expect(gpuProblem(absent)).toContain("the container was started without a card");
+    expect(gpuProblem(absent)).toContain("the container started without a card");
     expect(gpuProblem(absent, true)).toBeUndefined();
     expect(gpuProblem("Failed to initialize NVML: Unknown Error", true)).toBeDefined();
   });

@@ -2,6 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, describe, expect, it } from "vitest";
 
 import { MachineLearning, type MachineLearningArgs } from "../../components/machineLearning";
+import { ModelCache } from "../../components/modelCache";
+import { machineLearning } from "../../components/wiring";
 import { formatProblem } from "../../config/errors";
 import { exposures } from "../../config/exposures";
 import { readSettings } from "../../config/read";
@@ -28,6 +30,7 @@ describe("container settings", () => {
     [{ groups: [992, "video"] }, { groups: ["992", "video"] }],
     [{ networks: ["proxy", "tailnet"] }, { networks: ["proxy", "tailnet"] }],
     [{ labels: { "com.example.update": false } }, { labels: { "com.example.update": "false" } }],
+    [{ labels: { "traefik.http.routers.ml.middlewares": "auth@file,crowdsec@docker" } }, {}],
     [{ ...own, healthcheck: "off" }, { healthcheck: false }],
     [{ ...own, healthcheck: false }, { healthcheck: false }],
     [{ healthcheck: { interval: 60 } }, { healthcheck: { interval: 60 } }],
@@ -40,6 +43,12 @@ describe("container settings", () => {
     [{ shmSize: 128 }, { shmSize: 128 }],
     [{ accelerator: "openvino", renderNode: "/dev/dri/renderD129" }, {}],
     [{ gpu: "5.0", gpus: { runtime: "nvidia" } }, { gpus: { count: 1, runtime: "nvidia" } }],
+    [{ gpu: "sm_61" }, { gpu: { computeCapability: "6.1" } }],
+    [{ gpu: "5.0", gpus: { ids: ["MIG-GPU-8e5e22a2-43f2/1/0"] } }, {}],
+    [{ log: { driver: "syslog", options: { "syslog-address": "udp://192.168.1.5:514" } } }, {}],
+    [{ log: { driver: "local", options: { mode: "non-blocking" } } }, {}],
+    [{ dockerHost: "ssh://LAN%5Cpi@box", network: "immich_default" }, {}],
+    [{ cache: { path: "/var/lib/immich-ml" } }, { cache: { path: "/var/lib/immich-ml" } }],
     [{ network: "host", url: "http://192.168.1.20:3003" }, { network: "host" }],
     [{ network: "container:tailscale", url: "http://ml:3003" }, { network: "container:tailscale" }],
   ])("%j", (more, expected) => {
@@ -82,6 +91,62 @@ describe("container settings", () => {
     ],
     [{ gpu: "5.0", gpus: "all" }, "gpus", "such as { count: all }"],
     [{ runtime: "nvidia" }, "runtime", "write gpus: { runtime: nvidia }"],
+    [{ gpu: "5.0", gpus: { ids: ["all"] } }, "gpus.ids[0]", "count: all gives every card"],
+    [{ gpu: "5.0", gpus: { ids: ["0,1"] } }, "gpus.ids[0]", "such as [0, 1]"],
+    [{ gpu: "5.0", gpus: { ids: ["/dev/nvidia0"] } }, "gpus.ids[0]", "numbers or UUIDs"],
+    [{ gpu: "5.0", gpus: { ids: [0, "0"] } }, "gpus", "names card 0 twice"],
+    [{ gpu: "5.0", gpus: { count: 0 } }, "gpus.count", "from 1 to 16"],
+    [{ gpu: "5.0", gpus: { device_ids: ["0"] } }, "gpus.device_ids", "ids: [0]"],
+    [{ gpu: "none" }, "gpu", "set accelerator: cpu"],
+    [{ gpu: "Radeon RX 580" }, "gpu", "set accelerator: rocm"],
+    [{ gpu: "Intel UHD 630" }, "gpu", "set accelerator: openvino"],
+    [{ gpu: "Arc A380" }, "gpu", "set accelerator: openvino"],
+    [{ gpu: "RK3588" }, "gpu", "set accelerator: rknn"],
+    [{ accelerator: "quicksync" }, "accelerator", 'did you mean "openvino"?'],
+    [{ accelerator: "AMD" }, "accelerator", 'did you mean "rocm"?'],
+    [{ dockerHost: "tcp://192.168.1.5", network: "x" }, "dockerHost", "tcp://host:port"],
+    [{ dockerHost: "ssh://pi@box?x=1", network: "x" }, "dockerHost", "ssh://user@host"],
+    [{ limits: { cpuset: "3-0" } }, "limits.cpuset", "CPU cores such as 0-3,6"],
+    [
+      { log: { driver: "journald", options: { "max-size": "10m" } } },
+      "log.options",
+      "max-size, which journald does not know",
+    ],
+    [
+      { log: { driver: "local", options: { "max-sise": "10m" } } },
+      "log.options",
+      "it knows max-size, max-file, compress",
+    ],
+    [{ ...own, healthcheck: { disable: true } }, "healthcheck.disable", "healthcheck: off"],
+    [{ healthcheck: { start_period: "60s" } }, "healthcheck.start_period", "startPeriod: 60"],
+    [{ ...own, healthcheck: { test: ["NONE"] } }, "healthcheck.test", "healthcheck: off"],
+    [{ ulimits: { nofile: { soft: 2, hard: 1 } } }, "ulimits.nofile", "soft at most hard"],
+    [{ ulimits: { nofiles: 4096 } }, "ulimits.nofiles", "known here: core, cpu"],
+    [{ user: "root:render" }, "user", "getent group render"],
+    [{ image: "https://ghcr.io/me/ml:1" }, "image", "an image reference such as"],
+    [{ labels: { note: "http://me:hidden@box" } }, "labels.note", "without a password"],
+    [
+      { log: { driver: "syslog", options: { "syslog-address": "tcp://me:hidden@box:514" } } },
+      "log.options.syslog-address",
+      "without a password",
+    ],
+    [
+      { ...own, healthcheck: { test: ["curl", "http://me:hidden@box"] } },
+      "healthcheck.test",
+      "without a password",
+    ],
+    [{ log: { driver: "gelf" } }, "log.options", "needs gelf-address with gelf"],
+    [{ cache: { path: "/etc/" } }, "cache.path", "a folder of the system"],
+    [
+      { cache: { path: "/var/lib/docker/volumes/immich_model-cache/_data" } },
+      "cache.path",
+      "set cache: { volume: immich_model-cache }",
+    ],
+    [{ cache: { path: "/mnt/${SHARE}" } }, "cache.path", "nothing replaces in a stack file"],
+    [{ environment: { TZ: "${TZ}" } }, "environment.TZ", "nothing replaces in a stack file"],
+    [{ networks: ["immich_default"] }, "networks", "names immich_default twice"],
+    [{ network: "container:immich-ml-attic", url: "http://a:1" }, "network", "this container"],
+    [{ network: "pasta" }, "network", "rootless Podman's own network"],
     [{ network: "bridge" }, "network", "where containers have no names"],
     [{ network: "none" }, "network", "no network at all"],
     [{ networks: ["host"] }, "networks[0]", "must be network: alone"],
@@ -102,9 +167,14 @@ describe("container settings", () => {
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain(`immich-ml:hosts[0].${key}: `);
     expect(lines[0]).toContain(message);
+    expect(lines[0]).not.toContain("hidden");
   });
 
   it.each([
+    ["cpu_quota", "limits.cpus"],
+    ["restart_policy", "restart: on-failure:5"],
+    ["extends", "accelerator"],
+    ["volumes_from", "cache: { path"],
     ["container_name", "containerName"],
     ["env_file", "envFiles"],
     ["mem_limit", "limits: { memory: 4096 } (MiB)"],
@@ -147,14 +217,24 @@ describe("imageMirror", () => {
     ["mirror.example.org:5000/proxy", true],
     [{ "ghcr.io": "mirror.example.org" }, true],
     [{ "ghcr.io": "https://mirror.example.org" }, false],
+    ["mirror", false],
+    ["my-user/images", false],
+    ["localhost:5000", true],
   ])("%j: accepted %s", (imageMirror, isAccepted) => {
     const { lines, host } = read({}, { imageMirror });
     expect(lines.length === 0).toBe(isAccepted);
     if (isAccepted) {
       expect(host!.image).toMatchObject({
-        reference: expect.stringMatching(/^mirror\.example\.org/) as string,
+        reference: expect.stringMatching(/^(mirror\.example\.org|localhost:5000)/) as string,
       });
     } else expect(lines[0]).toContain("without https://");
+  });
+
+  it("is for the registries that images come from", () => {
+    const { lines } = read({}, { imageMirror: { "gchr.io": "mirror.example.org" } });
+    expect(lines).toEqual([
+      'immich-ml:build.imageMirror.gchr.io: there is no such setting; known here: docker.io, ghcr.io; did you mean "ghcr.io"?',
+    ]);
   });
 });
 
@@ -224,6 +304,25 @@ describe("a container with many settings", () => {
     });
   });
 
+  it.each([
+    [{}, "IMMICH_HOST=0.0.0.0"],
+    [{ environment: { host: "192.168.1.20" } }, "IMMICH_HOST=192.168.1.20"],
+  ])("listens on IPv4 where the host has no IPv6, unless told: %j", async (more, variable) => {
+    const settings = read({ check: "off", ...more }).settings!;
+    const service = machineLearning(
+      settings.hosts[0]!,
+      settings,
+      {
+        image: pulumi.output("sha256:abc"),
+        cache: new ModelCache("attic", { path: "/c" }),
+        found: { hostsWithoutIpv6: new Set(["attic"]), optionalMounts: {} } as never,
+      },
+      {},
+    );
+    await new Promise((resolve) => (service as MachineLearning).containerId.apply(resolve));
+    expect(inputs["envs"]).toContain(variable);
+  });
+
   it("shares the network of the host without a name there, and needs its address", async () => {
     const shared = await create({ network: "host", url: "http://192.168.1.20:3003" });
     expect(shared).toMatchObject({ networkMode: "host" });
@@ -258,6 +357,12 @@ describe("a container with many settings", () => {
     expect(await create({ healthcheck: false })).toMatchObject({
       healthcheck: { tests: ["NONE"] },
     });
+    const command = ["CMD", "curl", "-f", "localhost:3003/ping"];
+    for (const given of [command, command.slice(1)]) {
+      expect(await create({ healthcheck: { test: given } })).toMatchObject({
+        healthcheck: { tests: command },
+      });
+    }
     const test = "curl -f localhost:3003/ping";
     expect(await create({ healthcheck: { test } })).toMatchObject({
       healthcheck: { tests: ["CMD-SHELL", test], startPeriod: "2m0s" },

@@ -19,6 +19,7 @@ vi.mock("../../preflight", () => ({
       currentClipModel: "ViT-B-32__openai",
       optionalMounts: { attic: [] },
       aliases: {},
+      databaseFunctions: {},
       drift: {},
       unreachableHosts: new Set(),
     }),

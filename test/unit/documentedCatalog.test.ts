@@ -6,7 +6,7 @@ import { parse } from "yaml";
 
 import { acceleratorNames, accelerators } from "../../catalog/accelerators";
 import { gpuFamilies, gpuFamilyNames } from "../../catalog/gpuFamilies";
-import { findGpu } from "../../catalog/gpus";
+import { findGpu } from "../../catalog/gpuNames";
 import { presets } from "../../catalog/presets";
 
 /*

@@ -32,6 +32,7 @@ function examplesOf(component: ts.ClassDeclaration): Example[] {
 const classes = readdirSync(components)
   .filter((file) => file.endsWith(".ts"))
   .flatMap(classesIn)
+  .filter(({ modifiers }) => modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword))
   .filter(({ heritageClauses }) => heritageClauses?.[0]?.getText().includes("ComponentResource"));
 const examples = classes.flatMap(examplesOf);
 

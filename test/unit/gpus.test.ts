@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 
 import { gpuFamilyFor, parseComputeCapability } from "../../catalog/gpuFamilies";
-import { findGpu, gpuModels, nearestGpus } from "../../catalog/gpus";
+import { findGpu, nearestGpus } from "../../catalog/gpuNames";
+import { gpuModels } from "../../catalog/gpus";
 
 const immich = { major: 2, minor: 7, patch: 5 };
 
@@ -78,6 +79,52 @@ describe("findGpu", () => {
     expect(findGpu(name)).toMatchObject({ computeCapability, videoMemory });
   });
 
+  it.each([
+    ["GPU 0: NVIDIA GeForce GTX 1060 6GB (UUID: GPU-8e5e22a2-43f2-1f6d)", "6.1", 6144],
+    ["NVIDIA Corporation GM107 [GeForce GTX 750 Ti] (rev a2)", "5.0", 2048],
+    [
+      "01:00.0 3D controller [0302]: NVIDIA Corporation GP104GL [Tesla P4] [10de:1bb3] (rev a1)",
+      "6.1",
+      8192,
+    ],
+    ["TU117M [GeForce GTX 1650 Mobile / Max-Q]", "7.5", 4096],
+    ["NVIDIA GeForce GTX 970/PCIe/SSE2", "5.2", 4096],
+    ["GTX 960 (GM206)", "5.2", 2048],
+    ["2x Tesla K80", "3.7", 12288],
+    ["MSI GTX 1060 Gaming X 6G", "6.1", 6144],
+    ["ASUS ROG Strix GTX 1080", "6.1", 8192],
+    ["EVGA GeForce GTX 970 SSC ACX 2.0+", "5.2", 4096],
+    ["Gigabyte GTX 1050 Ti Windforce OC 4G", "6.1", 4096],
+    ["Palit GTX 1070 Super JetStream", "6.1", 8192],
+    ["GeForce GTX 1060 6GB Rev. 2", "6.1", 6144],
+    ["Quadro P620 V2", "6.1", 2048],
+    ["Tesla K80m", "3.7", 12288],
+    ["Tesla K40m", "3.5", 12288],
+    ["Tesla K20Xm", "3.5", 6144],
+    ["GRID M60-2Q", "5.2", 2048],
+    ["GRID M10-0B", "5.0", 512],
+    ["GRID P100X-8Q", "6.0", 8192],
+    ["GRID V100DX-16Q", "7.0", 16384],
+    ["Tesla V100-SXM2-32GB-LS", "7.0", 32768],
+    ["Tesla P10", "6.1", 24576],
+    ["NVIDIA Tegra X1", "5.3", 4096],
+    ["Orin (nvgpu)", "8.7", 32768],
+    ["Xavier NX", "7.2", 8192],
+    ["GTX 1660S", "7.5", 6144],
+    ["NVIDIA H100 80GB HBM3", "9.0", 81920],
+    ["NVIDIA A16-4Q", "8.6", 4096],
+    ["NVIDIA RTX 4000 Ada Generation", "8.9", 20480],
+    ["RTX 4000", "7.5", 8192],
+    ["Quadro 4000", "2.0", 2048],
+    ["GTX 580", "2.0", 1024],
+    ["GeForce GT 610", "2.1", 1024],
+    ["GTX 780M", "3.0", 4096],
+    ["GRID K2", "3.0", 4096],
+    ["GT 730M", "3.5", 1024],
+  ])("knows %s as it is copied from somewhere", (name, computeCapability, videoMemory) => {
+    expect(findGpu(name)).toMatchObject({ computeCapability, videoMemory });
+  });
+
   it("finds every card by its name in any case, with the maker and without blanks", () => {
     for (const { name, computeCapability } of gpuModels) {
       for (const spelling of [name.toUpperCase(), `NVIDIA ${name}`, name.replaceAll(" ", "")]) {
@@ -87,7 +134,17 @@ describe("findGpu", () => {
   });
 
   it("takes a name for no other card of another capability", () => {
-    for (const name of ["Titan", "GTX 1060 Ti", "Radeon RX 480", "RX 580 8GB", "Arc A380", "8GB"]) {
+    for (const name of [
+      "Titan",
+      "GTX 1060 Ti",
+      "GTX 1090",
+      "P104",
+      "NVIDIA Corporation Device [10de:1b81]",
+      "Radeon RX 480",
+      "RX 580 8GB",
+      "Arc A380",
+      "8GB",
+    ]) {
       const found = findGpu(name);
       expect(found === undefined || found.name === "GTX TITAN", name).toBe(true);
     }

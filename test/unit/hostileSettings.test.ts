@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { renderEnvironment } from "../../catalog/renderEnvironment";
-import { findGpu, nearestGpus } from "../../catalog/gpus";
+import { findGpu, nearestGpus } from "../../catalog/gpuNames";
 import { imageBuild } from "../../components/imageBuild";
 import { resolveModels } from "../../immich/modelSelection";
 import { loadSettings } from "../../config/load";

@@ -591,6 +591,212 @@ export const samples: readonly Sample[] = [
     ],
     ["too-many-threads", "RuntimeError: can't start new thread"],
   ]),
+  ...of("network", [
+    ["vgpu-licence", cuda(102, "device doesn't have valid Grid license")],
+    ["driver-incomplete", cuda(221, "PTX JIT compiler library not found")],
+    [
+      "mps",
+      cuda(805, "MPS client failed to connect to the MPS control daemon or the MPS server"),
+      cuda(807, "the MPS server is not ready to accept new MPS client requests"),
+    ],
+    [
+      "driver-too-old",
+      library("CUDNN", "3005: CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDA_DRIVER"),
+    ],
+    [
+      "cudnn-libraries",
+      library("CUDNN", "11: CUDNN_STATUS_RUNTIME_PREREQUISITE_MISSING"),
+      library("CUDNN", "3008: CUDNN_STATUS_NOT_SUPPORTED_RUNTIME_PREREQUISITE_MISSING"),
+    ],
+    [
+      "no-cuda-provider",
+      "EP Error /onnxruntime_src/onnxruntime/python/onnxruntime_pybind_state.cc:891 CUDA_PATH is set but CUDA wasnt able to be loaded. Please install the correct version of CUDA and cuDNN as mentioned in the GPU requirements page",
+    ],
+    ["rocm-no-code", hip(303, "shared object initialization failed")],
+    [
+      "intel-no-gpu",
+      "Check 'false' failed at src/plugins/intel_gpu/src/plugin/plugin.cpp:110: [GPU] Context was not initialized for 0 device",
+    ],
+    [
+      "opencl",
+      "[GPU] clWaitForEvents, error code: -14",
+      "Abort was called at 42 line in file: ./shared/source/os_interface/linux/drm_neo.cpp",
+    ],
+  ]),
+  ...of("log", [
+    [
+      "worker-timeout",
+      "[INFO] Setting execution providers to ['MIGraphXExecutionProvider', 'CPUExecutionProvider'], in descending order of preference\n[CRITICAL] WORKER TIMEOUT (pid:10)",
+    ],
+    [
+      "no-cuda-provider",
+      "UserWarning: Specified provider 'CUDAExecutionProvider' is not in available provider names.Available providers: 'AzureExecutionProvider, CPUExecutionProvider'",
+    ],
+    ["rocm-memory", "MIOpen(HIP): Error [hipMalloc] out of memory"],
+    [
+      "rocm-no-code",
+      "rocblaslt error: Cannot read /opt/rocm/lib/hipblaslt/library/TensileLibrary_lazy_gfx1103.dat: No such file or directory",
+    ],
+    [
+      "miopen",
+      "MIOpen Error: /MIOpen/src/hipoc/hipoc_program.cpp:304: Code object build failed. Source: naive_conv.cpp",
+      "/MIGraphX/src/targets/gpu/compile_hip.cpp:125: operator(): hiprtc: HIPRTC_ERROR_COMPILATION",
+    ],
+    [
+      "rknn",
+      "E RKNN: [12:00:00.000] failed to submit!, op id: 1, op name: Conv:Conv_0, flags: 0x5, task start: 0",
+      "RuntimeError: RKNN is not supported on this platform: Could not determine SoC",
+    ],
+    [
+      "rknn-memory",
+      "E RKNN: [12:00:00.000] failed to allocate handle, ret: -1, errno: 12, errstr: Cannot allocate memory",
+    ],
+    ["rknn-model", "E RKNN: [12:00:00] Unsupport CPU op: Xyz in this librknnrt.so"],
+    ["armnn", "ERROR: The DDK (r44p0) is not compatible with the kernel driver (r38p1)"],
+    [
+      "hub-rate-limit",
+      "huggingface_hub.errors.HfHubHTTPError: 429 Client Error: Too Many Requests for url: https://huggingface.co/api/models/immich-app/ViT-B-32__openai/revision/main",
+    ],
+    [
+      "model-unknown",
+      "huggingface_hub.utils._errors.GatedRepoError: 403 Client Error. Access to model x is restricted",
+    ],
+    [
+      "model-download",
+      "huggingface_hub.errors.HfHubHTTPError: 500 Server Error: Internal Server Error for url: https://huggingface.co/api/models/immich-app/x",
+      "RuntimeError: Data processing error: CAS service error : Reqwest Error: HTTP status client error",
+    ],
+    [
+      "model-damaged",
+      "OSError: Consistency check failed: file should be of size 1000 but has size 10 (model.onnx)",
+    ],
+    [
+      "home-unwritable",
+      "PermissionError: [Errno 13] Permission denied: '/.cache'",
+      "[ERROR] Control server error: [Errno 13] Permission denied: '/.gunicorn'",
+      "PermissionError: [Errno 13] Permission denied: '/usr/src/.cache'",
+    ],
+    [
+      "privileged-port",
+      "[ERROR] connection to ('0.0.0.0', 80) failed: [Errno 13] Permission denied",
+    ],
+    [
+      "cache-shared",
+      "OSError: [Errno 16] Device or resource busy: '/cache/facial-recognition/buffalo_l/.nfs0000'",
+      "OSError: [Errno 39] Directory not empty: '/cache/clip/ViT-B-32__openai'",
+    ],
+    ["foreign-address", "[ERROR] Invalid address: ('192.168.1.20', 3003)"],
+    ["too-many-files", "OSError: [Errno 24] Too many open files"],
+    ["plain-http", "ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1000)"],
+    [
+      "worker-crash",
+      "double free or corruption (!prev)",
+      "malloc(): unaligned tcache chunk detected",
+      "terminate called after throwing an instance of 'std::runtime_error'",
+    ],
+    [
+      "worker-boot",
+      "[ERROR] Worker (pid:12) exited with code 3\n[ERROR] Shutting down: Master\n[ERROR] Reason: Worker failed to boot.",
+    ],
+  ]),
+  ...of("nvidia-smi", [
+    [
+      "driver-not-running",
+      "modprobe: FATAL: Module nvidia not found in directory /lib/modules/6.8.12-1-pve",
+      "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service",
+    ],
+  ]),
+  ...of("start", [
+    ["wsl-gpu", hook("initialization error: WSL environment detected but no adapters were found")],
+    [
+      "device-driver",
+      "Error response from daemon: fork/exec /usr/bin/nvidia-container-runtime: no such file or directory: unknown",
+    ],
+    [
+      "lxc-cgroups",
+      hook("container error: cgroup subsystem devices not found"),
+      hook(
+        "mount error: open failed: /sys/fs/cgroup/devices/docker/1a2b/devices.allow: permission denied",
+      ),
+    ],
+    [
+      "driver-in-image",
+      hook(
+        "mount error: file creation failed: /var/lib/docker/overlay2/1a2b/merged/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1: file exists",
+      ),
+    ],
+    [
+      "device-missing",
+      hook("mount error: stat failed: /dev/nvidia-modeset: no such file or directory"),
+      "Error: stat /dev/kfd: no such file or directory",
+      'Error: setting up CDI devices: failed to inject devices: failed to stat CDI host device "/dev/dri/renderD129": no such file or directory',
+    ],
+    [
+      "lxc-nesting",
+      "AppArmor enabled on system but the docker-default profile could not be loaded: apparmor_parser: Access denied. You need policy admin privileges to manage profiles.",
+    ],
+    [
+      "mount-missing",
+      "Error response from daemon: failed to mount local volume: mount :/volume1/ml:/var/lib/docker/volumes/ml/_data, data: addr=192.168.1.5: permission denied",
+    ],
+    [
+      "unknown-account",
+      "Error response from daemon: unable to find group render: no matching entries in group file",
+      "Error response from daemon: unable to find user immich: no matching entries in passwd file",
+    ],
+    [
+      "foreign-address",
+      "driver failed programming external connectivity on endpoint ml: Error starting userland proxy: listen tcp4 192.168.1.20:3003: bind: cannot assign requested address",
+    ],
+    [
+      "addresses-used-up",
+      "Error response from daemon: could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+      "Error response from daemon: all predefined address pools have been fully subnetted",
+    ],
+    [
+      "firewall",
+      "driver failed programming external connectivity on endpoint ml: (iptables failed: iptables --wait -t nat -A DOCKER -p tcp: iptables: No chain/target/match by that name.",
+    ],
+    [
+      "too-few-cores",
+      "Error response from daemon: Requested CPUs are not available - requested 0-7, available: 0-3",
+      "Error response from daemon: range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
+    ],
+    [
+      "kernel-limits",
+      "Error response from daemon: NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not mounted",
+    ],
+    [
+      "log-driver",
+      "Error response from daemon: failed to initialize logging driver: journald is not enabled on this host",
+      "failed to initialize logging driver: dial tcp 192.168.1.5:24224: connect: connection refused",
+    ],
+    [
+      "image-unknown",
+      "Error response from daemon: No such image: immich-ml-legacy:v2.7.5",
+      'Error response from daemon: Get "https://ghcr.io/v2/immich-app/immich-machine-learning/manifests/v9": denied',
+    ],
+    [
+      "plain-http",
+      'Error response from daemon: Get "https://mirror.lan:5000/v2/": http: server gave HTTP response to HTTPS client',
+    ],
+    [
+      "user-ids",
+      "failed to register layer: ApplyLayer exit status 1 stdout: stderr: potentially insufficient UIDs or GIDs available in user namespace (requested 0:42 for /etc/gshadow): Check /etc/subuid and /etc/subgid: lchown /etc/gshadow: invalid argument",
+    ],
+    [
+      "cgroup-mount",
+      "Error response from daemon: cgroups: cgroup mountpoint does not exist: unknown",
+    ],
+    [
+      "device-rules",
+      "Error: device cgroup rules are not supported in rootless mode or in a user namespace",
+    ],
+    [
+      "host-memory",
+      "OCI runtime create failed: process_linux.go:545: container init caused: write sync pipe: cannot allocate memory",
+    ],
+  ]),
 ];
 
 /** Texts that no row may claim. */
@@ -601,6 +807,23 @@ export const unknown: readonly (readonly [Place, string])[] = [
   [
     "log",
     "[INFO] Loading visual model 'ViT-B-32__openai' to memory\n[INFO] Setting execution providers to ['CUDAExecutionProvider', 'CPUExecutionProvider'], in descending order of preference",
+  ],
+  [
+    "log",
+    "[INFO] Setting execution providers to ['MIGraphXExecutionProvider', 'CPUExecutionProvider'], in descending order of preference",
+  ],
+  [
+    "log",
+    '[W:onnxruntime:Default, device_discovery.cc:164 DiscoverDevicesForPlatform] GPU device discovery failed: device_discovery.cc:89 ReadFileContents Failed to open file: "/sys/class/drm/card0/device/vendor"',
+  ],
+  [
+    "log",
+    "[INFO] Loading RKNN model from /cache/clip/ViT-B-32__openai/visual/rknpu/rk3588/model.rknn",
+  ],
+  ["log", "[INFO] Loading ANN model /cache/clip/ViT-B-32__openai/visual/model.armnn ..."],
+  [
+    "log",
+    "[W:onnxruntime:, transformer_memcpy.cc:74 ApplyImpl] 28 Memcpy nodes are added to the graph torch_jit for CUDAExecutionProvider.",
   ],
   ["build", "Collecting numpy==1.26.4\n  Downloading numpy-1.26.4.whl (18.2 MB)"],
   ["nvidia-smi", "NVIDIA GeForce GTX 750 Ti, 321, 1680"],

@@ -137,7 +137,7 @@ describe("./immich-ml", () => {
         /no Docker engine answers at unix/,
       ],
       [{ VERSION_ERROR: "Got permission denied while trying to connect" }, /group docker/],
-      [{ ENGINE: "Podman Engine Conmon" }, /is Podman, which immich-ml does not serve/],
+      [{ ENGINE: "Podman Engine Conmon" }, /is Podman, which immich-ml does not support/],
       [{ PATH: "/nowhere" }, /Docker is not installed/],
     ];
     for (const [environment, message] of cases) {

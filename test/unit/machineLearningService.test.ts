@@ -257,12 +257,14 @@ describe("DistributedImage", () => {
       name: "immich-ml-rack-registry",
       port: 5000,
       image: "registry@sha256:def",
+      labels: { "org.example.shelf": "3" },
     };
     await distribute({ repository: "127.0.0.1:5000/immich-ml-rack", ownRegistry });
     const { inputs } = registered.find(({ type }) => type === "docker:index/service:Service")!;
     expect(missingHealthCheck("docker:index/service:Service", inputs as Inputs)).toEqual([]);
     expect(inputs).toEqual({
       name: "immich-ml-rack-registry",
+      labels: [{ label: "org.example.shelf", value: "3" }],
       taskSpec: {
         containerSpec: {
           image: "registry@sha256:def",

@@ -112,6 +112,7 @@ const attic = {
   containerName: "immich_machine_learning",
   cache: { kind: "volume", volume: "model-cache", keep: true },
   hardening: {},
+  limits: {},
   network: "immich_default",
 } as unknown as HostSettings;
 
@@ -717,6 +718,7 @@ describe("preflight", () => {
     const untouched: Run = () => Promise.reject(new Error("looked"));
     await expect(preflight(settings([attic], "off"), untouched)).resolves.toEqual({
       database: undefined,
+      databaseFunctions: {},
       mayBeFirstRelease: true,
       optionalMounts: {},
       drift: {},

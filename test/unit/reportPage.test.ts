@@ -120,6 +120,23 @@ describe("a report", () => {
     expect(cells).toMatch(/CUDA[^]*14\.2 ms[^]*173\.9 ms[^]*12 times/);
   });
 
+  it("has nothing of a GPU where only CPUs compute", () => {
+    const data = exampleReport();
+    const [host] = data.hosts.answer!;
+    const onCpu = { ...host!, accelerator: "cpu" as const, gpu: undefined, gpus: [] };
+    const text = page({ ...data, hosts: { answer: [onCpu] }, readings: [] });
+    expect(text).not.toMatch(/On the GPU|Faster|<dt>GPU|no accelerator/);
+    expect(text).toMatch(/<dt>Computes on<\/dt>\s*<dd>CPU<\/dd>/);
+  });
+
+  it("says a single problem once", () => {
+    const data = exampleReport();
+    const [host] = data.hosts.answer!;
+    const starting = { ...host!, health: "starting" };
+    const text = page({ ...data, settings: [], hosts: { answer: [starting] } });
+    expect(text.match(/attic is starting/g)).toHaveLength(1);
+  });
+
   it("shows no password of an address", () => {
     const data = exampleReport();
     const settings = [{ key: "machineLearning.urls", declared: ["http://me:hunter2@attic:3003"] }];

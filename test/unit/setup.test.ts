@@ -157,7 +157,7 @@ describe("setup finds Immich among an engine's containers", () => {
     expect(refusal(composeImmich({ server: { running: false } }))).toMatch(
       /^Immich is stopped: start it \(docker start immich_server\)/,
     );
-    expect(refusal([])).toMatch(/no container of this engine is an Immich server/);
+    expect(refusal([])).toMatch(/this Docker engine has no Immich server/);
   });
 
   it("fault: Podman is refused by its name; rootless Docker and Docker Desktop are told apart", () => {
@@ -218,11 +218,11 @@ describe("the stack file", () => {
       "# Written by immich-ml setup, and yours to edit: docs/settings.md lists every setting.
       config:
         immich-ml:immich:
-          version: auto                          # the server's; the machine learning follows it
+          version: auto                          # the server's; machine learning follows it
           network: immich_default                # joined under the name immich-machine-learning
-          serverContainer: immich_server         # tells the version; restarted when its configuration changed
+          serverContainer: immich_server         # reports the version; restarted when its configuration changes
           database: { container: immich_postgres }
-        immich-ml:preset: legacy-2gb                     # models, and what their memory allows; docs/presets.md
+        immich-ml:preset: legacy-2gb                     # models that fit the card; docs/presets.md
         immich-ml:hosts:
           - name: attic
             gpu: GeForce GTX 750 Ti
@@ -310,7 +310,7 @@ describe("the stack file", () => {
     const changed = makePlan(situation({ gpus, models }), answers({ changesClip: true }));
     expect(changed.config).not.toHaveProperty("models");
     expect(changed.notes.join()).toMatch(
-      /becomes ViT-B-16-SigLIP__webli: Immich indexes 5000 photos/,
+      /becomes ViT-B-16-SigLIP__webli: Immich has to index 5000 photos/,
     );
   });
 
@@ -350,7 +350,7 @@ describe("the stack file", () => {
     );
     const plan = makePlan(situation({ immich }), answers());
     expect(JSON.stringify(plan)).not.toContain("geheim");
-    expect(plan.notes.join()).toMatch(/Not taken over.*HF_TOKEN, MACHINE_LEARNING_WORKERS/);
+    expect(plan.notes.join()).toMatch(/Not copied.*HF_TOKEN, MACHINE_LEARNING_WORKERS/);
     expect((plan.config["hosts"] as object[])[0]).toMatchObject({
       environment: { timeZone: "Europe/Berlin" },
     });
@@ -374,7 +374,7 @@ describe("the stack file", () => {
     expect(text.split("\n").length).toBeLessThan(12);
     expect(text).toMatch(/stops immich_machine_learning/);
     expect(text).toMatch(
-      /To go back: \.\/immich-ml down; immich_machine_learning runs again as it was/,
+      /To go back: \.\/immich-ml down; immich_machine_learning then runs again as before/,
     );
   });
 });

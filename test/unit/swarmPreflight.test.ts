@@ -63,6 +63,7 @@ const rack = {
   network: undefined,
   cache: { kind: "volume", name: "models", keep: true },
   image: { kind: "given", reference: "x" },
+  limits: {},
 } as unknown as HostSettings;
 
 function diagnostics(
@@ -225,12 +226,12 @@ describe("checkSwarm", () => {
     ],
     [
       "a bridge",
-      { driver: "bridge", attachable: false },
+      { driver: "bridge", attachable: false, labels: {} },
       /^error: the network immich is a bridge network/,
     ],
     [
       "one that containers cannot join",
-      { driver: "overlay", attachable: false },
+      { driver: "overlay", attachable: false, labels: {} },
       /^warning: the network immich is not attachable/,
     ],
   ])(
@@ -240,7 +241,7 @@ describe("checkSwarm", () => {
       expect(diagnostics({}, [node("one")], network ? { network } : {}, manager, host)).toEqual([
         expect.stringMatching(message),
       ]);
-      const good = { network: { driver: "overlay", attachable: true } };
+      const good = { network: { driver: "overlay", attachable: true, labels: {} } };
       expect(diagnostics({}, [node("one")], good, manager, host)).toEqual([]);
     },
   );

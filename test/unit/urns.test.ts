@@ -16,6 +16,7 @@ vi.mock("../../preflight", () => ({
       optionalMounts: {},
       drift: {},
       aliases: {},
+      databaseFunctions: {},
       unreachableHosts: new Set(),
     }),
 }));

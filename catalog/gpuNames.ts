@@ -1,0 +1,151 @@
+import { distance } from "fastest-levenshtein";
+
+import type { AcceleratorName } from "./accelerators";
+import { type GpuModel, gpuModels, severalGpus } from "./gpus";
+
+/*
+ * Names of cards as NVIDIA's driver, lspci, OpenGL, shops and people write them.
+ */
+
+/** What people write for a card beside its name. */
+const aliases: Readonly<Record<string, string>> = {
+  "GTX TITAN X (Maxwell)": "GTX TITAN X",
+  "TITAN Pascal": "TITAN X (Pascal)",
+  "TITAN XP 2016": "TITAN X (Pascal)",
+  "TITAN X Collectors Edition": "TITAN Xp",
+  "TITAN Xp Collectors Edition": "TITAN Xp",
+  "TITAN Volta": "TITAN V",
+  "Tesla PG500-216": "Tesla PG503-216",
+  "Tesla V100-LS": "Tesla V100",
+  "Tesla V100-N": "Tesla V100",
+  "GTX 1650S": "GeForce GTX 1650 SUPER",
+  "GTX 1660S": "GeForce GTX 1660 SUPER",
+  "RTX 2060S": "GeForce RTX 2060 SUPER",
+  "RTX 2070S": "GeForce RTX 2070 SUPER",
+  "RTX 2080S": "GeForce RTX 2080 SUPER",
+  "Jetson Nano Developer Kit": "Jetson Nano",
+  "Tegra X1": "Jetson TX1",
+  "Tegra X2": "Jetson TX2",
+  "Orin (nvgpu)": "Jetson AGX Orin",
+  "P106-90": "P106-090",
+  "GTX 1060 Mining": "P106-100",
+  "GTX 1070 Mining": "P104-100",
+  "GTX 1080 Ti Mining": "P102-100",
+  // The letters of Kepler's Teslas tell how they are cooled.
+  ...sameCard("Tesla K20", "c", "m", "s"),
+  ...sameCard("Tesla K20X", "m"),
+  ...sameCard("Tesla K40", "c", "d", "m", "s", "st", "t"),
+  ...sameCard("Tesla K80", "m"),
+};
+
+function sameCard(name: string, ...letters: readonly string[]): Record<string, string> {
+  return Object.fromEntries(letters.map((each) => [name + each, name]));
+}
+
+/** Words around a card's name: makers and their series, forms, kinds of memory, the chip. */
+const words = new RegExp(
+  [
+    "\\((r|tm)\\)|®|™",
+    "nvidia( corporation)?|geforce|grid",
+    "asus|msi|gigabyte|evga|zotac|palit|gainward|inno3d|galax|kfa2|pny|xfx|colorful|manli|leadtek|dell|hp|lenovo|fujitsu",
+    "rog|strix|tuf|dual|phoenix|turbo|gaming( (x|z|oc))?|armou?r|aero|ventus|windforce|aorus|g1|ssc|sc2?|ftw\\d?|xc|acx|[\\d.]+\\+|icx\\d?|amp|(super )?jetstream|stormx|kalmx|edition|superclocked|ocv\\d",
+    "graphics( card)?|video card|gpu|card|accelerator|[a-z]?ddr\\d?x?|hbm\\d?",
+    "(with )?max[- ]?q( design)?|laptop|mobile|notebook|oem|founders|fe|low profile|lp|itx|mini|oc|passive",
+    "rev\\.? ?[a-z\\d]|v2|refresh|engineering sample|generation|mac edition",
+    "pci-?e|sxm\\d?|fhhl|dgxs",
+    "fermi|kepler|maxwell|volta|turing|gk\\d{3}[a-z]*|gm\\d{3}[a-z]*|gp10[2-8][a-z]*|tu\\d{3}[a-z]*",
+  ]
+    .map((group) => `(?<![a-z0-9])(${group})(?![a-z0-9])`)
+    .join("|"),
+  "g",
+);
+
+/** What a name is copied from: nvidia-smi -L, lspci, OpenGL's renderer, and a number of cards. */
+const copied: readonly RegExp[] = [
+  /^gpu \d+: (.+?) \(uuid/,
+  /\[([^\][:/]*[a-z][^\][:/]*?) *(?:\/[^\]]*)?\]/,
+  /^(.+?)\/pcie/,
+  /^\d ?x (.+)$/,
+];
+
+/** `6GB`, `6G`, `6 GiB`, `2048MB`. */
+const memoryWord = /(?<![a-z0-9])(?:(\d{1,2}) ?g(?:i?b)?|(\d{3,5}) ?m(?:i?b))(?![a-z0-9])/;
+
+/** A slice of a card for a virtual machine, as its driver calls it: `GRID P40-8Q`, `GRID V100DX-16C`. */
+const sliceOf = /^((?:tesla |quadro )?[a-z]+\d+)[dlpsx]*-(\d{1,2})[abcq]$/;
+
+const gpusByPlainName = new Map(gpuModels.map((gpu) => [plain(gpu.name), gpu]));
+for (const [alias, name] of Object.entries(aliases)) {
+  gpusByPlainName.set(plain(alias), gpusByPlainName.get(plain(name))!);
+}
+/** By the name without its series, where only one card has it: `1060`, `P4`. */
+const gpusByShortName = new Map<string, GpuModel | undefined>();
+for (const [plainName, gpu] of gpusByPlainName) {
+  const name = short(plainName);
+  const isShared = gpusByShortName.has(name) && gpusByShortName.get(name) !== gpu;
+  gpusByShortName.set(name, isShared ? undefined : gpu);
+}
+
+/**
+ * The GPU of this name, as NVIDIA's driver, shops and people write it: `NVIDIA GeForce GTX 750 Ti`,
+ * `1060 6GB`, `Tesla P100-PCIE-16GB`. A size of memory in the name counts for more than the table's.
+ */
+export function findGpu(name: string): GpuModel | undefined {
+  const exact = gpusByPlainName.get(plain(name));
+  if (exact) return exact;
+  const lower = name.toLowerCase().replace(/_/g, " ");
+  const [line] = copied.flatMap((pattern) => pattern.exec(lower)?.[1] ?? []);
+  const known = line === undefined ? undefined : findGpu(line);
+  return known ?? findWritten(lower.replace(words, " ").trim());
+}
+
+function findWritten(written: string): GpuModel | undefined {
+  const [, card, gigabytes] = sliceOf.exec(written) ?? [];
+  const sliced = card === undefined ? undefined : byName(card);
+  // The smallest slices have half of one.
+  if (sliced) return { ...sliced, videoMemory: (Number(gigabytes) || 0.5) * 1024 };
+  const [memory, inGigabytes, inMegabytes] = memoryWord.exec(written) ?? [];
+  const gpu = byName(memory === undefined ? written : written.replace(memory, " "));
+  if (!gpu || memory === undefined || severalGpus.includes(gpu.name)) return gpu;
+  return { ...gpu, videoMemory: Number(inMegabytes ?? Number(inGigabytes) * 1024) };
+}
+
+function byName(name: string): GpuModel | undefined {
+  const whole = plain(name);
+  return (
+    gpusByPlainName.get(whole) ?? gpusByShortName.get(whole) ?? gpusByShortName.get(short(whole))
+  );
+}
+
+/** Words of GPUs that are no NVIDIA card, and what computes on them. */
+const otherGpus: readonly (readonly [RegExp, AcceleratorName])[] = [
+  [/^(none|no|off|false|cpu)$/, "cpu"],
+  [/\b(amd|ati|radeon|rx ?\d{3,4}|vega|instinct|firepro|gfx\d+)/, "rocm"],
+  [/\b(intel|arc|iris|u?hd graphics|uhd)\b/, "openvino"],
+  [/\bmali\b/, "armnn"],
+  [/\b(rockchip|rk\d{4}|rknpu|npu)/, "rknn"],
+];
+
+/** The accelerator of a GPU that another company makes; undefined for any other text. */
+export function acceleratorOf(name: string): AcceleratorName | undefined {
+  return otherGpus.find(([pattern]) => pattern.test(name.toLowerCase()))?.[1];
+}
+
+/** At most three names of GPUs near a mistyped one, the nearest first. */
+export function nearestGpus(name: string): string[] {
+  const wanted = plain(name);
+  return gpuModels
+    .map(({ name: known }) => ({ name: known, away: distance(plain(known), wanted) }))
+    .filter(({ away }) => away <= Math.max(1, Math.floor(wanted.length / 4)))
+    .sort((left, right) => left.away - right.away)
+    .slice(0, 3)
+    .map((gpu) => gpu.name);
+}
+
+function plain(name: string): string {
+  return name.toLowerCase().replace(/nvidia|geforce|[\s()[\]-]+/g, "");
+}
+
+function short(plainName: string): string {
+  return plainName.replace(/^(gtx|gt|rtx|quadro|tesla|jetson)/, "");
+}
