@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 
+import { repositoryFolder } from "../../demo/folders";
 import { testName } from "./docker";
 import type { PrivateEngine } from "./privateEngine";
 
@@ -32,14 +33,19 @@ export async function startLoad(
     readonly address: string;
     readonly workers?: number;
     readonly seconds?: number;
+    /** What to ask of the check's picture, as Immich sends it. @default the embedding of a text */
+    readonly entries?: object;
   },
 ): Promise<{ stop(): Promise<Load>; finish(): Promise<Load> }> {
   const name = testName("load");
   const program = readFileSync(path.join(__dirname, "load.py"), "utf8");
-  const { image, network, address, workers = 2, seconds = 300 } = options;
+  const { image, network, address, workers = 2, seconds = 300, entries } = options;
+  const picture = path.join(repositoryFolder, "verify/picture.jpg");
   await engine.docker(
     ...["run", "--detach", "--name", name, "--network", network],
+    ...["--volume", `${picture}:/picture.jpg:ro`],
     ...[image, "python3", "-c", program, address, String(workers), String(seconds)],
+    ...(entries ? [JSON.stringify(entries)] : []),
   );
   const finish = async () => {
     await engine.docker("wait", name);
