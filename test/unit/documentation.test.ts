@@ -168,7 +168,7 @@ const faults = readdirSync(path.join(repository, "test", "e2e"))
     return tests.map(([, fault]) => ({ file, fault: fault! }));
   });
 
-describe.each(languagesOf("verification.md"))("%s", (document) => {
+describe.each(languagesOf("faults.md"))("%s", (document) => {
   test("has a row for every tested fault, and no other", () => {
     const rows = rowsOf(read(document))
       .map(({ row }) => row.split("|").map((cell) => cell.trim()))
