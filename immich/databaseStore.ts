@@ -78,22 +78,23 @@ export async function writeDatabase(
 }
 
 /**
- * Drops functions of ours, and the schema unless it holds something else. Pulumi does not: its provider
+ * Drops the functions, and the schema unless it holds something else. Pulumi does not: its provider
  * stores an address that may have moved.
  *
- * @param names @default all
+ * @param only names of functions; the schema then stays. @default all
  */
 export async function dropFunctions(
   store: DatabaseStoreArgs,
-  names = databaseFunctions.map(({ name }) => name),
+  only?: readonly string[],
 ): Promise<void> {
   const client = await connectToDatabase(store);
   try {
     for (const { name, args } of databaseFunctions) {
-      if (!names.includes(name)) continue;
+      if (only?.includes(name) === false) continue;
       const types = args.map(({ type }) => type).join(", ");
       await call(client, store, `DROP FUNCTION IF EXISTS ${schemaName}.${name}(${types})`, []);
     }
+    if (only) return;
     const left = await call<boolean>(
       client,
       store,
