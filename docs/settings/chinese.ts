@@ -203,7 +203,9 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
     meaning: "只用一个渲染节点，代替整个 `/dev/dri`；此时不传入 USB 设备",
     standard: "全部",
   },
-  placement: { meaning: "以容器方式运行，还是以服务方式运行在 `dockerHost` 所管理的 Docker Swarm 上" },
+  placement: {
+    meaning: "以容器方式运行，还是以服务方式运行在 `dockerHost` 所管理的 Docker Swarm 上",
+  },
   imageVariant: {
     meaning: "使用哪种镜像。旧名 `runtime` 仅在本版本中可用",
     standard: "与显卡和 Immich 版本匹配的那个",
