@@ -15,13 +15,13 @@ export const knownErrorsChinese: Readonly<
   },
   "gpu-out-of-reach": {
     cause:
-      "容器失去了显卡：可能是 systemctl daemon-reload、驱动更新或休眠造成的；restart 为 always 或 unless-stopped 时，健康检查会让 Docker 重新启动容器，每 15 分钟最多一次",
-    cure: "更新过驱动就重启宿主机，否则重启容器；要避免 daemon-reload 再次造成这个问题，可在每次开机时运行 «nvidia-ctk system create-dev-char-symlinks --create-all»，或用 «gpus: { cdi: […] }» 分配显卡",
+      "容器日志里会出现这一行，因为容器失去了显卡：可能是 systemctl daemon-reload、驱动更新或待机造成的。设为 «restart: always» 或 «unless-stopped» 时，健康检查会让 Docker 重新启动容器，每 15 分钟最多一次",
+    cure: "更新过驱动就重启宿主机，否则重启容器；要避免 daemon-reload 再次造成这个问题，可在宿主机每次开机时运行 «nvidia-ctk system create-dev-char-symlinks --create-all»，或用 «gpus: { cdi: […] }» 分配显卡",
   },
   "gpu-cut-off": {
     cause:
-      "容器失去了显卡：宿主机上的 systemctl daemon-reload（自动更新会执行它）收回了设备权限（NVIDIA/nvidia-container-toolkit#48）",
-    cure: "重启容器；要避免再次发生，可在每次开机时运行 «nvidia-ctk system create-dev-char-symlinks --create-all»，或用 «gpus: { cdi: […] }» 分配显卡",
+      "原来正常的容器失去了显卡：宿主机上的 systemctl daemon-reload（自动更新会执行它）收回了设备权限（NVIDIA/nvidia-container-toolkit#48）",
+    cure: "重启容器；要避免再次发生，可在宿主机每次开机时运行 «nvidia-ctk system create-dev-char-symlinks --create-all»，或用 «gpus: { cdi: […] }» 分配显卡",
   },
   "driver-mismatch": {
     cause: "驱动已更新，旧的内核模块还在运行，两者版本不一致",
@@ -32,8 +32,8 @@ export const knownErrorsChinese: Readonly<
     cure: "重启宿主机，在内核日志（dmesg）里查 «Xid»，检查供电和散热",
   },
   "nvml-permissions": {
-    cause: "没有权限打开设备节点",
-    cure: "检查宿主机上 «/dev/nvidia*» 的权限（通常为 666）；LXC 中还要检查 «lxc.cgroup2.devices.allow»",
+    cause: "容器没有权限打开设备节点",
+    cure: "检查宿主机上 «/dev/nvidia*» 的权限（通常为 666）；在 LXC 容器中还要检查 «lxc.cgroup2.devices.allow»",
   },
   "wsl-gpu": {
     cause: "WSL 没有把 GPU 提供给这个发行版",
@@ -45,10 +45,10 @@ export const knownErrorsChinese: Readonly<
   },
   "no-devices": {
     cause:
-      "驱动在运行，但不支持这张卡：NVIDIA 的开源内核模块只支持 Turing 及更新的显卡，590 起的驱动也不再支持更老的显卡",
+      "显卡就在机器里，驱动也在运行，但不支持这张卡：NVIDIA 的开源内核模块只支持 Turing 及更新的显卡，590 起的驱动也不再支持更老的显卡",
     cure: "安装支持该卡的专有驱动（Kepler 最高 470，Maxwell、Pascal、Volta 最高 580）并重启宿主机；虚拟机请检查直通",
   },
-  "no-nvidia-smi": { cause: "容器启动时没有分配显卡", cure: `${toolkit}，然后重新启动容器` },
+  "no-nvidia-smi": { cause: "容器启动时没有分配显卡", cure: `${toolkit}，然后重新创建容器` },
   "rocm-no-code": {
     cause: "这个 ROCm 不带该 AMD GPU 的机器码",
     cure: "把 «HSA_OVERRIDE_GFX_VERSION» 设为 ROCm 支持的相近型号，例如 gfx1031 到 gfx1036 用 10.3.0；没有相近型号就用 «accelerator: cpu»",
@@ -59,7 +59,7 @@ export const knownErrorsChinese: Readonly<
     cure: "在宿主机上确认有 «/dev/kfd» 和 «/dev/dri/renderD128»（内核驱动 amdgpu），并且容器在它们的用户组里（通常是 render）",
   },
   "rocm-hang": {
-    cause: "AMD GPU 上的计算中断",
+    cause: "AMD GPU 上的计算失败（包括其他任何 «HIP failure»）",
     cure: "改正或去掉 «HSA_OVERRIDE_GFX_VERSION»，集成显卡把 «HSA_USE_SVM» 设为 0，然后重启容器；再次出现就用 «accelerator: cpu»",
   },
   miopen: {
@@ -93,23 +93,23 @@ export const knownErrorsChinese: Readonly<
   },
   "driver-incomplete": {
     cause: "容器里缺少驱动的库",
-    cure: "在宿主机上装全驱动（Debian：libnvidia-ptxjitcompiler1、libcuda1），再重新启动容器",
+    cure: "在宿主机上安装完整的驱动（Debian：libnvidia-ptxjitcompiler1、libcuda1），再重新启动容器",
   },
   mps: {
-    cause: "显卡由 NVIDIA 的 MPS 分享，而 MPS 服务没有响应或已满",
+    cause: "显卡由 NVIDIA MPS 分配给多个程序共享，而 MPS 服务没有响应或名额已满",
     cure: "在宿主机上停掉 MPS：«echo quit | nvidia-cuda-mps-control»，再重启容器",
   },
   "video-memory": { cause: "显存不足", cure: lessVideoMemory },
   "cudnn-not-initialized": {
-    cause: "cuDNN 或 cuBLAS 无法启动：多半是空闲显存太少，否则是驱动太旧",
-    cure: `${lessVideoMemory}；显卡空闲时请升级驱动`,
+    cause: "cuDNN 或 cuBLAS 初始化失败：多半是空闲显存太少，否则是驱动太旧",
+    cure: `${lessVideoMemory}；如果显存本来就空着，请升级驱动`,
   },
   "cudnn-libraries": {
     cause: "缺少 cuDNN 的库，或混用了多个版本",
     cure: "使用本程序的镜像或 Immich 的 -cuda 镜像；自制镜像只装一个 cuDNN，并去掉 «LD_LIBRARY_PATH»",
   },
   "cudnn-arch": {
-    cause: "这个 cuDNN 已不支持该显卡（9.11 去掉了 Maxwell、Pascal 和 Volta）",
+    cause: "这个 cuDNN 已不支持该显卡（9.11 起不再支持 Maxwell、Pascal 和 Volta）",
     cure: "改用带旧版 cuDNN 的镜像：不写 «imageVariant»，由主机的 «gpu» 决定",
   },
   "gpu-busy": {
@@ -122,26 +122,26 @@ export const knownErrorsChinese: Readonly<
   },
   "no-cuda-device": {
     cause: "容器里没有可用的 GPU",
-    cure: `在宿主机和容器里检查 nvidia-smi；${toolkit}；原来正常的容器是失去了显卡：重启它`,
+    cure: `在宿主机和容器里检查 nvidia-smi；${toolkit}；如果容器原来正常，说明它失去了显卡：重启它即可`,
   },
   ecc: {
     cause: "显卡的显存有故障",
     cure: "重启宿主机，再观察 «nvidia-smi -q -d ECC»；计数继续增加的卡需要更换",
   },
   "launch-timeout": {
-    cause: "显卡同时接着显示器时，驱动会中止耗时的计算",
-    cure: "把显示器接到另一张卡上，或不运行桌面",
+    cause: "显卡同时用于显示输出时，驱动会中止耗时过长的计算",
+    cure: "把显示器接到另一张卡上，或不在宿主机上运行桌面环境",
   },
   "card-fault": {
-    cause: "显卡上的计算中断：镜像不适合该卡，或显卡有故障、过热、超频",
+    cause: "显卡上的计算失败：镜像不适合该卡，或显卡有故障、过热、超频",
     cure: "重启容器，在宿主机内核日志（dmesg）里查 «Xid»；由主机的 «gpu» 决定镜像，并取消超频",
   },
   "cuda-unknown": {
-    cause: "驱动无法启动：常见原因是缺少 «/dev/nvidia-uvm»，或待机后模块状态异常",
-    cure: "在宿主机上执行 «nvidia-modprobe -u -c=0»（待机后先 «rmmod nvidia_uvm»）或重启宿主机，再重启容器；LXC 还需要 «/dev/nvidia-uvm»",
+    cause: "驱动初始化失败：常见原因是缺少 «/dev/nvidia-uvm»，或待机后它的模块已失效",
+    cure: "在宿主机上执行 «nvidia-modprobe -u -c=0»（待机后先 «rmmod nvidia_uvm»）或重启宿主机，再重启容器；LXC 容器也需要 «/dev/nvidia-uvm»",
   },
   "cuda-other": {
-    cause: "CUDA 报告显卡或驱动出错",
+    cause: "其他任何 «CUDA failure»：CUDA 报告显卡或驱动出错",
     cure: "在宿主机上检查 nvidia-smi，在内核日志（dmesg）里查 «Xid»，再重启容器",
   },
   "provider-library": {
@@ -149,7 +149,7 @@ export const knownErrorsChinese: Readonly<
     cure: "确认镜像适合该加速器，并在容器里检查：«docker exec <container> nvidia-smi»",
   },
   "no-cuda-provider": {
-    cause: "无法加载镜像里的 CUDA 库或容器里的 NVIDIA 驱动",
+    cause: "状态都显示健康，显卡却一直闲着：镜像里的 CUDA 库或容器里的 NVIDIA 驱动无法加载",
     cure: "在宿主机上检查 nvidia-smi，并确认镜像用于 CUDA",
   },
   armnn: {
@@ -157,24 +157,24 @@ export const knownErrorsChinese: Readonly<
     cure: "在宿主机上确认有 «/dev/mali0» 和 libmali.so（厂商内核；panfrost 两者都没有）；否则用 «accelerator: cpu»",
   },
   "rknn-model": {
-    cause: "RKNN 模型文件损坏，或用于另一种芯片，或需要更新的内核驱动",
+    cause: "RKNN 模型文件损坏，或是为另一种芯片生成的，或需要更新的内核驱动",
     cure: "从缓存中删除该模型，它会重新下载；并升级宿主机内核（rknpu 驱动 0.9.8 或更新）",
   },
-  "rknn-memory": { cause: "NPU 的内存用尽", cure: "«rknnThreads: 1»，或更小的模型" },
+  "rknn-memory": { cause: "NPU 的内存已用尽", cure: "«rknnThreads: 1»，或改用更小的模型" },
   rknn: {
     cause: "访问不到 NPU",
     cure: "在宿主机上确认 rknpu 内核驱动在运行（厂商内核：«cat /sys/kernel/debug/rknpu/version»），并且有 «/dev/dri»；否则用 «accelerator: cpu»",
   },
   "intel-memory": {
     cause: "GPU 与宿主机共用的内存已满",
-    cure: "改用更小的模型、«requestThreads: 1»、批大小 1；给宿主机或虚拟机加内存也有帮助",
+    cure: "改用更小的模型、«requestThreads: 1»、批大小 1；给宿主机或虚拟机增加内存也有帮助",
   },
   "intel-no-gpu": {
     cause: "OpenVINO 找不到可用的 Intel GPU",
     cure: "在宿主机上确认有 «/dev/dri/renderD128»（驱动 i915 或 xe），并且容器在它的用户组里（通常是 render）；第 6 代酷睿之前的 GPU 请用 «accelerator: cpu»",
   },
   opencl: {
-    cause: "GPU 的 OpenCL 或 Level Zero 驱动出错",
+    cause: "GPU 的 OpenCL 或 Level Zero 驱动出错（包括其他任何 «ZE_RESULT_ERROR»）",
     cure: "升级到最新的 Immich（镜像带有更新的驱动），并设 «openvinoPrecision: FP32»；再次出现就用 «accelerator: cpu»",
   },
   "device-permission": {
@@ -197,15 +197,15 @@ export const knownErrorsChinese: Readonly<
   },
   "cache-shared": {
     cause: "多个服务同时写同一个缓存，或缓存放在网络共享上",
-    cure: "给每个服务单独的本地磁盘缓存（«cache»），然后重启",
+    cure: "给每个服务配置各自的缓存（«cache»），放在本地磁盘上，然后重启这些服务",
   },
   "cache-owner": {
-    cause: "缓存属于其他用户，不属于容器的用户",
-    cure: "把它改给该用户（root 用 «chown -R 0:0»）；容器以 root 运行时也可设 «hardening: { dropCapabilities: false }»",
+    cause: "«/cache» 属于其他用户，容器的用户无权访问",
+    cure: "把所有者改为该用户（root 用 «chown -R 0:0»）；容器以 root 运行时也可设 «hardening: { dropCapabilities: false }»",
   },
   "cache-read-only": {
     cause: "模型缓存是只读的",
-    cure: "下载和转换时需要可写一次；如果是内核把磁盘改为只读，说明磁盘有故障：见 dmesg",
+    cure: "先让缓存可写一次，以便下载和转换；如果是内核把磁盘改成了只读，说明磁盘有故障：见 dmesg",
   },
   "converter-refuses": {
     cause: "模型用到了该显卡的 ONNX Runtime 无法计算的算子，也无法转换",
@@ -228,40 +228,41 @@ export const knownErrorsChinese: Readonly<
     cure: "从缓存中删除该模型的文件夹：它会重新下载",
   },
   "plain-http": {
-    cause: "仓库、镜像站或代理不支持 TLS",
-    cure: '代理和镜像站的地址用 http://；仓库则在宿主机的 «/etc/docker/daemon.json» 里设 «"insecure-registries"»，或给它配置证书',
+    cause: "镜像仓库、镜像站或代理不支持 TLS",
+    cure: '代理和镜像站的地址写成 http://；镜像仓库则在宿主机的 «/etc/docker/daemon.json» 里设 «"insecure-registries"»，或给它配置证书',
   },
   proxy: {
     cause: "代理没有响应，或需要密码",
     cure: "改正 «build.httpProxy» 和 «build.httpsProxy»（运行中的服务用 «environment»，拉取镜像用 Docker 自己的设置）",
   },
   certificate: {
-    cause: "网络会重新签发 TLS 证书，或镜像站的证书颁发机构不受信任",
-    cure: "在 «build.caCertificate» 里给出该机构的证书（用于构建镜像和其中的服务）；Docker 自身的拉取要由宿主机信任它；并检查宿主机时钟",
+    cause: "网络会拦截 TLS 并换掉证书，或镜像站的证书由未知机构签发",
+    cure: "在 «build.caCertificate» 里给出该机构的证书（对镜像构建和镜像里的服务有效）；Docker 自己拉取镜像时，要由宿主机信任该机构；另外请检查宿主机时钟",
   },
   "wrong-clock": { cause: "宿主机时钟不准", cure: "校准时钟（«timedatectl set-ntp true»）后重试" },
   "hub-rate-limit": {
     cause: "Hugging Face 暂时不再接受来自这个地址的请求",
-    cure: "等一小时，或在 env 文件（«envFiles»）里设置 HF_TOKEN，或用 «cacheModels» 带入模型",
+    cure: "等一小时，或在 env 文件（«envFiles»）里设置 HF_TOKEN，或用 «cacheModels» 拷贝模型",
   },
   "model-unknown": {
-    cause: "Hugging Face 或 «huggingFaceEndpoint» 指定的镜像站没有这个模型，或没有令牌就不提供",
+    cause:
+      "Hugging Face 或 «huggingFaceEndpoint» 指定的镜像站没有这个模型，或只对持有令牌的用户提供",
     cure: "改正 Immich 设置或预设里的模型名，或换一个镜像站；令牌写在 env 文件（«envFiles»）的 HF_TOKEN 里",
   },
   "model-download": {
     cause: "容器访问不到 Hugging Face",
-    cure: "设置 «environment: { huggingFaceEndpoint: https://… }»（镜像站）或代理，或用 «cacheModels» 带入模型",
+    cure: "设置 «environment: { huggingFaceEndpoint: https://… }»（镜像站）或代理，或用 «cacheModels» 拷贝模型",
   },
   "model-missing": {
     cause: "缓存里缺少模型的文件",
-    cure: "从缓存中删除该模型的文件夹，它会重新下载；没有网络时用 «cacheModels» 带入",
+    cure: "从缓存中删除该模型的文件夹，它会重新下载；没有外网时用 «cacheModels» 拷贝",
   },
   "no-ipv6": {
     cause: "宿主机没有 IPv6，而服务默认监听 IPv6",
     cure: "«environment: { host: 0.0.0.0 }»",
   },
   "foreign-address": {
-    cause: "这个地址不属于这台机器或这个容器",
+    cause: "这个地址不是这台机器的，或不是这个容器的",
     cure: "改正 «publish»（宿主机上 «ip address» 列出的地址），或去掉 «environment: { host: … }»",
   },
   "port-in-use": {
@@ -269,20 +270,20 @@ export const knownErrorsChinese: Readonly<
     cure: "停掉它，或换一个端口（«publish»、«environment: { port: … }»）",
   },
   "old-cpu": {
-    cause: "宿主机的 CPU 缺少这个镜像需要的指令（例如 SSE4.2 或 AVX）",
-    cure: "更新本程序：它的镜像尽量不用这些指令；虚拟机请把 CPU 类型设为 host；更老的 CPU 无法运行",
+    cause: "（退出码 132）宿主机的 CPU 缺少这个镜像需要的指令（例如 SSE4.2 或 AVX）",
+    cure: "更新本程序：它较新的镜像需要的这类指令更少；虚拟机请把 CPU 类型设为 host；再老的 CPU 则无法运行",
   },
   "host-memory": {
-    cause: "容器或宿主机内存不足",
+    cause: "（退出码 137）容器或宿主机内存不足",
     cure: "调大 «limits.memory»，或改用更小的预设、«workers: 1»；内存小的宿主机可加 swap",
   },
   "worker-timeout": {
-    cause: "请求超过了服务允许的时间：慢的加速器在编译，或慢的网络在下载模型",
+    cause: "请求超过了服务允许的时间：加速器较慢、还在编译，或网络较慢、还在下载模型",
     cure: "调大 «workerTimeout»（秒，默认 300）",
   },
   "too-many-threads": {
-    cause: "早于 20.10.10 的 Docker 禁止新镜像创建线程所用的调用，或已达到进程数上限",
-    cure: "把 Docker 升级到 20.10.10 或更新；否则 «hardening: { limitProcesses: false }»",
+    cause: "早于 20.10.10 的 Docker 不允许新镜像创建线程时使用的系统调用，或已达到进程数上限",
+    cure: "把 Docker 升级到 20.10.10 或更新；否则设 «hardening: { limitProcesses: false }»",
   },
   "bad-variable": {
     cause: "容器的某个环境变量的值不被 Immich 服务接受",
@@ -290,15 +291,15 @@ export const knownErrorsChinese: Readonly<
   },
   "package-missing": {
     cause: "镜像缺少这个 Immich 版本需要的 Python 包",
-    cure: "重新构建镜像（docker rmi 之后 pulumi up）；自制镜像请装上该包",
+    cure: "重新构建镜像（先用 docker rmi 删除镜像，再 pulumi up）；自制镜像请装上该包",
   },
   "worker-crash": {
-    cause: "服务崩溃：这个镜像无法在该 GPU 或其驱动上运行",
+    cause: "（退出码 139）服务崩溃：这个镜像无法在该 GPU 或其驱动上运行",
     cure: "由主机的 «gpu» 决定镜像，检查驱动（nvidia-smi）；用 «accelerator: cpu» 可判断是不是 GPU 的原因",
   },
   "control-socket": {
     cause:
-      "Immich v2.6.0 到 v2.7.5 的 Gunicorn 25 卡在 control socket 上（immich-app/immich#27173）",
+      "日志到这一行为止，容器不健康：Immich v2.6.0 到 v2.7.5 的 Gunicorn 25 卡在 control socket 上（immich-app/immich#27173）",
     cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
   },
   "worker-boot": {
@@ -306,7 +307,7 @@ export const knownErrorsChinese: Readonly<
     cure: "查看 «docker logs <container>» 里的第一个错误：多半是变量（«environment»）或镜像（«image»）有误",
   },
   "locked-out": {
-    cause: "加载失败两次后，Immich 的服务不再尝试该模型，直到重启",
+    cause: "这一行反复出现：加载失败两次后，Immich 的服务不再尝试该模型，重启后才会重试",
     cure: "先按容器日志里的第一个错误处理，再重启容器",
   },
   cdi: {
@@ -314,45 +315,45 @@ export const knownErrorsChinese: Readonly<
     cure: 'Docker 25 或更新，在 «/etc/docker/daemon.json» 里设 «"features": { "cdi": true }»（28.3 起默认启用），再在宿主机上执行 «nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml»',
   },
   "device-driver": {
-    cause: "Docker 不知道怎样把 NVIDIA 显卡分配给容器",
+    cause: "Docker 还不能把 NVIDIA 显卡分配给容器",
     cure: `${toolkit}；snap 版或 rootless 的 Docker 需要单独配置`,
   },
   "lxc-cgroups": {
-    cause: "LXC 中的 NVIDIA Container Toolkit 无权更改设备权限",
-    cure: "在 LXC 里的 «/etc/nvidia-container-runtime/config.toml» 的 «[nvidia-container-cli]» 下写 «no-cgroups = true»，再重启 Docker；LXC 本身需要显卡的设备节点",
+    cause: "LXC 容器中的 NVIDIA Container Toolkit 无权更改设备权限",
+    cure: "在 LXC 容器里 «/etc/nvidia-container-runtime/config.toml» 的 «[nvidia-container-cli]» 下写 «no-cgroups = true»，再重启 Docker；LXC 容器本身也要有显卡的设备节点",
   },
   "lxc-sysctl": {
     cause:
-      "宿主机的 AppArmor 规则与 runc 1.2.8、1.3.3 及更新版本不兼容（opencontainers/runc#4968）",
-    cure: "升级宿主机的 Proxmox（LXC 6.0.5-2 或更新）或 Incus；在此之前可在 LXC 里使用 containerd.io 1.7.28-1",
+      "Docker 运行在 LXC 容器里，而宿主机的 AppArmor 规则与 runc 1.2.8、1.3.3 及更新版本不兼容（opencontainers/runc#4968）",
+    cure: "升级宿主机的 Proxmox（LXC 6.0.5-2 或更新）或 Incus；在此之前可在 LXC 容器里使用 containerd.io 1.7.28-1",
   },
   "lxc-overlay": {
-    cause: "LXC 位于 ZFS 上，或数据在网络共享上，Docker 无法使用 overlay2",
-    cure: "把 LXC 的 «/var/lib/docker» 放到 ext4 上（单独的卷），或使用 Docker 的 fuse-overlayfs 驱动",
+    cause: "LXC 容器位于 ZFS 上，或数据在网络共享上，Docker 无法使用 overlay2",
+    cure: "把 LXC 容器的 «/var/lib/docker» 放到 ext4 上（单独的卷），或使用 Docker 的 fuse-overlayfs 驱动",
   },
   "lxc-nesting": {
-    cause: "这个 LXC 不允许运行自己的容器",
-    cure: "在宿主机上该 LXC 的配置里设 «features: nesting=1,keyctl=1»，在 LXC 里安装 apparmor，然后重启它",
+    cause: "这个 LXC 容器里不允许再运行容器",
+    cure: "在宿主机上，在该 LXC 容器的配置里设 «features: nesting=1,keyctl=1»，并在 LXC 容器里安装 apparmor，然后重启它",
   },
   "driver-in-image": {
     cause: "镜像自带 NVIDIA 驱动的文件，占了宿主机驱动文件的位置",
-    cure: "自制镜像请删除 libcuda.so.1 和 libnvidia-*.so.1：它是从带显卡的容器保存出来的",
+    cure: "自制镜像请删除 libcuda.so.1 和 libnvidia-*.so.1：这个镜像是从带显卡的容器保存出来的",
   },
   "unknown-gpu": {
     cause: "«gpus.ids» 里的显卡不在这台宿主机上",
     cure: "填写宿主机上 «nvidia-smi -L» 列出的序号或 UUID",
   },
   ldconfig: {
-    cause: "NVIDIA Container Toolkit 在这个系统上找不到 ldconfig",
+    cause: "NVIDIA Container Toolkit 查找 ldconfig 的位置与这个系统不符",
     cure: '在宿主机的 «/etc/nvidia-container-runtime/config.toml» 里设 «ldconfig = "@/sbin/ldconfig"»（Ubuntu 为 «"@/sbin/ldconfig.real"»）',
   },
   "nvidia-cli": {
-    cause: "NVIDIA Container Toolkit 无法把显卡交给容器",
+    cause: "其他任何 «nvidia-container-cli» 报错：NVIDIA Container Toolkit 无法把显卡交给容器",
     cure: "先让宿主机上的 nvidia-smi 和 «nvidia-container-cli info» 正常工作，并升级 toolkit",
   },
   "device-missing": {
     cause: "宿主机上没有这个设备节点",
-    cure: "加载它的内核驱动，或把它直通给虚拟机；否则换一个 «accelerator»",
+    cure: "加载它的内核驱动，或把它直通给虚拟机或 LXC 容器；否则换一个 «accelerator»",
   },
   "mount-missing": {
     cause: "容器要挂载的文件夹或文件在宿主机上不存在",
@@ -360,18 +361,18 @@ export const knownErrorsChinese: Readonly<
   },
   "name-taken": {
     cause: "名称已被另一个容器占用，例如 docker compose 的容器",
-    cure: "在主机上设置 «takeOver: <container>»，再次执行 up：新容器完成计算之前，旧容器照常服务，之后保留作为备份",
+    cure: "在主机上设置 «takeOver: <container>»，再次执行 up：新容器完成一次计算之前，旧容器照常服务，之后作为备份保留",
   },
   "network-alias": {
     cause: "Docker 自带的 «bridge» 网络没有名称解析",
     cure: "把 «network» 设为 Immich 自己的网络，例如 «immich_default»",
   },
   "addresses-used-up": {
-    cause: "Docker 没有可用于新网络的地址段",
+    cause: "Docker 已没有可分配给新网络的地址段",
     cure: '用 docker network prune 删除不用的网络；否则在 «/etc/docker/daemon.json» 里设 «"default-address-pools"»',
   },
   firewall: {
-    cause: "Docker 的防火墙规则丢失，例如重启了宿主机的防火墙",
+    cause: "Docker 的防火墙规则已丢失，例如宿主机的防火墙重启过",
     cure: "重启 Docker：«systemctl restart docker»",
   },
   "too-few-cores": {
@@ -379,23 +380,23 @@ export const knownErrorsChinese: Readonly<
     cure: "改正 «limits.cpus» 或 «limits.cpuset»；«nproc» 显示核心数",
   },
   "kernel-limits": {
-    cause: "宿主机的内核（很多 NAS 如此）或 rootless 的 Docker 不支持这个限制",
-    cure: "从 «limits» 中去掉消息里提到的项",
+    cause: "宿主机的内核（很多 NAS 如此）或 rootless Docker 不支持这个限制",
+    cure: "从 «limits» 中去掉报错里提到的项",
   },
   "unknown-account": {
     cause: "镜像里没有这个名称的用户或用户组",
     cure: "改用数字（«user»、«groups»）：在宿主机上执行 «id -u <name>» 或 «getent group <name>»",
   },
   "user-ids": {
-    cause: "LXC 或 rootless Docker 的用户分到的用户编号不够这个镜像用",
-    cure: "需要 65536 个：LXC 配置里的 «lxc.idmap»，或该用户的 «/etc/subuid» 和 «/etc/subgid»",
+    cause: "LXC 容器或 rootless Docker 的用户分到的 UID/GID 不够这个镜像使用",
+    cure: "需要 65536 个：在 LXC 容器配置的 «lxc.idmap» 里，或在该用户的 «/etc/subuid» 和 «/etc/subgid» 里设置",
   },
   "cgroup-mount": {
     cause: "旧版 Docker 找不到新系统的 cgroup",
     cure: "升级 Docker（20.10.10 或更新），再重启宿主机",
   },
   "device-rules": {
-    cause: "rootless 的 Podman 不能传递 USB 设备，而 OpenVINO 可能用到它",
+    cause: "rootless Podman 不能传入 USB 设备，而 OpenVINO 可能用到它",
     cure: "指定渲染节点，就不再需要 USB：«renderNode: /dev/dri/renderD128»",
   },
   "network-missing": {
@@ -403,20 +404,20 @@ export const knownErrorsChinese: Readonly<
     cure: "对 Immich 执行 «docker compose up -d»，再 «pulumi up»",
   },
   "rate-limit": {
-    cause: "仓库暂时不再接受来自这个地址的拉取",
+    cause: "镜像仓库限制了来自你这个地址的拉取次数",
     cure: "«docker login»，或等几个小时，或设置 «build.imageMirror»",
   },
   "image-unknown": {
-    cause: "仓库或镜像站没有这个镜像，或没有这种 CPU 的版本，或需要登录",
+    cause: "镜像仓库或镜像站没有这个镜像，或没有适合这种 CPU 的版本，或需要登录",
     cure: "改正版本或 «build.imageMirror»；需要时 «docker login»",
   },
   "wrong-architecture": {
-    cause: "镜像用于另一种 CPU",
+    cause: "镜像用于另一种 CPU 架构",
     cure: "本程序的镜像只支持 amd64；arm64 请用官方镜像（加速器 «cpu»、«armnn»、«rknn»）",
   },
   "no-python": {
     cause: "镜像里没有容器要运行的程序",
-    cure: "这是 Immich 机器学习的镜像吗？请改正 «image»",
+    cure: "改正 «image»：它必须是 Immich 机器学习的镜像",
   },
   "certificate-text": {
     cause: "«build.caCertificate» 指定的文件不是 PEM 文本",
@@ -432,7 +433,7 @@ export const knownErrorsChinese: Readonly<
   },
   "pip-missing": {
     cause: "软件源没有这个包，或地址不是 simple 索引",
-    cure: "改正 «build.packageIndex»（通常以 /simple 结尾）或去掉它；镜像站必须完整",
+    cure: "改正 «build.packageIndex»（通常以 /simple 结尾）或去掉它；镜像站的内容必须完整",
   },
   "build-disk-full": {
     cause: "Docker 数据所在的磁盘已满：构建一个镜像最多需要 10 GB",
@@ -452,11 +453,14 @@ export const knownErrorsChinese: Readonly<
   },
   "image-check": {
     cause: "构建出的镜像缺少这个 Immich 版本需要的内容",
-    cure: "换一个本程序支持的 Immich 版本，并报告这一行：锁文件需要跟进",
+    cure: "换一个本程序支持的 Immich 版本，并反馈这一行：锁文件需要更新",
   },
   "no-buildkit": {
     cause: "Docker 引擎没有使用 BuildKit",
     cure: '把 Docker 升级到 20.10.10 或更新，并从 «/etc/docker/daemon.json» 中去掉 «"buildkit": false»',
   },
-  "pip-other": { cause: "pip 无法安装锁文件中的包", cure: "重试；再次出现请报告上面几行" },
+  "pip-other": {
+    cause: "pip 的其他任何 «ERROR:»：无法安装锁文件中的包",
+    cure: "重试；再次出现请反馈上面几行",
+  },
 };

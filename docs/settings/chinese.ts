@@ -25,7 +25,7 @@ export const chineseHeadings: Readonly<Record<string, { heading: string; intro?:
     intro: "除代理外，这里的地址不得含用户名或密码。另见[镜像源](mirrors.md)。",
   },
   "Machine and card": { heading: "机器和显卡" },
-  "Image, models and hand-over": { heading: "镜像、模型和交接" },
+  "Image, models and hand-over": { heading: "镜像、模型和接管" },
   "The server's environment": { heading: "服务的环境变量" },
   Network: { heading: "网络" },
   "The container": {
@@ -47,11 +47,11 @@ const pemFile = "PEM 文件的路径";
 export const chineseStackRows: Readonly<Record<string, ChineseRow>> = {
   "immich.version": {
     meaning:
-      "服务端的完整版本号。写 `auto` 时，每次预览都通过 `serverContainer` 或 `api` 查询服务端的版本。机器学习一侧与它保持一致",
+      "服务端的完整版本号。写 `auto` 时，每次预览都通过 `serverContainer` 或 `api` 查询服务端的版本。机器学习一侧与服务端版本保持一致",
   },
   "immich.network": {
     meaning:
-      "要加入的 Docker 网络，在其中名为 `immich-machine-learning`，也就是 Immich 默认访问的地址",
+      "要加入的 Docker 网络，在其中的名称为 `immich-machine-learning`，也就是 Immich 默认访问的地址",
   },
   "immich.serverContainer": {
     meaning:
@@ -79,7 +79,7 @@ export const chineseStackRows: Readonly<Record<string, ChineseRow>> = {
   databasePassword: {
     values: "机密",
     meaning:
-      "Immich 的 `.env` 中的 `DB_PASSWORD`。只有 Immich 公开的 compose 文件中的密码 `postgres` 可以写成明文；作为机密，它会让 Pulumi 的全部输出隐去这个词",
+      "Immich 的 `.env` 中的 `DB_PASSWORD`。只有 Immich 公开的 compose 文件中的密码 `postgres` 可以写成明文；如果设为机密，Pulumi 会在全部输出中隐去这个词",
     standard: "使用 `immich.database` 时必填",
   },
   "immich.api.url": {
@@ -117,15 +117,17 @@ export const chineseStackRows: Readonly<Record<string, ChineseRow>> = {
     standard: "Immich 的设置",
   },
   "models.concurrency.smartSearch": {
-    meaning: "同时运行的 Smart Search 任务数",
+    meaning: "同时运行的智能搜索（Smart Search）任务数",
     standard: asPreset,
   },
   "models.concurrency.faceDetection": { meaning: "同时运行的人脸检测任务数", standard: asPreset },
   "models.concurrency.ocr": { meaning: "同时运行的 OCR 任务数", standard: asPreset },
-  allowUnknownModels: { meaning: "接受本程序不认识的模型（CLIP 仅限通过 API）" },
-  preflight: { meaning: "变更前的检查发现缺少条件时怎么办" },
+  allowUnknownModels: { meaning: "接受本程序不认识的模型（CLIP 模型仅限通过 API 设置）" },
+  preflight: { meaning: "变更前的检查发现条件不满足时怎么办" },
   embeddings: { meaning: "如何处理原 CLIP 模型的 embedding（在新模型下无效）：清除或保留" },
-  reindex: { meaning: "更换 CLIP 模型后启动 Immich 的 Smart Search 任务（需要 `immich.api`）" },
+  reindex: {
+    meaning: "更换 CLIP 模型后启动 Immich 的智能搜索（Smart Search）任务（需要 `immich.api`）",
+  },
   redetectFacesLosingNames: {
     meaning:
       "与 `reindex` 一起使用：在更换人脸模型的同一次运行中重新检测人脸。Immich 会因此丢失所有人物的名字",
@@ -148,7 +150,10 @@ export const chineseStackRows: Readonly<Record<string, ChineseRow>> = {
   },
   "build.packageIndex": { meaning: "PyPI 的镜像源" },
   "build.aptMirror": { meaning: "Debian 软件包的镜像源" },
-  "build.caCertificate": { values: pemFile, meaning: "构建时和运行中的服务都会信任的 CA 证书" },
+  "build.caCertificate": {
+    values: pemFile,
+    meaning: "额外信任的 CA 证书，对构建和运行中的服务都有效",
+  },
   "build.httpProxy": {
     meaning:
       "构建时使用的代理，不会留在镜像中。含密码的代理请加密：`pulumi config set --secret --path immich-ml:build.httpProxy`",
@@ -170,11 +175,12 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   },
   gpu: {
     values: "`GTX 970`、`5.0`、`auto`",
-    meaning: "显卡名称（可用 `nvidia-smi -L`、`lspci` 或商家的写法）、Compute Capability 或 `auto`",
+    meaning:
+      "显卡名称（可用 `nvidia-smi -L`、`lspci` 或商家的写法）、计算能力（Compute Capability）或 `auto`",
     standard: "无：即 `accelerator: cpu`",
   },
   accelerator: { meaning: "用什么计算", standard: "有 `gpu` 时为 `cuda`，否则为 `cpu`" },
-  videoMemory: { meaning: "目录中没有的显卡的显存大小", standard: "该显卡的显存" },
+  videoMemory: { meaning: "本程序的显卡表中没有的显卡，其显存大小", standard: "该显卡的显存" },
   "gpus.count": {
     values: "`1`–`16`、`all`",
     meaning:
@@ -197,7 +203,9 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
     meaning: "只用一个渲染节点，代替整个 `/dev/dri`；此时不传入 USB 设备",
     standard: "全部",
   },
-  placement: { meaning: "运行为容器，或运行为由 `dockerHost` 管理的 Docker Swarm 上的服务" },
+  placement: {
+    meaning: "以容器方式运行，还是以服务方式运行在 `dockerHost` 所管理的 Docker Swarm 上",
+  },
   imageVariant: {
     meaning: "使用哪种镜像。旧名 `runtime` 仅在本版本中可用",
     standard: "与显卡和 Immich 版本匹配的那个",
@@ -206,7 +214,7 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   containerName: { meaning: "容器在 Docker 引擎上的名称" },
   takeOver: {
     meaning:
-      "当前提供服务的容器名称，例如 docker compose 的容器。它会一直运行到新容器完成计算，随后停止并保留为 `<name>-before-immich-ml`。新容器未通过校验或执行 `destroy` 时恢复原状。请挂载同一份模型：`cache`",
+      "当前提供服务的容器名称，例如 docker compose 的容器。它会一直运行到新容器完成一次计算，随后停止，并改名为 `<name>-before-immich-ml` 保留。新容器未通过校验或执行 `destroy` 时，它会恢复运行。请用 `cache` 挂载同一份模型",
   },
   "cache.volume": { meaning: "存放模型的卷。旧名 `cacheVolume` 仅在本版本中可用" },
   "cache.keep": {
@@ -224,7 +232,7 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   environment: {
     values: "`{ 名称: 值 }`",
     meaning:
-      "机器学习服务的设置，例如 `workers`、`requestThreads`、`modelTtl`、`maxBatchSizeFacialRecognition`、`huggingFaceEndpoint`，可用这些名称或环境变量原名；按 Immich 的版本检查。有多个 worker 或运行在 swarm 上时，`maxBatchSizeFacialRecognition` 默认为 1（除非另行设置）：否则 Immich 会在其他 worker 使用时改写缓存中的人脸模型。Immich 之下各运行库的变量（`CUDA_DEVICE_ORDER`、`HSA_USE_SVM`、`HF_HUB_DOWNLOAD_TIMEOUT`、`OMP_NUM_THREADS`、`GUNICORN_CMD_ARGS` 等）也写在这里，用变量原名",
+      "机器学习服务的设置，例如 `workers`、`requestThreads`、`modelTtl`、`maxBatchSizeFacialRecognition`、`huggingFaceEndpoint`，可用这些名称或环境变量原名；按 Immich 的版本检查。有多个 worker 或运行在 swarm 上时，`maxBatchSizeFacialRecognition` 默认为 1（除非另行设置）：否则 Immich 会在其他 worker 使用时改写缓存中的人脸模型。Immich 底层运行库的变量（`CUDA_DEVICE_ORDER`、`HSA_USE_SVM`、`HF_HUB_DOWNLOAD_TIMEOUT`、`OMP_NUM_THREADS`、`GUNICORN_CMD_ARGS` 等）也写在这里，用变量原名",
     standard: "Immich 的默认值",
   },
   envFiles: {
@@ -235,7 +243,7 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   },
   uncheckedEnvironment: {
     values: "`{ 名称: 值 }`",
-    meaning: "其他任意变量：原样传入容器，并提示程序不做检查",
+    meaning: "其他任意变量：原样传入容器；程序会提示不对它们做任何检查",
     standard: "无",
   },
   network: {
@@ -248,7 +256,7 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
     meaning: "在网络中的名称。已在运行的主机无论排在第几位都保留原名",
     standard: "第一台主机为 `immich-machine-learning`，其余为各自的 `name`",
   },
-  networks: { values: "名称的列表", meaning: "以相同名称再加入的网络" },
+  networks: { values: "名称的列表", meaning: "还要以同一名称加入的其他网络" },
   "publish.address": {
     values: "主机的 IPv4 或 IPv6 地址",
     meaning: "在这个地址上开放端口。这是开放端口的唯一方式，因为 Immich 的机器学习服务没有身份验证",
@@ -266,9 +274,12 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   },
   dns: { values: "地址的列表", meaning: "DNS 服务器", standard: asEngine },
   restart: { meaning: "Docker 何时重新启动容器；`on-failure:5` 最多尝试五次" },
-  "limits.memory": { meaning: "内存" },
-  "limits.swap": { meaning: "`memory` 之外的 swap，0 表示没有", standard: "与 `memory` 一样大" },
-  "limits.cpus": { values: "大于 0 的数", meaning: "CPU 核数" },
+  "limits.memory": { meaning: "内存上限" },
+  "limits.swap": {
+    meaning: "`memory` 之外的 swap，0 表示不用 swap",
+    standard: "与 `memory` 一样大",
+  },
+  "limits.cpus": { values: "大于 0 的数", meaning: "CPU 核数上限" },
   "limits.cpuset": { meaning: "使用哪些核" },
   user: {
     values: '`1000`、`"1000:1000"`',
@@ -301,15 +312,15 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   },
   shmSize: { meaning: "`/dev/shm` 的大小", standard: asEngine },
   "hardening.noNewPrivileges": { meaning: "进程不能获得新权限" },
-  "hardening.dropCapabilities": { meaning: "去掉 root 的 capability" },
+  "hardening.dropCapabilities": { meaning: "去掉 root 的全部 capability" },
   "hardening.limitLog": { meaning: "日志限制为三个 10 MB 的文件" },
   "hardening.limitProcesses": { meaning: "最多 4096 个进程，含线程" },
   "hardening.readOnlyRoot": { meaning: "根文件系统只读" },
-  check: { meaning: "加速校验失败时怎么办。旧名 `proof` 仅在本版本中可用" },
-  healthTimeout: { meaning: "校验之前等待容器变为健康的时间（`check: off` 时不等待）" },
+  check: { meaning: "加速器校验未通过时怎么办。旧名 `proof` 仅在本版本中可用" },
+  healthTimeout: { meaning: "校验之前等待容器变为健康的最长时间（`check: off` 时不等待）" },
   modelDownload: {
     meaning:
-      "校验时等待服务下载模型的时间；设为 `0` 时只校验缓存里已有的模型。到时仍缺少的模型会被列出，但不算失败",
+      "服务需要先下载模型时，校验最多等待多久；设为 `0` 时只校验缓存里已有的模型。到时仍缺少的模型会被列出，但不算失败",
   },
   "swarm.replicas": { meaning: "任务数" },
   "swarm.nodeLabels": { meaning: "节点必须带有的标签", standard: "无" },

@@ -77,7 +77,7 @@ const english: Language = {
 };
 
 const chinese: Language = {
-  title: ["设置", "含义", "取值", "默认值", "始于"],
+  title: ["设置", "含义", "取值", "默认值", "起始版本"],
   required: "必填",
   none: "无",
   comma: "、",

@@ -481,6 +481,7 @@ describe("the probe", () => {
       },
       hasEmbeddings: true,
       hasCurrentFunctions: false,
+      functions: {},
     });
   });
 
