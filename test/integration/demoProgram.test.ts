@@ -64,6 +64,13 @@ beforeAll(async () => {
   await writeFile(path.join(folder, "options"), JSON.stringify(options), { mode: 0o600 });
 });
 
+/** Names of the images that stacks have built. */
+async function builtImages(): Promise<string[]> {
+  const images = await docker.listImages();
+  const names = images.flatMap(({ RepoTags }) => RepoTags ?? []);
+  return names.filter((name) => name.startsWith("immich-ml-legacy")).sort();
+}
+
 afterAll(async () => {
   await program("down");
   await server.remove();
@@ -71,6 +78,8 @@ afterAll(async () => {
 });
 
 test("index.ts runs on a real Docker engine and PostgreSQL with npm packages alone, and is removed without a trace", async () => {
+  // Of stacks of one's own, or of a test run that was killed.
+  const others = await builtImages();
   const lastLine = (await program("up")).trimEnd().split("\n").at(-1) ?? "";
   const outputs = JSON.parse(lastLine) as { machineLearning: HostOutput[] };
 
@@ -79,6 +88,7 @@ test("index.ts runs on a real Docker engine and PostgreSQL with npm packages alo
   const found = await docker.getContainer(containerName).inspect();
   await untilHealthy(() => docker.getContainer(containerName).inspect());
   expect(found.Image).toBe(host?.image);
+  expect((await builtImages()).length).toBe(others.length + 1);
   // The fake's model files are of opset 19; the legacy image's ONNX Runtime knows 18 at most.
   expect(await askService(host!.url, "ViT-B-32__openai")).toEqual({ ping: "pong", dimension: 512 });
   const row = JSON.parse((await database.configurationText()) ?? "") as Record<string, object>;
@@ -93,8 +103,6 @@ test("index.ts runs on a real Docker engine and PostgreSQL with npm packages alo
   expect(await database.configurationText()).toBe(before);
   await expect(docker.getContainer(containerName).inspect()).rejects.toThrow("no such container");
   await expect(docker.getVolume(cacheVolume).inspect()).rejects.toThrow("no such volume");
-  const images = await docker.listImages();
-  const names = images.find(({ Id }) => Id === host?.image)?.RepoTags ?? [];
-  expect(names.filter((name) => name.startsWith("immich-ml-legacy"))).toEqual([]);
+  expect(await builtImages()).toEqual(others);
   expect(await database.query("SELECT FROM pg_namespace WHERE nspname = 'immich_ml'")).toEqual([]);
 });
