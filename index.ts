@@ -24,10 +24,9 @@ export = async function immichMachineLearning() {
   // A host with gpu: auto is asked once for both.
   const ask = memoize(run);
   const declared = await loadSettings((hosts) => detectGpus(hosts, ask), ask);
-  const [stored, found] = await Promise.all([
-    storedResources(),
-    preflight(declared, ask, async () => hostsIn(await storedResources())),
-  ]);
+  const found = await preflight(declared, ask, async () => hostsIn(await storedResources()));
+  // After the preflight: reading the state puts a provider of the engine's own into it.
+  const stored = await storedResources();
   const gone = await findGoneHosts(declared, stored, ask);
   const settings = keepAliases(declared, found.aliases);
   const repairs = repairsOf(settings, found, stored);
