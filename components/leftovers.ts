@@ -150,16 +150,20 @@ async function removeFromEngine(
   kind: "service" | "network",
   name: string,
 ): Promise<void> {
+  const docker = new DockerClient(host, run);
   const until = Date.now() + 1000 * limit;
   for (;;) {
-    const { code, stderr } = await run("docker", [kind, "rm", name], {
+    const { stderr } = await run("docker", [kind, "rm", name], {
       environment: dockerClientEnvironment(host),
       timeout: 30,
     });
-    if (code === 0 || /not found|no such/i.test(stderr)) return;
+    // A network that was removed is there until the last task has left it.
+    const left = await docker[kind](name);
+    if (left.ok && left.value === undefined) return;
     if (Date.now() > until) {
+      const reason = left.ok ? sanitize(stderr, 2000) || "it is still there" : left.message;
       throw new pulumi.RunError(
-        `${host.name}: the ${kind} ${name} could not be removed within ${limit} s: ${sanitize(stderr, 2000)}`,
+        `${host.name}: the ${kind} ${name} could not be removed within ${limit} s: ${reason}`,
       );
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));
