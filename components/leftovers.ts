@@ -4,6 +4,7 @@ import type { HostSettings, Settings } from "../config/load";
 import { databaseFunctions } from "../immich/databaseFunctions";
 import { dropFunctions } from "../immich/databaseStore";
 import type { PreflightResult } from "../preflight";
+import { otherOwner } from "../preflight/containerChecks";
 import { DockerClient } from "../util/docker";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { run } from "../util/run";
@@ -127,9 +128,8 @@ async function leftOfSwarm(
   const found = await Promise.all(
     unknown.map(async ({ kind, called }) => {
       const answer = await docker[kind](called);
-      const labels = answer.ok ? (answer.value?.labels ?? {}) : {};
-      return labels["org.immich-ml.stack"] === settings.stack &&
-        labels["org.immich-ml.project"] === settings.project
+      const existing = answer.ok ? answer.value : undefined;
+      return existing && otherOwner(existing.labels, settings) === undefined
         ? [
             {
               description: `${name}: the ${kind} ${called}`,
