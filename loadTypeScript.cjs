@@ -31,8 +31,8 @@ require.extensions[".ts"] = (module, file) => {
  * Node.js does in a run without changes.
  */
 for (const name of ["typescript", "@npmcli/arborist", "@pulumi/pulumi/automation"])
-  standIn(name, whenUsed);
-standIn("@pulumi/pulumi/cmd/run/tracing", (load) => {
+  replaceModule(name, whenUsed);
+replaceModule("@pulumi/pulumi/cmd/run/tracing", (load) => {
   let tracing;
   const noSpan = () => require(resolve("@opentelemetry/api")).trace.getTracer("none").startSpan("");
   return {
@@ -41,16 +41,16 @@ standIn("@pulumi/pulumi/cmd/run/tracing", (load) => {
     newSpan: (name) => tracing?.newSpan(name) ?? noSpan(),
   };
 });
-standIn("@pulumi/pulumi/runtime/closure/v8Hooks", (load) => ({
+replaceModule("@pulumi/pulumi/runtime/closure/v8Hooks", (load) => ({
   isInitializedAsync: () => Promise.resolve(),
   getSessionAsync: () => load().getSessionAsync(),
   getScriptUrl: (id) => load().getScriptUrl(id),
 }));
 // See prepareForRunner.
-standIn("source-map-support/register", () => ({}));
+replaceModule("source-map-support/register", () => ({}));
 
 /** Puts other exports in a module's place; `load` loads the module itself. */
-function standIn(name, makeExports) {
+function replaceModule(name, makeExports) {
   const file = resolve(name);
   if (file === undefined || require.cache[file] !== undefined) return;
   let loaded;

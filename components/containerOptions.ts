@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 import type * as docker from "@pulumi/docker";
 import type * as pulumi from "@pulumi/pulumi";
 
@@ -89,6 +91,19 @@ export function containerOptions(args: Args): Partial<docker.ContainerArgs> {
     ...(shmSize !== undefined && { shmSize }),
     ...logOptions(args),
   };
+}
+
+/**
+ * A label of the options that the provider takes for Docker's own choice once they are left out: the container
+ * of another value is replaced. None where none of them is given.
+ */
+export function optionsLabel(args: Args): Record<string, string> {
+  const { command, user, cpuset, shmSize, swap, log, hardening } = args;
+  const isUnlimited = hardening?.limitLog === false || undefined;
+  const given = { command, user, cpuset, shmSize, swap, log, isUnlimited };
+  const text = JSON.stringify(given);
+  if (text === "{}") return {};
+  return { "org.immich-ml.options": createHash("sha256").update(text).digest("hex").slice(0, 16) };
 }
 
 function logOptions({ log, hardening }: Args): Partial<docker.ContainerArgs> {

@@ -16,6 +16,7 @@ import {
   hasOptionalMounts,
   healthcheckOf,
   networkOptions,
+  optionsLabel,
   restartOptions,
 } from "./containerOptions";
 import {
@@ -173,9 +174,9 @@ export class MachineLearning extends pulumi.ComponentResource {
       parent: this,
       // The provider would remove the one that serves before the new one is made.
       deleteBeforeReplace: false,
-      // Docker ignores removing a limit in place, so replace. The last one stands for nothing else: no
+      // Docker ignores removing a limit and changing a health check in place, so replace. The last one stands for nothing else: no
       // run waits here, and a container that is gone is replaced by another value of it.
-      replaceOnChanges: ["memory", "memorySwap", "cpus", "waitTimeout"],
+      replaceOnChanges: ["memory", "memorySwap", "cpus", "healthcheck", "waitTimeout"],
       ignoreChanges: [
         ...(areMountsUnknown(args) ? ["mounts"] : []),
         ...(args.repair?.container === undefined ? ["waitTimeout"] : []),
@@ -325,6 +326,7 @@ function containerArgs(
         "org.immich-ml.project": pulumi.getProject(),
         "org.immich-ml.stack": pulumi.getStack(),
         "org.immich-ml.host": owner,
+        ...optionsLabel(args),
         ...labels,
       })),
     ),

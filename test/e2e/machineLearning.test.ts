@@ -6,7 +6,6 @@ import * as docker from "@pulumi/docker";
 import { type EngineEvent, LocalWorkspace, type Stack } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import type { AcceleratorName } from "../../catalog/accelerators";
 import { MachineLearning, type MachineLearningArgs, ModelCache } from "../../components";
 import { findEngine } from "../../demo/withEngine";
 import { readSettings } from "../../config/read";
@@ -21,9 +20,11 @@ import {
 
 const missing = missingEngine ?? missingPrivateEngine;
 const network = "immich-ml-test-machines";
-const container = "immich-ml-test-machine";
 
-/** One container after another, on a Docker engine with fake devices. */
+/** The container's name of a service. */
+const containerOf = (name: string) => `immich-ml-test-machine-${name}`;
+
+/** Services on a Docker engine with fake devices. */
 describe.skipIf(missing)("a machine-learning container on the real engine", () => {
   let folder: string;
   let engine: PrivateEngine;
@@ -31,7 +32,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
   let endpoint: string;
   let stack: Stack;
   let outputs: Stack["outputs"];
-  let declared: Partial<MachineLearningArgs> = {};
+  let declared: Readonly<Record<string, Partial<MachineLearningArgs>>> = {};
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "immich-ml-test-machines-"));
@@ -80,21 +81,25 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
   function program() {
     const provider = new docker.Provider("engine", { host: endpoint });
     const cache = new ModelCache("attic-cache", { labels: { stack: "machines" } }, { provider });
-    const service = new MachineLearning(
-      "attic",
-      {
-        image: engine.sleeper,
-        immichVersion: "v2.7.5",
-        containerName: container,
-        cacheVolume: cache.volumeName,
-        network,
-        dockerHost: endpoint,
-        check: "off",
-        ...declared,
-      },
-      { provider },
-    );
-    return { provider: service.executionProvider, check: service.check };
+    const services = Object.entries(declared).map(([name, args]) => {
+      const service = new MachineLearning(
+        name,
+        {
+          image: engine.sleeper,
+          immichVersion: "v2.7.5",
+          containerName: containerOf(name),
+          cacheVolume: cache.volumeName,
+          network,
+          networkAlias: name,
+          dockerHost: endpoint,
+          check: "off",
+          ...args,
+        },
+        { provider },
+      );
+      return [name, { provider: service.executionProvider, check: service.check }] as const;
+    });
+    return Object.fromEntries(services);
   }
 
   async function steps(run: (onEvent: (event: EngineEvent) => void) => Promise<unknown>) {
@@ -112,14 +117,18 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     return operations;
   }
 
-  const up = (args: Partial<MachineLearningArgs>) => {
-    declared = args;
+  /** Operations by service: of its container, its cache and its check. */
+  const up = async (services: Readonly<Record<string, Partial<MachineLearningArgs>>>) => {
+    declared = services;
     return steps((onEvent) => stack.up({ onEvent }));
   };
   const drift = () => steps((onEvent) => stack.preview({ refresh: true, onEvent }));
-  const inside = (command: string) => engine.docker("exec", container, "sh", "-c", command);
-  const hostConfig = async () =>
-    JSON.parse(await engine.docker("inspect", "--format", "{{json .HostConfig}}", container)) as {
+  const inside = (name: string, command: string) =>
+    engine.docker("exec", containerOf(name), "sh", "-c", command);
+  const hostConfig = async (name: string) =>
+    JSON.parse(
+      await engine.docker("inspect", "--format", "{{json .HostConfig}}", containerOf(name)),
+    ) as {
       DeviceRequests: unknown;
       MaskedPaths: unknown[];
       SecurityOpt: string[];
@@ -129,13 +138,13 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     };
 
   it("is created hardened, adopts the compose file's volume, and a refreshed preview is empty", async () => {
-    expect((await up({})).sort()).toEqual([
+    expect((await up({ attic: {} })).sort()).toEqual([
       "create attic",
       "create attic-cache",
       "create attic-check",
     ]);
-    expect((await hostConfig()).PidsLimit).toBe(4096);
-    expect(await inside("grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")).toBe(
+    expect((await hostConfig("attic")).PidsLimit).toBe(4096);
+    expect(await inside("attic", "grep -E '^(CapEff|NoNewPrivs)' /proc/self/status")).toBe(
       "NoNewPrivs:\t1\nCapEff:\t0000000000000000".split("\n").reverse().join("\n"),
     );
     const label = await engine.docker(
@@ -149,56 +158,157 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     expect(await drift()).toEqual([]);
   });
 
-  it.each([
-    ["cuda", "ls /dev/mali0 /dev/dri /dev/kfd /dev/dxg 2>/dev/null || true", ""],
-    [
-      "armnn",
-      "ls /dev/mali0 /usr/lib/libmali.so /lib/firmware/mali_csffw.bin",
-      "/dev/mali0\n/lib/firmware/mali_csffw.bin\n/usr/lib/libmali.so",
-    ],
-    [
-      "openvino-wsl",
-      "ls -d /dev/dri/* /dev/dxg /usr/lib/wsl/lib",
-      "/dev/dri/card0\n/dev/dri/renderD128\n/dev/dxg\n/usr/lib/wsl/lib",
-    ],
-    [
-      "rocm",
-      "ls /dev/dri/* /dev/kfd; id -nG",
-      "/dev/dri/card0\n/dev/dri/renderD128\n/dev/kfd\nroot video",
-    ],
-  ] as [AcceleratorName, string, string][])(
-    "for %s sees the accelerator's devices, groups and files, and a refreshed preview is empty",
-    async (accelerator, command, seen) => {
-      const operations = await up({
-        accelerator,
-        optionalMounts: ["/lib/firmware/mali_csffw.bin"],
-      });
-      expect(operations.join()).toContain("replace attic");
-      expect(await inside(command)).toBe(seen);
-      expect(await drift()).toEqual([]);
-    },
-  );
+  /** Each service is made with the first arguments and changed to the second, all of them in two runs. */
+  describe("changed", () => {
+    const firmware = ["/lib/firmware/mali_csffw.bin"];
+    const gpus = (value: MachineLearningArgs["gpus"]) =>
+      [{}, { accelerator: "cuda", gpus: value }] as const;
+    const changes: Readonly<
+      Record<
+        string,
+        readonly [from: Partial<MachineLearningArgs>, to: Partial<MachineLearningArgs>]
+      >
+    > = {
+      cuda: [{}, { accelerator: "cuda", optionalMounts: firmware }],
+      armnn: [{}, { accelerator: "armnn", optionalMounts: firmware }],
+      "openvino-wsl": [{}, { accelerator: "openvino-wsl", optionalMounts: firmware }],
+      rocm: [{}, { accelerator: "rocm", optionalMounts: firmware }],
+      "armnn-without-firmware": [{}, { accelerator: "armnn", optionalMounts: [] }],
+      "armnn-unknown": [
+        { accelerator: "armnn", optionalMounts: firmware },
+        { accelerator: "armnn", optionalMounts: undefined },
+      ],
+      "one-gpu": gpus({ count: 1 }),
+      "all-gpus": gpus({ count: -1 }),
+      "gpu-0": gpus({ ids: ["0"] }),
+      "gpu-by-uuid": gpus({ ids: ["GPU-8e5e22a2"] }),
+      limits: [{}, { limits: { memory: 128, cpus: 1 } }],
+      "a-limit-less": [{ limits: { memory: 128, cpus: 1 } }, { limits: { cpus: 0.5 } }],
+      "no-limits": [{ limits: { memory: 128, cpus: 0.5 } }, {}],
+      "new-privileges": [{}, { hardening: { noNewPrivileges: false } }],
+      capabilities: [{}, { hardening: { dropCapabilities: false } }],
+      "unwritable-root": [{}, { hardening: { readOnlyRoot: true } }],
+      "unlimited-log": [{}, { hardening: { limitLog: false } }],
+      "unlimited-processes": [{}, { hardening: { limitProcesses: false } }],
+      "another-variable": [{}, { environment: { workers: 2 } }],
+      "no-variable": [{ environment: { workers: 2 } }, {}],
+      // An entry that disappears, which the provider may take for one that it may choose itself.
+      "no-user": [{ user: "1000:1000" }, {}],
+      "no-cpuset": [{ cpuset: "0" }, {}],
+      "no-extra-host": [{ extraHosts: { hub: "192.0.2.1" } }, {}],
+      "no-dns": [{ dns: ["192.0.2.1"] }, {}],
+      "no-ulimit": [{ ulimits: { nofile: { soft: 1024, hard: 2048 } } }, {}],
+      "no-shm-size": [{ shmSize: 128 }, {}],
+      "no-log-driver": [{ log: { driver: "none" } }, {}],
+      "no-log-driver-of-ours": [{ log: { driver: "none" } }, { hardening: { limitLog: false } }],
+      "no-group": [{ groups: ["video"] }, {}],
+      "no-label": [{ labels: { "org.immich-ml.stack": "dev" } }, {}],
+      "no-swap": [{ limits: { memory: 128 }, swap: 64 }, { limits: { memory: 128 } }],
+      "health-check-again": [{ healthcheck: false }, {}],
+      "another-interval": [{}, { healthcheck: { interval: 20 } }],
+      "no-command": [{ command: ["sleep", "100000"] }, {}],
+      "no-port": [{ publish: { address: "127.0.0.1", port: 28931 } }, {}],
+      label: [{}, { labels: { "org.immich-ml.stack": "dev" } }],
+    };
+    const names = Object.keys(changes);
+    const side = (index: 0 | 1) =>
+      Object.fromEntries(names.map((name) => [name, changes[name]![index]]));
+    let operations: readonly string[];
+    let drifted: readonly string[];
 
-  it("for armnn runs without the firmware, and cannot write the library", async () => {
-    await up({ accelerator: "armnn", optionalMounts: [] });
-    expect(await inside("ls /lib/firmware/mali_csffw.bin 2>&1 || true")).toContain("No such file");
-    expect(await inside("{ echo x >>/usr/lib/libmali.so; } 2>&1 || true")).toContain(
-      "Read-only file system",
+    beforeAll(async () => {
+      await up(side(0));
+      expect(await hostConfig("no-limits")).toMatchObject({
+        Memory: 128 * 1024 * 1024,
+        NanoCpus: 5e8,
+      });
+      operations = await up(side(1));
+      drifted = await drift();
+    });
+
+    /** The operations of one service's container, and of the command that hands over to it. */
+    const ofContainer = (all: readonly string[], name: string) =>
+      all.filter((step) => [name, `${name}-check`].includes(step.split(" ")[1]!));
+
+    it.each(names.filter((name) => name !== "armnn-unknown"))(
+      "to %s: its container is another, and a refreshed preview is empty",
+      (name) => {
+        expect(ofContainer(operations, name)).not.toEqual([]);
+        expect(ofContainer(drifted, name)).toEqual([]);
+      },
+    );
+
+    it("leaves nothing else to do", () => {
+      expect(drifted).toEqual([]);
+    });
+
+    it.each([
+      ["cuda", "ls /dev/mali0 /dev/dri /dev/kfd /dev/dxg 2>/dev/null || true", ""],
+      [
+        "armnn",
+        "ls /dev/mali0 /usr/lib/libmali.so /lib/firmware/mali_csffw.bin",
+        "/dev/mali0\n/lib/firmware/mali_csffw.bin\n/usr/lib/libmali.so",
+      ],
+      [
+        "openvino-wsl",
+        "ls -d /dev/dri/* /dev/dxg /usr/lib/wsl/lib",
+        "/dev/dri/card0\n/dev/dri/renderD128\n/dev/dxg\n/usr/lib/wsl/lib",
+      ],
+      [
+        "rocm",
+        "ls /dev/dri/* /dev/kfd; id -nG",
+        "/dev/dri/card0\n/dev/dri/renderD128\n/dev/kfd\nroot video",
+      ],
+    ])("for %s sees the accelerator's devices, groups and files", async (name, command, seen) => {
+      expect(ofContainer(operations, name).join()).toContain(`replace ${name}`);
+      expect(await inside(name, command)).toBe(seen);
+    });
+
+    it("for armnn runs without the firmware, and cannot write the library", async () => {
+      const name = "armnn-without-firmware";
+      expect(await inside(name, `ls ${firmware[0]} 2>&1 || true`)).toContain("No such file");
+      expect(await inside(name, "{ echo x >>/usr/lib/libmali.so; } 2>&1 || true")).toContain(
+        "Read-only file system",
+      );
+    });
+
+    it("for armnn keeps the firmware while it is unknown whether the host has it", async () => {
+      expect(ofContainer(operations, "armnn-unknown")).toEqual([]);
+      expect(await inside("armnn-unknown", `ls ${firmware[0]}`)).toBe(firmware[0]);
+    });
+
+    const request = { Driver: "nvidia", Count: 0, DeviceIDs: [] as string[] };
+    it.each([
+      ["one-gpu", { ...request, Count: 1 }],
+      ["all-gpus", { ...request, Count: -1 }],
+      ["gpu-0", { ...request, DeviceIDs: ["0"] }],
+      ["gpu-by-uuid", { ...request, DeviceIDs: ["GPU-8e5e22a2"] }],
+    ])("for other GPUs (%s) is replaced, and the request is read back", async (name, wanted) => {
+      expect(ofContainer(operations, name).join()).toContain(`replace ${name} deviceRequests`);
+      expect((await hostConfig(name)).DeviceRequests).toEqual([
+        { ...wanted, Capabilities: [["gpu"]], Options: {} },
+      ]);
+    });
+
+    it("loses its limits again", async () => {
+      expect(await hostConfig("no-limits")).toMatchObject({ Memory: 0, NanoCpus: 0 });
+      expect(await hostConfig("a-limit-less")).toMatchObject({ Memory: 0, NanoCpus: 5e8 });
+      expect([null, -1, 0]).toContain((await hostConfig("unlimited-processes")).PidsLimit);
+    });
+  });
+
+  it("for armnn loses the firmware once the host is known to have none", async () => {
+    const service = { accelerator: "armnn" } as const;
+    await up({ attic: { ...service, optionalMounts: ["/lib/firmware/mali_csffw.bin"] } });
+    expect(await up({ attic: { ...service, optionalMounts: [] } })).not.toEqual([]);
+    expect(await inside("attic", "ls /lib/firmware/mali_csffw.bin 2>&1 || true")).toContain(
+      "No such file",
     );
   });
 
-  it("for armnn keeps the firmware while it is unknown whether the host has it", async () => {
-    const listed = "ls /lib/firmware/mali_csffw.bin 2>&1 || true";
-    await up({ accelerator: "armnn", optionalMounts: ["/lib/firmware/mali_csffw.bin"] });
-    expect(await up({ accelerator: "armnn", optionalMounts: undefined })).toEqual([]);
-    expect(await inside(listed)).toBe("/lib/firmware/mali_csffw.bin");
-    expect(await up({ accelerator: "armnn", optionalMounts: [] })).not.toEqual([]);
-    expect(await inside(listed)).toContain("No such file");
-  });
-
   it("for rknn sees what Docker hides; only that option shows as drift", async () => {
-    await up({ accelerator: "rknn" });
-    const { MaskedPaths, SecurityOpt } = await hostConfig();
+    await up({ attic: { accelerator: "rknn" } });
+    const { MaskedPaths, SecurityOpt } = await hostConfig("attic");
     expect(MaskedPaths).toEqual([]);
     expect(SecurityOpt).toEqual(["apparmor=unconfined", "no-new-privileges:true"]);
     // The provider does not read `systempaths` back. This fails once it does.
@@ -208,7 +318,7 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
 
   it("for openvino may use every USB device", async (context) => {
     try {
-      await up({ accelerator: "openvino" });
+      await up({ attic: { accelerator: "openvino" } });
     } catch (error) {
       if (!/deviceCgroupRules/.test(String(error))) throw error;
       console.log(
@@ -216,68 +326,10 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
       );
       return context.skip();
     }
-    expect(await inside("ls /dev/dri/renderD128 /dev/bus/usb/001/001")).toContain("renderD128");
-    expect(await drift()).toEqual([]);
-  });
-
-  it.each([
-    [
-      { count: 1 },
-      [{ Driver: "nvidia", Count: 1, DeviceIDs: [], Capabilities: [["gpu"]], Options: {} }],
-    ],
-    [
-      { count: -1 },
-      [{ Driver: "nvidia", Count: -1, DeviceIDs: [], Capabilities: [["gpu"]], Options: {} }],
-    ],
-    [
-      { ids: ["0"] },
-      [{ Driver: "nvidia", Count: 0, DeviceIDs: ["0"], Capabilities: [["gpu"]], Options: {} }],
-    ],
-    [
-      { ids: ["GPU-8e5e22a2"] },
-      [
-        {
-          Driver: "nvidia",
-          Count: 0,
-          DeviceIDs: ["GPU-8e5e22a2"],
-          Capabilities: [["gpu"]],
-          Options: {},
-        },
-      ],
-    ],
-  ])("is replaced for other GPUs (%o), and the request is read back", async (gpus, requests) => {
-    expect((await up({ accelerator: "cuda", gpus })).join()).toMatch(
-      /replace attic.*deviceRequests/,
+    expect(await inside("attic", "ls /dev/dri/renderD128 /dev/bus/usb/001/001")).toContain(
+      "renderD128",
     );
-    expect((await hostConfig()).DeviceRequests).toEqual(requests);
     expect(await drift()).toEqual([]);
-  });
-
-  it.each([
-    ["limits", { limits: { memory: 128, cpus: 1 } }],
-    ["a limit less", { limits: { cpus: 0.5 } }],
-    ["no limits", {}],
-    ["new privileges allowed", { hardening: { noNewPrivileges: false } }],
-    ["capabilities restored", { hardening: { dropCapabilities: false } }],
-    ["an unwritable root", { hardening: { readOnlyRoot: true } }],
-    ["an unlimited log", { hardening: { limitLog: false } }],
-    ["unlimited processes", { hardening: { limitProcesses: false } }],
-    ["another variable", { environment: { workers: 2 } }],
-    ["nothing of all that", {}],
-    ["a label", { labels: { "org.immich-ml.stack": "dev" } }],
-  ] as [string, Partial<MachineLearningArgs>][])(
-    "with %s is changed, and a refreshed preview is empty",
-    async (_what, args) => {
-      expect(await up(args)).not.toEqual([]);
-      expect(await drift()).toEqual([]);
-    },
-  );
-
-  it("loses its limits again", async () => {
-    await up({ limits: { memory: 128, cpus: 0.5 } });
-    expect(await hostConfig()).toMatchObject({ Memory: 128 * 1024 * 1024, NanoCpus: 5e8 });
-    await up({});
-    expect(await hostConfig()).toMatchObject({ Memory: 0, NanoCpus: 0 });
   });
 
   describe("with a check", () => {
@@ -285,6 +337,9 @@ describe.skipIf(missing)("a machine-learning container on the real engine", () =
     let service: string;
     /** An image with Python only. */
     let bare: string;
+
+    const attic = async () =>
+      (await outputs())["attic"]!.value as { check?: unknown; provider?: unknown };
 
     beforeAll(async () => {
       const fake = path.join(__dirname, "..", "integration", "checkFakes", "sitecustomize.py");
@@ -312,23 +367,23 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider
         environment: { huggingFaceHome: "/crash" },
       } as const;
       for (const attempt of [1, 2]) {
-        await expect(up(crashing), `attempt ${attempt}`).rejects.toThrow(
+        await expect(up({ attic: crashing }), `attempt ${attempt}`).rejects.toThrow(
           /the container restarts again and again[\s\S]*\| RuntimeError: boom/,
         );
       }
     });
 
     it("fails up when the image has no ONNX Runtime at all", async () => {
-      await expect(up({ image: bare, check: "enforce" })).rejects.toThrow(
+      await expect(up({ attic: { image: bare, check: "enforce" } })).rejects.toThrow(
         /the image lacks a Python package: No module named 'numpy'[\s\S]*is this an image of Immich's machine learning\?/,
       );
     });
 
     it("continues when a failed check is only a warning", async () => {
-      await up({ image: bare, check: "warn" });
-      const found = await outputs();
-      expect(found["check"]?.value).toMatchObject({ ok: false });
-      expect(found["provider"]?.value).toBeUndefined();
+      await up({ attic: { image: bare, check: "warn" } });
+      const found = await attic();
+      expect(found.check).toMatchObject({ ok: false });
+      expect(found.provider).toBeUndefined();
       expect(await drift()).toEqual([]);
     });
 
@@ -340,23 +395,18 @@ ENV PYTHONPATH=/fake FAKE_PROVIDER=CUDAExecutionProvider
         },
         { project: "immich-ml", stack: "machines", secrets: {} },
       );
-      const attic = settings!.hosts[0]!;
-      await up({ image: service, accelerator: "cuda", check: "enforce" });
-      expect((await outputs())["provider"]?.value).toBe("CUDAExecutionProvider");
+      const { gpus, environment } = settings!.hosts[0]!;
+      const checked = { image: service, accelerator: "cuda", check: "enforce" } as const;
+      await up({ attic: checked });
+      expect((await attic()).provider).toBe("CUDAExecutionProvider");
       endpoint = server.endpoint;
       try {
-        await up({
-          image: service,
-          accelerator: "cuda",
-          check: "enforce",
-          gpus: attic.gpus,
-          environment: attic.environment,
-        });
-        expect((await hostConfig()).DeviceRequests).toMatchObject([{ Count: 2 }]);
-        expect(await inside("env | grep -E 'WORKERS|DEVICE_IDS' | sort")).toBe(
+        await up({ attic: { ...checked, gpus, environment } });
+        expect((await hostConfig("attic")).DeviceRequests).toMatchObject([{ Count: 2 }]);
+        expect(await inside("attic", "env | grep -E 'WORKERS|DEVICE_IDS' | sort")).toBe(
           "MACHINE_LEARNING_DEVICE_IDS=0,1\nMACHINE_LEARNING_WORKERS=2",
         );
-        expect((await outputs())["check"]?.value).toMatchObject({
+        expect((await attic()).check).toMatchObject({
           ok: true,
           devices: [{ device: "0" }, { device: "1" }],
         });
