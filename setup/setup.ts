@@ -12,7 +12,7 @@ import { makePlan } from "./plan";
 import { differences, stackFileText } from "./stackFile";
 import { foundText, planText } from "./summary";
 
-const usage = `Looks at Immich on the Docker engine, asks at most four questions and writes a stack file.
+const usage = `Looks at Immich on the Docker engine, asks a few questions and writes a stack file.
 
   ./immich-ml setup [--yes] [--dry-run] [--replace] [--immich NAME]
   npm run setup -- [the same]
