@@ -1,4 +1,4 @@
-import { acceleratorNames, accelerators, type AcceleratorName } from "../catalog/accelerators";
+import { acceleratorsOfImage, type AcceleratorName } from "../catalog/accelerators";
 import { canonicalClipName, findClipModel } from "../catalog/clipModels";
 import { environmentSettings } from "../catalog/environment";
 import { findGpu } from "../catalog/gpuNames";
@@ -67,11 +67,7 @@ export function chosenGpu(gpus: readonly NvidiaGpu[]): NvidiaGpu | undefined {
 export function acceleratorOf({ immich, gpus }: Situation): AcceleratorName {
   if (gpus.length > 0) return "cuda";
   const image = immich.machineLearning?.image ?? "";
-  const fitting = acceleratorNames.filter((name) => {
-    const { imageSuffix } = accelerators[name];
-    return imageSuffix !== "" && new RegExp(`${imageSuffix}(@|$)`).test(image);
-  });
-  return fitting.find((name) => name !== "cuda") ?? "cpu";
+  return acceleratorsOfImage(image).find((name) => name !== "cuda") ?? "cpu";
 }
 
 /** The preset for a card, and the CLIP model that Immich would use with it. */

@@ -432,7 +432,7 @@ describe("the question for mirrors", () => {
       packageIndex: "https://pypi.lan/simple",
     });
     expect(mirrorProblem("pypi=https://x")).toMatch(/pypi is not one of imageMirror/);
-    expect(mirrorProblem("aptMirror=ftp://x")).toMatch(/aptMirror is a URL/);
+    expect(mirrorProblem("aptMirror=ftp://x")).toMatch(/aptMirror must be a URL/);
     expect(mirrorProblem("")).toBeUndefined();
   });
 });
