@@ -75,8 +75,9 @@ describe("without a stack", () => {
   it("the engine asked is that of DOCKER_HOST", async () => {
     vi.stubEnv("DOCKER_HOST", "unix:///run/user/1000/docker.sock");
     vi.resetModules();
-    const { dockerHostOption } =
-      await vi.importActual<typeof import("../../cli/command")>("../../cli/command");
+    const { dockerHostOption } = await vi.importActual<{ dockerHostOption: { default: string } }>(
+      "../../cli/command",
+    );
     expect(dockerHostOption.default).toBe("unix:///run/user/1000/docker.sock");
     vi.unstubAllEnvs();
   });
