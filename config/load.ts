@@ -67,7 +67,7 @@ async function withRunningVersion(given: Collected, ask: Run): Promise<Collected
   if (typeof immich !== "object" || immich?.["version"] !== autoVersion) return given;
   const answer = await askVersion(immich, ask);
   if (!answer.ok) {
-    const expected = `${answer.message}; start Immich, or give the version, such as v2.7.5`;
+    const expected = `${answer.message}; start Immich, or set the version, such as v2.7.5`;
     const problem = { key: "immich.version", value: autoVersion, expected };
     return { ...given, problems: [...given.problems, problem] };
   }
@@ -123,7 +123,7 @@ function collect(all: Readonly<Record<string, string>>): Collected {
       problems.push({
         key,
         expected:
-          "has a part that is encrypted, which the state would hold in plain text; a container gets its secrets from an env file (envFiles)",
+          "has an encrypted part, which would be in plain text in the state; put a container's secrets into an env file (envFiles)",
       });
     }
     for (const proxy of key === "build" && isEncrypted === false

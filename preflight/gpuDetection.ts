@@ -11,7 +11,7 @@ export async function detectGpu(host: HostSettings, run: Run): Promise<Answer<De
   const { machine } = probe.value;
   if (!machine) {
     return unanswered(
-      `${host.dockerHost} leads to the engine only, so nothing can ask nvidia-smi there; name the card in gpu`,
+      `${host.dockerHost} reaches only the Docker engine, so nvidia-smi cannot be asked there; name the card in gpu`,
     );
   }
   if (!machine.ok) return machine;

@@ -206,7 +206,7 @@ function planModels(
           ]),
       ...(choice.isEnglishOnly
         ? [
-            `No multilingual model of Immich fits ${gpu.videoMemory} MiB (the smallest needs 2,830 MiB and more beside it), so search stays English. Instead, use this card for faces and a second host with accelerator: cpu for search (docs/several-machines.md).`,
+            `None of Immich's multilingual models fits into ${gpu.videoMemory} MiB (the smallest needs 2,830 MiB, and the other models need room, too), so search stays English. You can use this card for faces, and a second host with accelerator: cpu for search (docs/several-machines.md).`,
           ]
         : []),
     ],

@@ -165,7 +165,7 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
   });
 
   it.each([
-    ["dies", { BREAK: "die" }, /restarts again and again/],
+    ["dies", { BREAK: "die" }, /keeps restarting/],
     ["never gets healthy", { BREAK: "sick" }, /health check fails|not healthy/],
     ["does not compute", { FAULT: "compute" }, /no kernel image/],
   ])(
