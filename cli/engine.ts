@@ -29,7 +29,7 @@ async function main([word = "", ...words]: readonly string[]): Promise<number> {
   const rest = words.filter((each) => !refreshing.includes(each));
   if (isRefreshed) {
     console.error(
-      `This run leaves --refresh out, which needs every host (off: ${names.join(", ")}). It still shows containers and volumes that are gone.`,
+      `This run leaves out --refresh, which needs every host (off: ${names.join(", ")}). It still shows containers and volumes that are gone.`,
     );
   }
   if (word !== "destroy") return pulumi([word, ...rest]);

@@ -256,7 +256,7 @@ function restartHint(
   apply: ReturnType<typeof applyCommand>,
 ): pulumi.Output<string> {
   if (args.store.kind === "api")
-    return pulumi.output("not needed: Immich sees a change by its API at once");
+    return pulumi.output("not needed: Immich notices a change through its API at once");
   if (args.serverContainer && apply) {
     return apply.stdout.apply((text) => savedState<Applied>(text)?.restart ?? "");
   }

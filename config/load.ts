@@ -111,7 +111,8 @@ function collect(all: Readonly<Record<string, string>>): Collected {
       const known = [...Object.keys(stackSchema.shape), ...secretKeys];
       problems.push({
         key,
-        expected: composeSection(key) ?? `there is no such setting; known are ${known.join(", ")}`,
+        expected:
+          composeSection(key) ?? `there is no such setting; the settings are: ${known.join(", ")}`,
         suggestion: composeSection(key) ? undefined : nearestNames(key, known)[0],
       });
       continue;
@@ -169,7 +170,7 @@ function standsInClear(key: string): Problem {
 
 /** Without the password itself, which would be hidden here, too. */
 function hidesOutput(key: string): string {
-  return `${key} is the one of Immich's published compose file, so it is no secret, and Pulumi hides that word in all of its output: pulumi config set immich-ml:${key}, without --secret, shows it whole; better give the database a password of its own`;
+  return `${key} is the password in Immich's published compose file. It is no secret, but Pulumi hides that word in all of its output: pulumi config set immich-ml:${key}, without --secret, avoids that. Better: give the database a password of its own`;
 }
 
 /** The names of the encrypted keys; undefined where no engine runs the program. */

@@ -150,7 +150,7 @@ async function look(
     return {
       ok: false,
       message:
-        `public.${foreign} in ${where} is not touched: it is no plain table of user "${user}", of the database's ` +
+        `public.${foreign} in ${where} is not touched, because it is not a plain table of user "${user}", of the database's ` +
         "owner or of a superuser. Set immich.database.user to Immich's; if it is not Immich's, remove it",
     };
   }
@@ -174,7 +174,7 @@ async function look(
   if (missing.length > 0) {
     return {
       ok: false,
-      message: `user "${user}" lacks rights in ${where}; a superuser gives them with: ${missing.join(" ")}`,
+      message: `user "${user}" lacks rights in ${where}; a superuser can grant them: ${missing.join(" ")}`,
     };
   }
 

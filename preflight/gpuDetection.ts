@@ -24,7 +24,7 @@ export async function detectGpu(host: HostSettings, run: Run): Promise<Answer<De
   const { name, computeCapability, videoMemory } = oldest;
   if (computeCapability === undefined) {
     return unanswered(
-      `this driver does not report the compute capability of ${name}, and the catalog does not know that card; give it in gpu, such as 5.0`,
+      `this driver does not report the compute capability of ${name}, and the catalog does not know that card; set it in gpu, such as 5.0`,
     );
   }
   return { ok: true, value: { name, computeCapability, videoMemory } };

@@ -156,7 +156,7 @@ const machineChecks: readonly Check<MachineSubject>[] = [
     ) &&
     machine.renderNodes.length === 0 &&
     error(
-      "/dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
+      "/dev/dri has no render node (renderD128): the kernel's driver does not support this GPU; a newer kernel may",
     ),
   ({ host: { renderNode }, machine: { renderNodes } }) =>
     renderNode !== undefined &&

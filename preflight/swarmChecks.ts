@@ -123,13 +123,13 @@ const nodeChecks: readonly Check<Subject>[] = [
     nodes.length > 1 &&
     endpointMode === "dnsrr" &&
     error(
-      `with endpointMode: dnsrr the registry this program runs is reached on its own node only, but the swarm has ${nodes.length}: give swarm.registry`,
+      `with endpointMode: dnsrr the registry this program runs is reached on its own node only, but the swarm has ${nodes.length}: set swarm.registry`,
     ),
   ({ swarm: { ownRegistry, endpointMode }, nodes }) => {
     const managers = nodes.filter(({ isManager }) => isManager);
     if (!ownRegistry || endpointMode === "dnsrr" || managers.length < 2) return undefined;
     return warning(
-      `the registry this program runs keeps its images on one of the ${managers.length} managers (${names(managers)}) and is empty when it moves to another: give swarm.registry`,
+      `the registry this program runs keeps its images on one of the ${managers.length} managers (${names(managers)}) and is empty when it moves to another: set swarm.registry`,
     );
   },
   // A service cannot ask for GPUs; NVIDIA's runtime gives a task what its node's resource names.

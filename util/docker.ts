@@ -225,12 +225,12 @@ const knownFailures: readonly {
   {
     pattern: /HTTP request to an HTTPS server/i,
     message: ({ dockerHost }) =>
-      `Docker at ${dockerHost} speaks TLS only: set tls to the folder with ca.pem, cert.pem and key.pem`,
+      `Docker at ${dockerHost} accepts only TLS: set tls to the folder with ca.pem, cert.pem and key.pem`,
   },
   {
     pattern: /HTTP response to HTTPS client/i,
     message: ({ dockerHost }) =>
-      `Docker at ${dockerHost} speaks no TLS: leave tls out, or switch TLS on there (https://docs.docker.com/engine/security/protect-access)`,
+      `Docker at ${dockerHost} does not use TLS: leave tls out, or switch TLS on there (https://docs.docker.com/engine/security/protect-access)`,
   },
   {
     pattern: /x509|certificate|tls:/i,

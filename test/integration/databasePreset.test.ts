@@ -287,7 +287,7 @@ describe("the photos' search", () => {
     expect(await embeddings()).toBe(3);
     expect(needsRestart).toBe(true);
     expect(notes).toEqual([
-      `${clipModel} stays "RN50__openai", so that search goes on finding photos; before this program it was "ViT-B-32__openai" (immich-ml:onDestroy: restoreModel restores it and empties the search)`,
+      `${clipModel} stays "RN50__openai", so that search keeps finding photos; before this program it was "ViT-B-32__openai" (immich-ml:onDestroy: restoreModel restores it and empties the search)`,
     ]);
   });
 

@@ -248,7 +248,7 @@ it.each([
   ["sudo: a terminal is required to read the password", /may not run commands/],
   ["Your password has expired. Password change required but no TTY available.", /with that user/],
   ['exec: "ssh": executable file not found in $PATH', /ssh, which is not installed/],
-  ["http: server gave HTTP response to HTTPS client", /speaks no TLS: leave tls out/],
+  ["http: server gave HTTP response to HTTPS client", /does not use TLS: leave tls out/],
   ["pi@box: Permission denied (gssapi-keyex,publickey).", /needs a key/],
   ["Host key verification failed.", /connect once by hand/],
 ])("a mistake on the way to the engine is no machine that is off: %s", async (stderr, expected) => {

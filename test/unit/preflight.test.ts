@@ -294,7 +294,7 @@ describe("checkHost", () => {
       { accelerator: "openvino", gpu: undefined, image: official },
       "intelWithoutRenderNode",
       [
-        "error: /dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
+        "error: /dev/dri has no render node (renderD128): the kernel's driver does not support this GPU; a newer kernel may",
       ],
     ],
   ] as [string, Partial<HostSettings>, keyof typeof probes, unknown[]][])(

@@ -209,7 +209,7 @@ describe("checkSwarm", () => {
       [node("one"), node("two")],
       {},
       manager,
-      /reached on its own node only, but the swarm has 2: give swarm.registry/,
+      /reached on its own node only, but the swarm has 2: set swarm.registry/,
     ],
   ] as const)("finds %s and says what to do", (_title, more, nodes, found, engine, message) => {
     const reported = diagnostics(more, [...nodes], found, engine);

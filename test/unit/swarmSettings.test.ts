@@ -77,7 +77,7 @@ describe("a host of placement swarm", () => {
   it.each([
     [
       { accelerator: "openvino", gpu: undefined },
-      'hosts[0].accelerator: "openvino": needs the device nodes /dev/dri, which Docker gives to no service',
+      'hosts[0].accelerator: "openvino": needs the device nodes /dev/dri, which Docker cannot pass to a service',
     ],
     [
       { accelerator: "rocm", gpu: undefined },
