@@ -523,7 +523,7 @@ describe("the probe", () => {
     [
       "an unknown host",
       { host: "database.invalid" },
-      "the name database.invalid of the database's host",
+      "the database's host name database.invalid cannot be resolved",
     ],
   ])("%s: one message", async (_name, change, said) => {
     const result = await probeDatabase({ ...probed, ...change });
