@@ -46,7 +46,7 @@ export function planText({ config, notes }: Plan, launcher: string): string {
     old === undefined
       ? "starts the new container and checks that it computes"
       : `starts the new container and checks that it computes, then stops ${old}`,
-    cache && `keeps the models in ${cache["volume"] ?? cache["path"]}, `,
+    cache && `keeps using the models in ${cache["volume"] ?? cache["path"]}`,
     preset && `sets Immich's models to ${preset} and restarts the Immich server once`,
   ].filter((step) => step !== undefined);
   const text = [
