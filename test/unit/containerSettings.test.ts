@@ -83,7 +83,11 @@ describe("container settings", () => {
     [{ shmSize: "128m" }, "shmSize", "MiB"],
     [{ renderNode: "/dev/dri/renderD129" }, "renderNode", "openvino, openvino-wsl, rocm"],
     [{ renderNode: "/dev/dri/card0" }, "renderNode", "a render node such as"],
-    [{ gpu: "5.0", gpus: { runtime: "nvidia", cdi: ["nvidia.com/gpu=0"] } }, "gpus", "cannot have both cdi and runtime"],
+    [
+      { gpu: "5.0", gpus: { runtime: "nvidia", cdi: ["nvidia.com/gpu=0"] } },
+      "gpus",
+      "cannot have both cdi and runtime",
+    ],
     [{ gpus: { runtime: "nvidia" } }, "gpus", "is for accelerator cuda only"],
     [
       { gpu: "5.0", gpus: { runtime: "nvidia" }, environment: { NVIDIA_VISIBLE_DEVICES: "0" } },
