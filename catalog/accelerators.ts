@@ -295,6 +295,16 @@ export function acceleratorCalled(text: string): AcceleratorName | undefined {
   return Object.hasOwn(otherNames, name) ? otherNames[name] : undefined;
 }
 
+/** The accelerators that an image is made for, as its tag says; none where it does not. */
+export function acceleratorsOfImage(image: string): readonly AcceleratorName[] {
+  const fitting = acceleratorNames.filter((name) => {
+    const { imageSuffix } = accelerators[name];
+    return imageSuffix !== "" && new RegExp(`${imageSuffix}(@|$)`).test(image);
+  });
+  const isOfficial = /(^|\/)immich-machine-learning[:@]/.test(image);
+  return fitting.length === 0 && isOfficial ? ["cpu"] : fitting;
+}
+
 /** Whether the text is the name of an accelerator. */
 export function isAcceleratorName(text: string): text is AcceleratorName {
   return Object.hasOwn(accelerators, text);

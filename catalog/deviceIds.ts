@@ -32,7 +32,7 @@ export function gpuChoiceProblem(
   const { runtime, ...choices } = gpus;
   const chosen = Object.values(choices).filter((value) => value !== undefined).length;
   if (runtime !== undefined && gpus.cdi !== undefined) {
-    return "must not have cdi beside runtime: either Docker or NVIDIA's runtime gives the cards";
+    return "cannot have both cdi and runtime: either Docker or NVIDIA's runtime passes on the cards";
   }
   if (chosen > 1 || (chosen === 0 && runtime === undefined)) {
     return "must be one of count, ids, cdi";

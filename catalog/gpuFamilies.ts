@@ -152,7 +152,7 @@ export function gpuFamilyFor(
     kind: "unsupported",
     reason:
       `no ONNX Runtime wheel has machine code for compute capability ${computeCapability}: ` +
-      `the oldest GPUs served are ${families[0]!.examples}; use accelerator cpu`,
+      `the oldest supported GPUs are ${families[0]!.examples}; use accelerator cpu`,
   };
 }
 

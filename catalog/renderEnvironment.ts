@@ -84,7 +84,7 @@ export function checkEnvironmentFile(
     } else if (name.startsWith("MACHINE_LEARNING_")) {
       const [nearest] = nearestNames(name, namesOfVariables());
       const hint = nearest ? `; did you mean ${nearest}?` : "";
-      notes.push(`${name} is no variable of the ML server that this program knows${hint}`);
+      notes.push(`${name} is not a variable of the ML server that this program knows${hint}`);
     }
   }
   const { problems, notes: more } = renderEnvironment(known, immichVersion, accelerator);
@@ -221,7 +221,7 @@ function unknownName(name: string): string {
   const runtimes = Object.keys(runtimeVariables).filter((each) => !each.endsWith("*"));
   const [nearest] = nearestNames(name, [...settings, ...namesOfVariables(), ...runtimes]);
   const hint = nearest
-    ? `did you mean ${nearest}? Otherwise give it under uncheckedEnvironment`
+    ? `did you mean ${nearest}? Otherwise put it under uncheckedEnvironment`
     : `known are ${settings.join(", ")}; any other variable belongs under uncheckedEnvironment`;
   return `not a setting of the ML container; ${hint}`;
 }

@@ -12,7 +12,7 @@ export function swarmProblems(server: {
   const { devices } = accelerators[accelerator];
   const problems: Problem[] = [];
   if (devices.length > 0) {
-    const expected = `needs the device nodes ${devices.join(", ")}, which Docker gives to no service of a swarm; it must be cpu or cuda`;
+    const expected = `needs the device nodes ${devices.join(", ")}, which Docker cannot pass to a service of a swarm; it must be cpu or cuda`;
     problems.push({ key: "accelerator", value: accelerator, expected });
   }
   if (isPublished && endpointMode === "dnsrr") {

@@ -1,10 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 
+import { DockerClient } from "../util/docker";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { run } from "../util/run";
 import { sanitizeLines } from "../util/sanitize";
-import { type DeployedHost, namedContainer, readDeployment } from "../verify/deployment";
+import { type DeployedHost, readDeployment } from "../verify/deployment";
 import {
   type CheckResult,
   checkScript,
@@ -15,22 +16,23 @@ import {
 } from "../verify/check";
 import { bundle } from "./bundle";
 import { chooseHosts, dockerHostOption, runCommand } from "./command";
+import { findContainer } from "./namedContainer";
 import { asJson, asTable, modelCells, modelHeading } from "./table";
 
 const usage = `Checks that the accelerators of a stack's containers compute, and tries the models of Immich that are in
 their caches.
 
   npm run check -- [--stack NAME] [--json] [--bundle] [HOST…]
-  npm run check -- --container NAME --accelerator NAME [--docker-host ADDRESS] [--json]
+  npm run check -- --container NAME [--accelerator NAME] [--docker-host ADDRESS] [--json]
 
 The second form checks any container of Immich's machine learning, such as docker compose's, and the
-models in its cache.
+models in its cache. Without --accelerator, the tag of an official image names it (release-cuda: cuda).
 --bundle writes immich-ml-bundle.txt for a bug report, without secrets and public addresses.
-Exits with 1 when one of them is not verified.`;
+Exits with 0 when all are verified, with 1 when one is not, with 2 when the check could not run.`;
 
 const options = {
   container: { type: "string" },
-  accelerator: { type: "string", default: "cpu" },
+  accelerator: { type: "string" },
   "docker-host": dockerHostOption,
   json: { type: "boolean", default: false },
   bundle: { type: "boolean", default: false },
@@ -46,7 +48,11 @@ runCommand({ usage, options, allowPositionals: true }, async (values, names) => 
   const hosts =
     container === undefined
       ? (await readDeployment(stack)).hosts
-      : [namedContainer({ container, accelerator, dockerHost })];
+      : [
+          await findContainer(new DockerClient({ dockerHost }, run), {
+            ...{ container, accelerator, dockerHost },
+          }),
+        ];
   const chosen = chooseHosts(hosts, names);
   const checked = (await Promise.all(chosen.map(checkHost))).flat();
   const results = asJson(checked.map(({ host, check }) => ({ host: host.host, ...check })));
@@ -89,7 +95,7 @@ async function checkHost(host: DeployedHost): Promise<CheckedHost[]> {
   return checks.map((check) => ({ host, check }));
 }
 
-const heading = ["HOST", "VERIFIED", "PROVIDER", "GPU", "MILLISECONDS", "OFF THE CPU"];
+const heading = ["HOST", "VERIFIED", "PROVIDER", "GPU", "MILLISECONDS", "DIFFERENCE TO CPU"];
 
 function summary({ host, check }: CheckedHost): string[] {
   if (!check.ok) return [host.host, "NO", check.error];

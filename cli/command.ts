@@ -17,8 +17,11 @@ interface Config<Own extends Options> {
 
 type Values<Own extends Options> = ReturnType<typeof parseArgs<Config<Own>>>["values"];
 
-/** For a command that reaches an engine without a stack. */
-export const dockerHostOption = { type: "string", default: "unix:///var/run/docker.sock" } as const;
+/** For a command that reaches an engine without a stack; rootless Docker is named by `DOCKER_HOST`. */
+export const dockerHostOption = {
+  type: "string",
+  default: process.env["DOCKER_HOST"] || "unix:///var/run/docker.sock",
+} as const;
 
 /**
  * Reads the command line, runs a command and ends the process with its exit code; with 2 and the error's

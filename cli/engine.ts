@@ -28,7 +28,9 @@ async function main([word = "", ...words]: readonly string[]): Promise<number> {
   const isRefreshed = words.some((each) => refreshing.includes(each));
   const rest = words.filter((each) => !refreshing.includes(each));
   if (isRefreshed) {
-    console.error(`${names.join(", ")}: off, so --refresh is left out: what is gone shows without`);
+    console.error(
+      `This run leaves out --refresh, which needs every host (off: ${names.join(", ")}). It still shows containers and volumes that are gone.`,
+    );
   }
   if (word !== "destroy") return pulumi([word, ...rest]);
   const targets = targetsWithout(state, names);
@@ -37,7 +39,7 @@ async function main([word = "", ...words]: readonly string[]): Promise<number> {
       ? 0
       : await pulumi([word, ...rest, ...targets.flatMap((urn) => ["--target", urn])]);
   console.error(
-    `${names.join(", ")}: what runs there stays, and the stack's state keeps it. Once it answers, run this again; if it never will: ./immich-ml forget ${names.join(" ")} (or npm run forget -- ${names.join(" ")})`,
+    `${names.join(", ")}: what runs there stays, also in the stack's state. Run this again once it answers; if it never does: ./immich-ml forget ${names.join(" ")} (or npm run forget -- ${names.join(" ")})`,
   );
   // Not everything is gone.
   return code || 1;

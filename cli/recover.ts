@@ -69,7 +69,7 @@ async function isContainerThere(name: string): Promise<boolean> {
   const asked = await run("docker", [...there, ...words], { timeout: 20 });
   if (asked.code === 0) return lines(asked.stdout).includes(name);
   throw new Error(
-    `whether the run in the container ${name} still goes on is unknown, because Docker does not answer (${reasonOf(asked)}): when it has ended, run pulumi cancel, then this again`,
+    `Docker does not answer (${reasonOf(asked)}), so it is not known whether the run in the container ${name} is still going: when it has ended, run pulumi cancel, then this again`,
   );
 }
 

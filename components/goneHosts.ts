@@ -82,7 +82,7 @@ export async function findGoneHosts(
   const moved = left.flatMap(({ name }, index) =>
     messages[index] && declared.has(name)
       ? [
-          `  ${name}: moves to ${declared.get(name)}, but what it leaves cannot be removed: ${messages[index]}; if it never will answer: ${forget(name)}`,
+          `  ${name}: moves to ${declared.get(name)}, but what runs at its old address cannot be removed: ${messages[index]}; if that never answers again: ${forget(name)}`,
         ]
       : [],
   );
@@ -93,7 +93,7 @@ export async function findGoneHosts(
     const message = messages[index];
     if (!message) continue;
     void pulumi.log.warn(
-      `${name}: is no longer in the stack file, but what runs there cannot be removed: ${message}; it stays in the state until the first up after it answers. If it never will: ${forget(name)}`,
+      `${name}: is no longer in the stack file, but what runs there cannot be removed: ${message}; it stays in the state until the first up after it answers. If it never answers again: ${forget(name)}`,
     );
   }
   return left.map((host, index) => ({ ...host, isOff: messages[index] !== "" }));

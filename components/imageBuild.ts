@@ -111,7 +111,7 @@ export function imageBuild(request: ImageBuildRequest): ImageBuild {
 function buildableVersion(text: string): ImmichVersion {
   const version = parseImmichVersion(text);
   if (!version) {
-    throw new Error(`immichVersion "${text}" is not a release; one looks like v2.7.5`);
+    throw new Error(`immichVersion "${text}" is not a release such as v2.7.5`);
   }
   const problem = immichVersionProblem(version);
   if (problem) throw new Error(`immichVersion ${problem}`);
@@ -133,7 +133,7 @@ function hashBuild(
   owner: string,
 ): string {
   if (!existsSync(join(contextPath, "Dockerfile"))) {
-    throw new Error(`contextPath "${contextPath}" holds no Dockerfile`);
+    throw new Error(`contextPath "${contextPath}" contains no Dockerfile`);
   }
   const hash = createHash("sha256").update(`${owner}\0`);
   const inContext = readdirSync(contextPath, { recursive: true, encoding: "utf8" });

@@ -74,7 +74,7 @@ function leftFunctions(
   const others = new Set(names.map((name) => existing[name]).filter((stack) => stack !== own));
   if (others.size > 0) {
     const [other] = others;
-    const whose = other === null ? "a stack that they do not name" : `stack ${other}`;
+    const whose = other === null ? "an unknown stack" : `stack ${other}`;
     throw new pulumi.RunError(
       `Immich's database already has the functions of ${whose}; nothing was changed. One Immich takes its models from one stack: destroy that one first, or, if its state is lost, DROP SCHEMA immich_ml CASCADE in Immich's database`,
     );

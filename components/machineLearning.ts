@@ -255,7 +255,7 @@ function checkedArguments(name: string, args: MachineLearningArgs): Record<strin
 
 const unreachable: Problem = {
   key: "network",
-  expected: "is missing, and publish, too: Immich's server cannot reach the container",
+  expected: "is missing, and so is publish: Immich's server cannot reach the container",
 };
 
 const addressMissing: Problem = {

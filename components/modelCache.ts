@@ -98,7 +98,7 @@ export class ModelCache extends pulumi.ComponentResource {
 
     const { path, volumeName, retain } = args;
     if (path !== undefined && (volumeName !== undefined || retain === false)) {
-      throw new Error(`${name}: path must not stand beside volumeName or retain: false`);
+      throw new Error(`${name}: path cannot be used with volumeName or retain: false`);
     }
     this.retained = retain ?? true;
     this.path = path;

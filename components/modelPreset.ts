@@ -171,12 +171,14 @@ function declaredSettings(args: ModelPresetArgs): DeclaredSettings {
   const model = settings[clipModelKey];
   if (typeof model === "string" && !isClipModel(model) && !(byApi && args.allowUnknownModels)) {
     errors.push(
-      `${clipModelKey}: "${model}" is no CLIP model this program knows; a server that does not know the ` +
+      `${clipModelKey}: "${model}" is not a CLIP model that this program knows; a server that does not know the ` +
         "CLIP model in its database does not start (allowUnknownModels lets new ones through by the API only)",
     );
   }
   if (byApi && args.embeddings === "keep") {
-    errors.push('embeddings: "keep" needs the database store, by the API Immich clears them');
+    errors.push(
+      'embeddings: "keep" needs the database store, because by the API Immich clears them',
+    );
   }
   if (args.store.kind === "database" && (args.store.host ?? args.store.container) === undefined) {
     errors.push("store: must have host or container");
@@ -254,13 +256,13 @@ function restartHint(
   apply: ReturnType<typeof applyCommand>,
 ): pulumi.Output<string> {
   if (args.store.kind === "api")
-    return pulumi.output("not needed: Immich sees a change by its API at once");
+    return pulumi.output("not needed: Immich notices a change through its API at once");
   if (args.serverContainer && apply) {
     return apply.stdout.apply((text) => savedState<Applied>(text)?.restart ?? "");
   }
   return saved.apply((state) =>
     state === undefined || state.changedAt === ""
-      ? "not needed: nothing has another effect than before"
+      ? "not needed: no change has an effect"
       : `needed when the Immich server was started before ${state.changedAt}: docker restart immich_server`,
   );
 }

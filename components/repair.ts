@@ -38,10 +38,10 @@ export function repairsOf(
       const found = drift[name];
       const container = found?.isContainerMissing ? stored(containerType, name) : undefined;
       const volume = found?.isVolumeMissing ? stored(volumeType, `${name}-cache`) : undefined;
-      if (container) say(`${name}: the container ${containerName} is gone: up makes it again`);
+      if (container) say(`${name}: the container ${containerName} is gone: up creates it again`);
       if (volume)
         say(
-          `${name}: the volume ${cache.kind === "volume" ? cache.volume : ""} is gone: up makes an empty one`,
+          `${name}: the volume ${cache.kind === "volume" ? cache.volume : ""} is gone: up creates an empty one`,
         );
       const isStateLost =
         found?.isContainerMissing === false && stored(containerType, name) === undefined;
@@ -65,7 +65,7 @@ interface Outputs {
 
 /** What is said of something with this stack's marks that its state does not have. */
 export function leftBehind(what: string): string {
-  return `${what}: made by this stack, whose state does not know it (the state was lost, or a run was killed); up makes it again`;
+  return `${what}: created by this stack, but missing from its state (the state was lost, or a run was killed); up creates it again`;
 }
 
 function say(message: string): void {

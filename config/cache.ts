@@ -35,17 +35,16 @@ const systemFolders = /^\/(bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|usr|var)
 /** Why the models cannot be kept in a folder; undefined where they can. */
 function unfitFolder(path: string): string | undefined {
   if (path.includes("${")) {
-    return "holds a variable, which nothing replaces in a stack file: write the folder itself";
+    return "contains a variable, which a stack file does not replace: write the folder itself";
   }
   const [, volume] = /\/volumes\/([^/]+)\/_data$/.exec(path) ?? [];
   if (volume) return `is the folder of one of Docker's volumes: set cache: { volume: ${volume} }`;
   return systemFolders.test(path)
-    ? "is a folder of the system; name one of its own for the models, such as /srv/immich-ml"
+    ? "is a system folder; name a separate one for the models, such as /srv/immich-ml"
     : undefined;
 }
 
 const besidePath: Readonly<Record<string, string>> = {
-  volume:
-    "must not stand beside path: the models are either in a volume or in a folder of the host",
-  keep: "is for a volume only: the folder of path is never removed",
+  volume: "cannot be used with path: the models are either in a volume or in a folder of the host",
+  keep: "applies only to a volume: the folder in path is never removed",
 };

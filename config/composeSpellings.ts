@@ -11,7 +11,7 @@ const spellings: Readonly<Record<string, string>> = {
   cap_drop: "hardening.dropCapabilities drops all of them, which is the default",
   cgroup: "there is no such setting",
   cgroup_parent: "there is no such setting",
-  command: "the image's own command runs; an image with another one is given by image",
+  command: "the image's own command runs; for another one, name an image of your own in image",
   configs: "envFiles for variables; the server reads no other files",
   container_name: "containerName",
   cpu_count: "limits.cpus",
@@ -23,17 +23,17 @@ const spellings: Readonly<Record<string, string>> = {
   cpus: "limits.cpus",
   cpuset: "limits.cpuset",
   cpu_shares: "limits.cpus",
-  depends_on: "leave it out: the machine learning waits for nothing",
+  depends_on: "leave it out: machine learning waits for no other service",
   deploy: "gpus: { count: 1 } or { ids: [0] } for devices, limits for resources",
-  device_cgroup_rules: "accelerator brings them",
-  devices: "accelerator brings its devices; renderNode chooses one of several render nodes",
+  device_cgroup_rules: "accelerator adds them",
+  devices: "accelerator adds its devices; renderNode chooses one of several render nodes",
   dns_opt: "there is no such setting; dns names name servers",
   dns_search: "there is no such setting; dns names name servers",
-  entrypoint: "the image's own runs; an image with another one is given by image",
+  entrypoint: "the image's own runs; for another one, name an image of your own in image",
   env_file: "envFiles: [.env]",
   domainname: "networkAlias",
   expose: "leave it out: containers on one network reach each other's ports",
-  extends: "accelerator brings what hwaccel.ml.yml says of it",
+  extends: "accelerator adds what hwaccel.ml.yml says of it",
   external_links: "network",
   extra_hosts: "extraHosts: { name: address }",
   group_add: "groups: [992]",
@@ -106,5 +106,5 @@ export function composeSection(name: string): string | undefined {
     "secrets",
   ];
   if (!sections.includes(name) && !name.startsWith("x-")) return undefined;
-  return "is a section of a compose file; this is a Pulumi stack file, whose machines stand under hosts";
+  return "is a section of a compose file; this is a Pulumi stack file, which lists the machines under hosts";
 }

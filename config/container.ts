@@ -49,7 +49,7 @@ export function containerProblems(
     [
       "log",
       log && hardening.limitLog === true && !fileLogDrivers.includes(log.driver),
-      `does not go with hardening.limitLog: true, since Docker does not rotate what ${log?.driver} keeps`,
+      `cannot be used with hardening.limitLog: true, since Docker does not rotate what ${log?.driver} keeps`,
     ],
     ["log.options", log && wrongOption, wrongOption ?? ""],
     [
@@ -60,27 +60,27 @@ export function containerProblems(
     [
       "healthcheck",
       isOwnCheck && image && !isOwnImage,
-      "with a test of its own, or off, is for an image of your own (image): Immich's and ours bring the right one; interval, timeout, retries and startPeriod may stand here",
+      "may replace the test or switch it off only for an image of your own (image), because the other images have the right test; you can set interval, timeout, retries and startPeriod",
     ],
     [
       "groups",
       nameless !== undefined && image && !isOwnImage,
-      `has no group ${nameless} in the image; give its number on the host (getent group ${nameless})`,
+      `names the group ${nameless}, which the image does not have; use its number on the host (getent group ${nameless})`,
     ],
     [
       "user",
       isNoImageGroup(userGroup) && image && !isOwnImage,
-      `names the group ${userGroup}, which the image does not have; give its number on the host (getent group ${userGroup})`,
+      `names the group ${userGroup}, which the image does not have; use its number on the host (getent group ${userGroup})`,
     ],
     [
       "user",
       !isRoot(user) && cache.path === undefined && cache.volume === undefined,
-      "does not go with a new volume, which belongs to root: keep the models in a folder of that user (cache: { path: … }), or name a volume that it may write into (cache.volume)",
+      "cannot be used with a new volume, which belongs to root: keep the models in a folder of that user (cache: { path: … }), or name a volume that it may write into (cache.volume)",
     ],
     [
       `labels.${reserved}`,
       reserved !== undefined,
-      "is how this program or Docker's tools know their own containers; choose another name",
+      "is reserved for this program or Docker's tools, which find their containers by it; choose another name",
     ],
     [
       `environment.${cards}`,
@@ -103,7 +103,7 @@ function passwordProblems({ labels, log, healthcheck }: HostEntry, key: string):
     .filter(([, text]) => /\/\/[^/\s@]*:[^/\s@]+@/.test(text))
     .map(([field]) => ({
       key: `${key}.${field}`,
-      expected: "must be without a password in an address: everyone may read it in the state",
+      expected: "must not contain an address with a password: the state keeps it in plain text",
     }));
 }
 
@@ -164,7 +164,7 @@ export function networkProblems(
     refused.push({
       key: `${key}.network`,
       value: network,
-      expected: "is this container itself; name the one whose network it is to share",
+      expected: "is this container itself; name the one whose network it should share",
     });
   }
   if (host.networks && network === undefined) {
@@ -176,38 +176,39 @@ export function networkProblems(
     [
       "networks",
       host.networks,
-      `does not go with network: ${network}, the network of ${whose} alone`,
+      `cannot be used with network: ${network}, the network of ${whose} alone`,
     ],
     [
       "networkAlias",
       host.networkAlias,
-      `does not go with network: ${network}, where it has no name`,
+      `cannot be used with network: ${network}, where it has no name`,
     ],
     [
       "publish",
       host.publish,
-      `does not go with network: ${network}: the server listens there itself, on environment.host and environment.port`,
+      `cannot be used with network: ${network}: the server listens there itself, on environment.host and environment.port`,
     ],
     [
       "extraHosts",
       network !== "host" && host.extraHosts,
-      `does not go with network: ${network}, whose names are those of ${whose}`,
+      `cannot be used with network: ${network}, whose names are those of ${whose}`,
     ],
     [
       "dns",
       network !== "host" && host.dns,
-      `does not go with network: ${network}, whose names are those of ${whose}`,
+      `cannot be used with network: ${network}, whose names are those of ${whose}`,
     ],
     [
       "url",
       host.url === undefined,
-      `is missing: where Immich reaches the server in the network of ${whose}, such as http://192.168.1.20:3003`,
+      `is missing: the address at which Immich reaches the server in the network of ${whose}, such as http://192.168.1.20:3003`,
     ],
   ];
   return [...refused, ...problemsOf(host, key, beside)];
 }
 
-const onlyAlone = "must be network: alone, since a container has one network of that kind only";
+const onlyAlone =
+  "must be set as network, because a container can have only one network of that kind";
 
 function valueAt(host: HostEntry, field: string): unknown {
   return field

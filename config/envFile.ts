@@ -97,7 +97,7 @@ function readEntry(source: string, start: number): Entry {
   }
   const end = endOfLineAt(source, closing);
   if (!/^\s*(#|$)/.test(source.slice(closing + 1, end))) {
-    return { end, name, error: "goes on after its closing quote" };
+    return { end, name, error: "continues after its closing quote" };
   }
   return { end, name, value: { quote, text: source.slice(opening + 1, closing) } };
 }
@@ -133,17 +133,18 @@ function valueOf({ quote, text }: NonNullable<Entry["value"]>, lookUp: LookUp): 
             : text.replace(/\\([abfnrtv"\\$])/g, (_, letter: string) => escapes[letter]!),
           lookUp,
         );
-  if (value.includes("\0")) throw new Error("holds a NUL character, which no variable may");
+  if (value.includes("\0"))
+    throw new Error("contains a NUL character, which a variable cannot hold");
   return ofPossibleLength(value);
 }
 
 function ofPossibleLength(value: string): string {
   if (value.length < maxVariableLength) return value;
-  throw new Error("is longer than 128 KiB, which Linux takes for no variable");
+  throw new Error("is longer than 128 KiB, the longest variable that Linux accepts");
 }
 
 function interpolate(text: string, lookUp: LookUp, depth = 0): string {
-  if (depth > maxNesting) throw new Error(`nests more than ${maxNesting} \${…}`);
+  if (depth > maxNesting) throw new Error(`nests deeper than ${maxNesting} \${…}`);
   const part = /\$\$|\$([A-Za-z_]\w*)|\$\{|\$|[^$]+/y;
   let result = "";
   while (part.lastIndex < text.length) {

@@ -101,11 +101,13 @@ function resolveUnchecked({ uncheckedEnvironment, environment }: HostEntry, key:
   const problems = Object.entries(uncheckedEnvironment).flatMap(([name, value]): Problem[] => {
     const problem = (expected: string) => [{ key: `${key}.${name}`, expected }];
     if (!isVariableName(name)) {
-      return problem("is no variable's name: letters, digits and '_', not beginning with a digit");
+      return problem(
+        "is not a valid name of a variable: use letters, digits and '_', and do not begin with a digit",
+      );
     }
     if (isSetting(name))
       return problem("is a variable this program knows; put it into environment");
-    if (Object.hasOwn(environment, name)) return problem("is given in environment, too");
+    if (Object.hasOwn(environment, name)) return problem("is also set in environment");
     if (hasCredentials(value) || secretName.test(name)) return problem(intoFile);
     return [];
   });
@@ -160,7 +162,7 @@ function composeVariables(host: HostEntry, key: string): Problem[] {
             {
               key: `${key}.${field}.${name}`,
               expected:
-                "holds a variable of docker compose, which nothing replaces in a stack file: write the value, or put the line into an env file (envFiles)",
+                "contains a variable of docker compose, which a stack file does not replace: write the value, or put the line into an env file (envFiles)",
             },
           ]
         : [],

@@ -31,7 +31,7 @@ function openRegistry({ name, swarm }: HostSettings): string[] {
   const { ownRegistry, endpointMode } = swarm;
   const where = endpointMode === "vip" ? "on every node" : "on its node";
   return [
-    `${name}: the registry this program runs on a manager of the swarm has neither password nor TLS, and its port ${ownRegistry.port} is open ${where}: let a firewall admit only the nodes, or give swarm.registry`,
+    `${name}: the registry this program runs on a manager of the swarm has neither password nor TLS, and its port ${ownRegistry.port} is open ${where}: let a firewall admit only the nodes, or set swarm.registry`,
   ];
 }
 

@@ -62,8 +62,8 @@ export function resolveGpu(
   if (known) return found({ ...known, videoMemory: videoMemory ?? known.videoMemory });
   const other = acceleratorOf(name);
   const expected = other
-    ? `is no NVIDIA card: leave gpu out and set accelerator: ${other}`
-    : "is no GPU this program knows; give its compute capability instead (https://developer.nvidia.com/cuda-gpus), such as 5.0, or auto";
+    ? `is not an NVIDIA card: leave gpu out and set accelerator: ${other}`
+    : "is not a GPU that this program knows; write its compute capability instead (https://developer.nvidia.com/cuda-gpus), such as 5.0, or auto";
   const suggestion = other ? undefined : nearestGpus(name)[0];
   const problem = { key: `${key}.gpu`, value: host.gpu, expected, suggestion };
   return { value: undefined, problems: [problem], notes: [] };

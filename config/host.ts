@@ -88,7 +88,7 @@ function resolveNetwork(
   }
   const isEverywhere = publish && isEveryAddress(publish.address);
   if (network === undefined && isEverywhere && url === undefined) {
-    const expected = `is missing: an address where Immich reaches the host, since ${publish.address} is none`;
+    const expected = `is missing: the address at which Immich reaches the host; ${publish.address} is not one`;
     problems.push({ key: `${key}.url`, expected });
   }
   const created = `immich-ml-${host.name}`;

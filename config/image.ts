@@ -36,7 +36,7 @@ export function resolveImage(
   const { imageVariant: variant } = host;
 
   if (host.image && variant) {
-    return refused("imageVariant", "must not stand beside image: either of them decides what runs");
+    return refused("imageVariant", "cannot be used with image: each of them decides what runs");
   }
   if (host.image) return found({ kind: "given", reference: host.image });
   if (!version || !immich) return found(undefined);
@@ -93,11 +93,11 @@ function familyProblems(
   const problems: Problem[] = [];
   const capability = gpu?.computeCapability;
   if (capability !== undefined && !hasCodeFor(gpuFamilies[family], capability)) {
-    const expected = `has no code for compute capability ${capability} (${asText(host.gpu!)}); leave imageVariant out and the right one is chosen`;
+    const expected = `has no code for compute capability ${capability} (${asText(host.gpu!)}); leave imageVariant out, and the program chooses the right one`;
     problems.push({ key: `${key}.imageVariant`, value: family, expected });
   }
   if (host.tls !== undefined) {
-    const expected = `does not go with an image that is built on the host (${family}): the Docker provider's builder connects without certificates. Use dockerHost: ssh://…, or image: one that is already there`;
+    const expected = `cannot be used with an image that is built on the host (${family}): the Docker provider's builder connects without certificates. Use dockerHost: ssh://…, or image: one that is already there`;
     problems.push({ key: `${key}.tls`, value: host.tls, expected });
   }
   return problems;

@@ -67,7 +67,7 @@ async function withRunningVersion(given: Collected, ask: Run): Promise<Collected
   if (typeof immich !== "object" || immich?.["version"] !== autoVersion) return given;
   const answer = await askVersion(immich, ask);
   if (!answer.ok) {
-    const expected = `${answer.message}; start Immich, or give the version, such as v2.7.5`;
+    const expected = `${answer.message}; start Immich, or set the version, such as v2.7.5`;
     const problem = { key: "immich.version", value: autoVersion, expected };
     return { ...given, problems: [...given.problems, problem] };
   }
@@ -111,7 +111,8 @@ function collect(all: Readonly<Record<string, string>>): Collected {
       const known = [...Object.keys(stackSchema.shape), ...secretKeys];
       problems.push({
         key,
-        expected: composeSection(key) ?? `there is no such setting; known are ${known.join(", ")}`,
+        expected:
+          composeSection(key) ?? `there is no such setting; the settings are: ${known.join(", ")}`,
         suggestion: composeSection(key) ? undefined : nearestNames(key, known)[0],
       });
       continue;
@@ -123,7 +124,7 @@ function collect(all: Readonly<Record<string, string>>): Collected {
       problems.push({
         key,
         expected:
-          "has a part that is encrypted, which the state would hold in plain text; a container gets its secrets from an env file (envFiles)",
+          "has an encrypted part, which would be in plain text in the state; put a container's secrets into an env file (envFiles)",
       });
     }
     for (const proxy of key === "build" && isEncrypted === false
@@ -169,7 +170,7 @@ function standsInClear(key: string): Problem {
 
 /** Without the password itself, which would be hidden here, too. */
 function hidesOutput(key: string): string {
-  return `${key} is the one of Immich's published compose file, so it is no secret, and Pulumi hides that word in all of its output: pulumi config set immich-ml:${key}, without --secret, shows it whole; better give the database a password of its own`;
+  return `${key} is the password in Immich's published compose file. It is no secret, but Pulumi hides that word in all of its output: pulumi config set immich-ml:${key}, without --secret, avoids that. Better: give the database a password of its own`;
 }
 
 /** The names of the encrypted keys; undefined where no engine runs the program. */

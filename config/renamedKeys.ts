@@ -36,12 +36,12 @@ function rename(entry: unknown, key: string, old: string, now: string): Resolved
   const { [old]: value, ...rest } = entry;
   if (old === "runtime" && value === "nvidia") {
     const expected =
-      "is Docker's runtime: write gpus: { runtime: nvidia } to give the cards by it, or leave it out, since gpus asks Docker for them";
+      "is Docker's runtime: write gpus: { runtime: nvidia } to use it, or leave it out, because gpus asks Docker for the cards";
     return { value: rest, problems: [{ key: `${key}.${old}`, value, expected }], notes: [] };
   }
   const moved = put(rest, now.split("."), value);
   if (!moved) {
-    const expected = `is now called ${now}, which is given too; leave ${old} out`;
+    const expected = `is now called ${now}, which is also set; remove ${old} out`;
     return { value: rest, problems: [{ key: `${key}.${old}`, value, expected }], notes: [] };
   }
   const note = `${key}.${old} is now called ${now}; the old name works in this release only`;

@@ -75,7 +75,7 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
     const first = claims.findIndex((other) => other.what === what);
     return first === index
       ? []
-      : [{ key, value, expected: `is already that of ${claims[first]!.key}` }];
+      : [{ key, value, expected: `is already used by ${claims[first]!.key}` }];
   });
   return [...taken, ...hosts.flatMap((host, index) => tlsContradiction(host, index, hosts))];
 }
@@ -113,6 +113,6 @@ function tlsContradiction(
 ): Problem[] {
   const first = host && hosts.find((other) => other?.dockerHost === host.dockerHost);
   if (!host || !first || first.tls === host.tls) return [];
-  const expected = `must be that of host ${first.name}, since both are on ${host.dockerHost}`;
+  const expected = `must be that of host ${first.name}, because both are on ${host.dockerHost}`;
   return [{ key: `hosts[${index}].tls`, value: host.tls, expected }];
 }

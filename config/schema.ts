@@ -191,7 +191,7 @@ const databaseSchema = z
     // Of release 0.1.0. Accepted for one more release, and ignored.
     role: z
       .union([z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/), z.literal(false)])
-      .meta({ allowed: "left out: no role is made any more" })
+      .meta({ allowed: "left out: the program creates no role any more" })
       .optional(),
     sslMode: oneOf("disable", "require", "verify-ca", "verify-full").default("disable"),
   })

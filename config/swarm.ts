@@ -41,7 +41,7 @@ export function placementProblems(
   accelerator: AcceleratorName,
 ): Problem[] {
   if (host.placement === "container") {
-    const expected = "must be swarm, since swarm is given; or leave that out";
+    const expected = "must be swarm, because swarm is set; or remove swarm";
     return host.swarm ? [{ key: `${key}.placement`, value: host.placement, expected }] : [];
   }
   const { gpus, containerName, takeOver, cache, cacheModels, restart } = host;
@@ -80,11 +80,7 @@ export function placementProblems(
     ["limits.cpuset", host.limits.cpuset, `${leftOut}: services have no such setting`],
     ...containerOnly.map(
       (field) =>
-        [
-          field,
-          host[field],
-          `${leftOut}, whose services this program gives no such setting`,
-        ] as const,
+        [field, host[field], `${leftOut}: this program does not support it for services`] as const,
     ),
     [
       "restart",

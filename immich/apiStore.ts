@@ -111,7 +111,7 @@ async function refuseConfigFile(store: ApiStoreArgs): Promise<void> {
   if (configFile === true) {
     throw new Error(
       `Immich at ${store.url} takes its configuration from a file (IMMICH_CONFIG_FILE), so nothing else can ` +
-        "change it: put the settings there, or take the variable away from immich-server",
+        "change it: put the settings there, or remove the variable from immich-server",
     );
   }
 }

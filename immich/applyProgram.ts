@@ -32,7 +32,7 @@ const nothing: Applied = {
   clipIndexedFor: "",
   facesIndexedFor: "",
   facesPlannedFor: "",
-  restart: "not needed: nothing has another effect than before",
+  restart: "not needed: no change has an effect",
   reindexed: "not needed: no model changed",
 };
 
@@ -101,5 +101,5 @@ async function reindex(before: Applied): Promise<Applied> {
 }
 
 const facesAreOld =
-  "The face model changed and Face Detection was not started: it deletes the names of all people. Known faces stay those of " +
-  "the former model, which recognises new photos of them badly; to start over: Administration, Job Queues, Face Detection, Reset.";
+  "The face model changed. Face Detection was not started, because it deletes the names of all people. Faces that Immich already has stay " +
+  "as the former model saw them. To detect all faces again without the names: Administration, Job Queues, Face Detection, Reset.";

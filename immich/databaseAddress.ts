@@ -31,7 +31,7 @@ export async function locateDatabase(
   if (!container.ok) return failed(container.message);
   if (!container.value) {
     return failed(
-      `there is no container ${name} at ${dockerHost}; correct immich.database.container, or give immich.database.host`,
+      `there is no container ${name} at ${dockerHost}; correct immich.database.container, or set immich.database.host`,
     );
   }
   if (!container.value.running) {
@@ -43,7 +43,7 @@ export async function locateDatabase(
   return value
     ? { ok: true, value }
     : failed(
-        `port ${port} of ${name} cannot be reached from here; publish it on the host, or give immich.database.host`,
+        `port ${port} of ${name} cannot be reached from here; publish it on the host, or set immich.database.host`,
       );
 }
 

@@ -90,7 +90,7 @@ function connectionError(address: DatabaseAddress, error: unknown): string {
       return `${where} is starting up or shutting down; try again in a moment`;
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return `the name ${host} of the database's host is not known here`;
+      return `the database's host name ${host} cannot be resolved here`;
     case "ECONNREFUSED":
     case "EHOSTUNREACH":
     case "ENETUNREACH":
@@ -101,7 +101,7 @@ function connectionError(address: DatabaseAddress, error: unknown): string {
         return `${where} does not answer: is it running, and is its port reachable from here?`;
       }
       if (/does not support SSL/i.test(message ?? "")) {
-        return `${where} speaks no TLS, but sslMode is "${sslMode}"; a database of Immich's compose file wants "disable"`;
+        return `${where} does not support TLS, but sslMode is "${sslMode}"; a database of Immich's compose file wants "disable"`;
       }
       return `${where} cannot be used: ${message}`;
   }

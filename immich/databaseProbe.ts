@@ -82,7 +82,7 @@ export async function probeDatabase(
   } catch (error) {
     const { host, port } = options;
     const reason = isSilence(error)
-      ? `it let us in and has not answered for ${answerWithin / 1000} s`
+      ? `it accepted the connection, but has not answered for ${answerWithin / 1000} s`
       : sanitize((error as Error).message);
     return { ok: false, message: `the database at ${host}:${port} cannot be checked: ${reason}` };
   } finally {
@@ -150,7 +150,7 @@ async function look(
     return {
       ok: false,
       message:
-        `public.${foreign} in ${where} is not touched: it is no plain table of user "${user}", of the database's ` +
+        `public.${foreign} in ${where} is not touched, because it is not a plain table of user "${user}", of the database's ` +
         "owner or of a superuser. Set immich.database.user to Immich's; if it is not Immich's, remove it",
     };
   }
@@ -174,7 +174,7 @@ async function look(
   if (missing.length > 0) {
     return {
       ok: false,
-      message: `user "${user}" lacks rights in ${where}; a superuser gives them with: ${missing.join(" ")}`,
+      message: `user "${user}" lacks rights in ${where}; a superuser can grant them: ${missing.join(" ")}`,
     };
   }
 
@@ -226,14 +226,14 @@ async function storedSettings(
   if (row === undefined) return {};
   if (row.type !== "object") {
     return (
-      `the row is of type ${row.type} where an object belongs, so Immich runs on its defaults. ` +
+      `the row is of type ${row.type} instead of an object, so Immich runs on its defaults. ` +
       "Look at it, then: DELETE FROM system_metadata WHERE key = 'system-config';"
     );
   }
   const [damaged] = damageIn(row.sections);
   if (damaged !== undefined) {
     return (
-      `${damaged} is no object where one belongs. Look at it, then: ` +
+      `${damaged} is not an object. Look at it, then: ` +
       `UPDATE system_metadata SET value = value #- '{${damaged.replaceAll(".", ",")}}' WHERE key = 'system-config';`
     );
   }

@@ -225,10 +225,10 @@ function resultOf(answer: WriteAnswer): WriteResult {
 
 function damageOf(answer: ReadAnswer): string[] {
   if (answer.row !== "object" && answer.row !== "absent") {
-    return [`the whole configuration row is of type ${answer.row} where an object belongs`];
+    return [`the whole configuration row is of type ${answer.row} instead of an object`];
   }
   const places = [...new Set(Object.values(answer.blocked))];
-  return places.map((place) => `${place} is no object where one belongs`);
+  return places.map((place) => `${place} is not an object`);
 }
 
 function parsed(text: string | undefined): unknown {
@@ -239,7 +239,7 @@ function statementError(store: DatabaseStoreArgs, error: unknown): string {
   const { code, message, hint } = error as { code?: string; message?: string; hint?: string };
   const where = `the database at ${store.host}:${store.port}`;
   if (isSilence(error)) {
-    return `${where} has fallen silent in the middle of a statement; nothing was changed, run the program again`;
+    return `${where} stopped answering in the middle of a statement; nothing was changed, run the program again`;
   }
   if (isConnectionLoss(error)) {
     return `the connection to ${where} was lost (${message}); nothing was changed, run the program again`;

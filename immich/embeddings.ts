@@ -23,15 +23,15 @@ export function clipChangeWarning(
   if (old !== next) {
     const dimension = `another embedding dimension (${old ?? "unknown"} to ${next ?? "unknown"})`;
     const when = how.store === "api" ? "at once" : "at its next start";
-    return `${change}, ${dimension}: Immich rebuilds its embeddings' column ${when} and drops every embedding. ${again}.`;
+    return `${change}, ${dimension}: Immich deletes every embedding ${when}. ${again}.`;
   }
   if (how.store === "database" && how.embeddings === "keep") {
     return (
-      `${change} of the same dimension and embeddings are to be kept: old and new ones are not comparable, ` +
+      `${change}, and the former embeddings are kept. They do not match the new model, ` +
       "so search gives wrong results until the job Smart Search has run for All."
     );
   }
-  return `${change}: the embeddings of the old model are cleared. ${again}.`;
+  return `${change}: the former model's embeddings are deleted. ${again}.`;
 }
 
 /** What another face model means for the people in the photos, to be logged before the change. */
@@ -39,7 +39,7 @@ export function faceChangeWarning(before: string, after: string, redetects: bool
   const change = `The face model changes from ${before} to ${after}`;
   return redetects
     ? `${change}, and redetectFacesLosingNames is set: Immich deletes every face and the NAMES OF ALL PEOPLE, then detects faces again.`
-    : `${change}: known faces stay those of the former model, which recognises new photos of them badly. Detecting all faces again deletes the names of all people, so it is not started.`;
+    : `${change}: faces that Immich already has stay as the former model saw them, so Immich often fails to recognise these people in new photos. Detecting all faces again would delete the names of all people, so it is not started.`;
 }
 
 /** What `pulumi destroy` does to models and search, in one sentence. */
@@ -48,14 +48,14 @@ export function destroyHint(
   onDestroy: "keepModel" | "restoreModel",
 ): string {
   const model = saved?.previous?.[clipModelKey];
-  const rest = "gives the former settings back";
-  if (model === undefined) return `${rest}; the search stays as it is`;
+  const rest = "restores the former settings";
+  if (model === undefined) return `${rest}; search keeps working`;
   const written = String(JSON.parse(model.written));
   const former = "value" in model ? String(JSON.parse(model.value)) : defaultClipModel;
   if (canonicalClipName(former) === canonicalClipName(written)) {
-    return `${rest}; the CLIP model is ${written} before and after, so the search stays as it is`;
+    return `${rest}; the CLIP model is ${written} before and after, so search keeps working`;
   }
   return onDestroy === "keepModel"
-    ? `${rest} but keeps the CLIP model ${written}, so the search stays as it is`
-    : `${rest}, the CLIP model ${former} too: Immich drops every embedding, and search finds nothing until the job Smart Search has run for All`;
+    ? `${rest} but keeps the CLIP model ${written}, so search keeps working`
+    : `${rest}, including the CLIP model ${former}: Immich deletes every embedding, and search finds nothing until the job Smart Search has run for All`;
 }

@@ -103,11 +103,11 @@ async function request<Answer>(
   const what = /^\s*</.test(text)
     ? "a web page"
     : answer === undefined
-      ? "something that is no whole JSON"
-      : "a single value where an object belongs";
+      ? "incomplete JSON"
+      : "a single value instead of an object";
   throw failed(
     `answered ${method} /api${path} with ${what}: is this the address of the Immich ` +
-      "server itself, e.g. http://immich_server:2283, and not of a login page or another service before it?",
+      "server itself, e.g. http://immich_server:2283, and not of a login page or another service in front of it?",
     status,
   );
 }
@@ -162,7 +162,7 @@ async function send(
 
 const maintenancePath = "/server/config";
 const maintenance =
-  "is in maintenance mode and answers for nothing else: end it (Administration, Maintenance), then run the program again";
+  "is in maintenance mode and answers no other request: end it (Administration, Maintenance), then run the program again";
 
 /** Whether an administrator has put the server into its maintenance mode (v2.4 and newer). */
 async function isInMaintenance(api: ImmichApi): Promise<boolean> {
@@ -211,14 +211,15 @@ const tooLarge = "the answer is too large";
 function networkError(error: unknown): string {
   const { name, message, code = "" } = error as Error & { code?: string };
   if (name === "TimeoutError" || name === "AbortError")
-    return `gave no whole answer within ${timeout / 1000} s`;
+    return `did not send its whole answer within ${timeout / 1000} s`;
   if (message === tooLarge) {
     return `answers with more than ${largestAnswer / 1024 / 1024} MiB: is this the address of the Immich server itself?`;
   }
   if (/^(ECONNRESET|EPIPE)$/.test(code) || message === "aborted") {
     return "broke off in the middle of its answer";
   }
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "has a name that is not known here";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return "has a name that cannot be resolved here";
   if (code === "CERT_HAS_EXPIRED") return "has a certificate that has expired: renew it";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     return "has a certificate for another name: set immich-ml:immich.api.url to the name in the certificate";
@@ -227,7 +228,7 @@ function networkError(error: unknown): string {
     return `has a certificate that no known authority has signed (${code}): set immich-ml:immich.api.caCertificate to the PEM file of your own authority, or to that certificate`;
   }
   if (code === "EPROTO" || /^ERR_SSL/.test(code)) {
-    return "does not speak TLS here: does immich-ml:immich.api.url begin with http:// or https:// rightly, and is its port the right one?";
+    return "does not speak TLS at this port: check the port of immich-ml:immich.api.url, and whether it should begin with http://";
   }
   if (/^(HPE_|ERR_HTTP)/.test(code)) return "answers with something that is not HTTP";
   return `does not answer (${code || message}): is it running?`;

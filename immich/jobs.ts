@@ -79,7 +79,7 @@ function unfinished(title: string, { left, isPaused }: Queue): string {
   const where = "Administration, Job Queues";
   return isPaused
     ? `${title} is paused in Immich, so ${left} jobs wait and search does not find those photos: resume it (${where}).`
-    : `${title} goes on in Immich with ${left} photos left; see ${where}. Once it is done, start it for what is Missing.`;
+    : `${title} is still running in Immich, with ${left} photos left (${where}). When it is done, start it for what is Missing.`;
 }
 
 /** Starts the queue, after an earlier run, which knows nothing of the new model's missing embeddings. */
@@ -105,7 +105,7 @@ async function startOnce(
     const { left } = await read(api, queue);
     if (Date.now() >= options.deadline) {
       throw new Error(
-        `${title} was not started: an earlier run of it has ${left} photos left, and Immich starts no second one. ` +
+        `${title} was not started: an earlier run has ${left} photos left, and Immich starts no second one. ` +
           "Run pulumi up again when it is done, or start it yourself (Administration, Job Queues)",
       );
     }

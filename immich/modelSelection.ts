@@ -254,7 +254,7 @@ function unknownModel(part: ModelPart, name: string, context: SelectionContext):
   if (context.allowUnknownModels) {
     if (part.name !== "clip" || context.store === "api") return [];
     const expected =
-      "is not a CLIP model this program knows, and a server that does not know the CLIP model in its " +
+      "is not a CLIP model that this program knows, and a server that does not know the CLIP model in its " +
       "database does not start; unknown CLIP models are accepted through Immich's API only " +
       "(immich-ml:immich.api), which checks the name";
     return [{ ...problem, expected }];

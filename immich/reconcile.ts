@@ -163,8 +163,8 @@ function formerValue(key: string, saved: SavedValue, version: ImmichVersion): un
 function notesOnKept(kept: readonly Saved[]): string[] {
   return kept.map(
     ([key, saved]) =>
-      `${key} stays ${sanitize(saved.written, maxLength)}, so that search goes on finding photos; before this program it was ` +
-      `${"value" in saved ? sanitize(saved.value, maxLength) : "not set"} (immich-ml:onDestroy: restoreModel gives that back and empties the search)`,
+      `${key} stays ${sanitize(saved.written, maxLength)}, so that search keeps finding photos; before this program it was ` +
+      `${"value" in saved ? sanitize(saved.value, maxLength) : "not set"} (immich-ml:onDestroy: restoreModel restores it and empties the search)`,
   );
 }
 

@@ -198,7 +198,7 @@ async function secondsUntilUp(
     if (now === "running healthy") return waited;
     if (now === "running none" && waited >= secondsWithoutCheck) return waited;
     if (/^(exited|dead)/.test(now)) {
-      throw new Error(`${name} does not come up again (${now}): docker logs ${name}`);
+      throw new Error(`${name} does not come back up (${now}): docker logs ${name}`);
     }
     if (waited >= timeout) {
       throw new Error(`${name} did not answer within ${timeout} s (${now}): docker logs ${name}`);

@@ -34,7 +34,7 @@ export function serverDatabase(environment: Readonly<Record<string, string>>): S
 
 function fromUrl(text: string): ServerDatabase {
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) {
-    throw new Error("DB_URL of the server is no URL that begins with postgres://");
+    throw new Error("DB_URL of the server is not a URL that begins with postgres://");
   }
   const url = new URL(text);
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1") || url.searchParams.get("host") || "";

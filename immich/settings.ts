@@ -76,8 +76,8 @@ export function errorIn(key: string, value: unknown, version: ImmichVersion): st
   const wrong = [value].flat().find((url) => !isAddress(String(url)));
   return wrong === undefined
     ? undefined
-    : `holds ${JSON.stringify(wrong)}, which Immich ${formatImmichVersion(version)} takes for no address, and then saves nothing any more: ` +
-        "each part of the host's name must begin and end with a letter or digit (hosts[].name, networkAlias or url)";
+    : `contains ${JSON.stringify(wrong)}, which Immich ${formatImmichVersion(version)} does not accept as an address, and then it saves no settings at all: ` +
+        "each part of the host name must begin and end with a letter or digit (hosts[].name, networkAlias or url)";
 }
 
 const addressKeys = ["machineLearning.url", "machineLearning.urls"];

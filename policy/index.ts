@@ -61,8 +61,8 @@ new PolicyPack("immich-ml", {
       name: "health-check",
       enforcementLevel: "mandatory",
       description:
-        "Without a health check a server that hangs counts as one that runs. " +
-        'Give healthcheck.tests, for Immich\'s image ["CMD", "python3", "healthcheck.py"].',
+        "Without a health check, a server that hangs counts as running. " +
+        'Set healthcheck.tests, for Immich\'s image ["CMD", "python3", "healthcheck.py"].',
       check: missingHealthCheck,
     }),
     ofContainers({
@@ -98,8 +98,8 @@ new PolicyPack("immich-ml", {
       // Policies get every value decrypted, so a plain value and an encrypted one look the same.
       enforcementLevel: "advisory",
       description:
-        "Whoever may use Docker reads a container's variables with docker inspect, and a command's stand in the " +
-        "state: at least encrypted (pulumi.secret), better not at all. Leave out what is not needed, or give a file.",
+        "Whoever may use Docker can read a container's variables with docker inspect, and a command's variables are " +
+        "in the state. Leave the secret out, or pass it in a file; if it has to be a variable, encrypt it (pulumi.secret).",
       check: plainSecrets,
     }),
   ],

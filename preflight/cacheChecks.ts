@@ -19,7 +19,7 @@ export function checkCacheFolder(
   if (folder === "no folder") return error(`${path} (cache.path) is a file, but must be a folder`);
   if (folder === "no parent") {
     return error(
-      `${path} (cache.path) does not exist, and neither does the folder above it: correct the path, or make it (mkdir -p ${path})`,
+      `${path} (cache.path) does not exist, and neither does the folder above it: correct the path, or create it (mkdir -p ${path})`,
     );
   }
   const user = userOf(host);
@@ -31,7 +31,7 @@ export function checkCacheFolder(
   if (mayWrite(user, found)) return undefined;
   const whose =
     folder === "absent"
-      ? `${path} (cache.path) does not exist, and Docker would make it as root's`
+      ? `${path} (cache.path) does not exist, and Docker would create it for root`
       : `${path} (cache.path) belongs to ${found.owner}:${found.group} with mode ${found.mode.toString(8)}`;
   const make = folder === "absent" ? `mkdir ${path} && ` : "";
   const owner = `${user.id}:${user.groups[0] ?? 0}`;

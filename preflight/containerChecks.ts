@@ -45,7 +45,7 @@ export function checkContainerName(
 function described({ labels }: ContainerInfo): string {
   const service = labels["com.docker.compose.service"];
   return service === undefined
-    ? "a container that is not ours"
+    ? "a container that this program did not create"
     : `docker compose's service ${service}`;
 }
 

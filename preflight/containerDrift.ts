@@ -47,7 +47,7 @@ function faultOf(
   );
   if (back) return `${back.name} runs again since ${back.state.startedAt}`;
   const { status, exitCode, startedAt, finishedAt, health } = serving.state;
-  if (status === "restarting") return `it restarts again and again (exit code ${exitCode})`;
+  if (status === "restarting") return `it keeps restarting (exit code ${exitCode})`;
   if (!serving.running)
     return `it does not run (${status}, exit code ${exitCode}) since ${finishedAt}`;
   return health === "unhealthy" ? `it is unhealthy; it started at ${startedAt}` : undefined;

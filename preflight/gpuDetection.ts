@@ -11,7 +11,7 @@ export async function detectGpu(host: HostSettings, run: Run): Promise<Answer<De
   const { machine } = probe.value;
   if (!machine) {
     return unanswered(
-      `${host.dockerHost} leads to the engine only, so nothing can ask nvidia-smi there; name the card in gpu`,
+      `${host.dockerHost} reaches only the Docker engine, so nvidia-smi cannot be asked there; name the card in gpu`,
     );
   }
   if (!machine.ok) return machine;
@@ -24,7 +24,7 @@ export async function detectGpu(host: HostSettings, run: Run): Promise<Answer<De
   const { name, computeCapability, videoMemory } = oldest;
   if (computeCapability === undefined) {
     return unanswered(
-      `this driver does not report the compute capability of ${name}, and the catalog does not know that card; give it in gpu, such as 5.0`,
+      `this driver does not report the compute capability of ${name}, and the catalog does not know that card; set it in gpu, such as 5.0`,
     );
   }
   return { ok: true, value: { name, computeCapability, videoMemory } };

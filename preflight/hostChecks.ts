@@ -36,7 +36,7 @@ export function checkHost(host: HostSettings, { docker, machine }: HostInfo): Di
   const needsMachine = accelerator.prerequisites.length > 0;
   if (machine) return [...engine, (needsMachine ? error : warning)(machine.message)];
   if (!needsMachine) return engine;
-  const unchecked = `${host.dockerHost} leads to the engine only, so the ${accelerator.title} of its machine was not checked`;
+  const unchecked = `${host.dockerHost} reaches only the Docker engine, so the ${accelerator.title} of its machine was not checked`;
   return [...engine, warning(unchecked)];
 }
 
@@ -73,7 +73,7 @@ const engineChecks: readonly Check<EngineSubject>[] = [
     host.dockerHost.startsWith("tcp://") &&
     host.tls === undefined &&
     warning(
-      `${host.dockerHost} is not encrypted and asks for no key: whoever reaches it has root on that machine. Set tls, or use ssh:// (https://docs.docker.com/engine/security/protect-access)`,
+      `${host.dockerHost} is not encrypted and needs no key: whoever reaches it has root on that machine. Set tls, or use ssh:// (https://docs.docker.com/engine/security/protect-access)`,
     ),
   ({ host, accelerator, docker }) => {
     const architectures = architecturesOf(host, accelerator);
@@ -98,7 +98,7 @@ function checkCdi({ host, docker }: EngineSubject): Found {
   if (!isListed || missing.length === 0) return undefined;
   const known = docker.cdiDevices.length > 0 ? docker.cdiDevices.join(", ") : "none";
   return error(
-    `Docker knows no CDI device ${missing.join(", ")} (it has ${known}): correct gpus.cdi, or run sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml there`,
+    `Docker does not know the CDI device ${missing.join(", ")} (it has ${known}): correct gpus.cdi, or run sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml there`,
   );
 }
 
@@ -107,16 +107,20 @@ function checkPodman({ host, accelerator, docker }: EngineSubject): Diagnostic[]
   const what = `Podman ${docker.version} answers at ${host.dockerHost}, not Docker`;
   const problems = [
     ...(host.image?.kind === "legacy"
-      ? ["it does not build images as Docker's BuildKit does: build on Docker and name the image"]
+      ? [
+          "it does not build images as Docker's BuildKit does: build the image on Docker and name it",
+        ]
       : []),
     ...(accelerator.gpuRequest && !host.gpus?.cdi
-      ? ["it gives cards by their CDI names only: set gpus: { cdi: [nvidia.com/gpu=all] }"]
+      ? ["it passes on cards only by their CDI names: set gpus: { cdi: [nvidia.com/gpu=all] }"]
       : []),
     ...(host.gpus?.cdi && !isVersionAtLeast(docker.version, "4.1")
-      ? ["it gives no CDI devices before 4.1: update it"]
+      ? ["CDI devices need Podman 4.1 or newer: update it"]
       : []),
     ...(docker.isRootless && accelerator.deviceCgroupRules.length > 0 && !host.renderNode
-      ? ["without root it takes no rules for USB devices: set renderNode: /dev/dri/renderD128"]
+      ? [
+          "without root it does not accept rules for USB devices: set renderNode: /dev/dri/renderD128",
+        ]
       : []),
     ...(host.swarm ? ["it has no swarm: set placement: container"] : []),
   ];
@@ -152,7 +156,7 @@ const machineChecks: readonly Check<MachineSubject>[] = [
     ) &&
     machine.renderNodes.length === 0 &&
     error(
-      "/dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
+      "/dev/dri has no render node (renderD128): the kernel's driver does not support this GPU; a newer kernel may",
     ),
   ({ host: { renderNode }, machine: { renderNodes } }) =>
     renderNode !== undefined &&
@@ -166,7 +170,7 @@ const machineChecks: readonly Check<MachineSubject>[] = [
     !machine.hasCardLinks &&
     !host.gpus?.cdi &&
     warning(
-      "a systemctl daemon-reload, which updates run, takes the card away from containers here (Docker's cgroup driver is systemd, and /dev/char has no links to the card); run sudo nvidia-ctk system create-dev-char-symlinks --create-all now and at each boot",
+      "updates run systemctl daemon-reload, which takes the card away from containers on this host (Docker's cgroup driver is systemd, and /dev/char has no links to the card); run sudo nvidia-ctk system create-dev-char-symlinks --create-all now and at each boot",
     ),
   ({ host, accelerator, machine, docker }) => {
     if (accelerator.gpuRequest?.driver !== "nvidia") return undefined;

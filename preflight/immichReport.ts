@@ -84,7 +84,7 @@ function judge(
   if (!running || compareImmichVersions(running, settings.version) === 0) {
     return { diagnostics: ignored, info: probe };
   }
-  const message = `Immich runs ${formatImmichVersion(running)}, but immich.version is ${settings.immich.version}: server and machine learning should be of one version`;
+  const message = `Immich runs ${formatImmichVersion(running)}, but immich.version is ${settings.immich.version}: server and machine learning should have the same version`;
   return { diagnostics: [...ignored, warning(message)], info: probe };
 }
 
@@ -96,7 +96,7 @@ function ignoredBecause(
   if (server?.configFile !== undefined) {
     return [
       `${server.container} reads its configuration from ${server.configFile} (IMMICH_CONFIG_FILE), so Immich would ignore the preset: ` +
-        "put the settings there and set immich-ml:preset to none, or take the variable away from the server",
+        "put the settings there and set immich-ml:preset to none, or remove the variable from the server",
     ];
   }
   const key = "machineLearning.enabled";
@@ -105,7 +105,7 @@ function ignoredBecause(
   const origin =
     stored[key] === false
       ? "switch it on (Administration, Settings, Machine Learning Settings)"
-      : "take IMMICH_MACHINE_LEARNING_ENABLED away from the server";
+      : "remove IMMICH_MACHINE_LEARNING_ENABLED from the server";
   return [
     `machine learning is switched off in Immich (machineLearning.enabled: false), so the preset would be set and never used: ${origin}, or set immich-ml:preset to none`,
   ];

@@ -124,7 +124,7 @@ function diagnosticsOf(
       ? diagnostics
       : diagnostics.map(({ message }) =>
           warning(
-            `${message}; its resources stay as they are until it answers (one that is not set up yet cannot be created)`,
+            `${message}; its resources stay as they are until it answers (a host that is not set up yet cannot be created now)`,
           ),
         ),
   );
@@ -140,7 +140,7 @@ function report(settings: Settings, diagnostics: readonly Diagnostic[]): void {
     void log(sanitize(diagnostic.message, maxMessageLength));
   }
   refuse(
-    "the hosts are not ready; nothing was changed (preflight: warn goes on all the same)",
+    "the hosts are not ready; nothing was changed (to go on all the same, set preflight: warn)",
     errors.map(({ message }) => message),
   );
 }

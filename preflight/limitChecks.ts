@@ -23,7 +23,7 @@ function unknownLimits({ limits }: HostSettings, { canLimit }: DockerInfo): Diag
   return names
     .filter((name) => limits[name] !== undefined && !canLimit[name])
     .map((name) => {
-      const what = `the host's kernel cannot limit what limits.${name} asks for`;
+      const what = `the host's kernel does not support limits.${name}`;
       return name === "cpus"
         ? error(`${what}, and Docker refuses the container: leave it out`)
         : warning(`${what}, so it has no effect`);

@@ -42,7 +42,7 @@ const successCodes: readonly number[] = [0, 14];
 export function parseNvidiaSmi(output: string, code: number): Answer<readonly NvidiaGpu[]> {
   if (code === 127) {
     return unanswered(
-      "NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; open kernel modules do not serve cards before Turing",
+      "NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; the open kernel modules support no card older than Turing",
     );
   }
   if (timeoutCodes.includes(code)) {
@@ -57,7 +57,7 @@ export function parseNvidiaSmi(output: string, code: number): Answer<readonly Nv
   if (gpus.length > 0) return { ok: true, value: gpus };
   if (/No devices were found/i.test(text)) {
     return unanswered(
-      "NVIDIA's driver finds no card it serves (nvidia-smi: No devices were found): the open kernel modules serve no card before Turing (install the proprietary ones: nvidia-driver, not nvidia-open), the newest drivers none before Turing either (580 is the last for Maxwell, Pascal and Volta, 470 for Kepler); otherwise check that the driver still supports the card and look for NVRM in dmesg",
+      "NVIDIA's driver finds no card that it supports (nvidia-smi: No devices were found). A card older than Turing needs the proprietary kernel modules (nvidia-driver, not nvidia-open) of a driver that still supports it: 580 is the last for Maxwell, Pascal and Volta, 470 for Kepler. If you have that, look for NVRM in dmesg",
     );
   }
   const message = sanitize(text.split("\n")[0]!, maxMessageLength) || `exit code ${code}`;

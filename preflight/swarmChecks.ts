@@ -56,12 +56,12 @@ interface Subject {
 function checkRole({ dockerHost }: HostSettings, { swarm }: DockerInfo): Diagnostic | undefined {
   if (swarm === "none") {
     return error(
-      `Docker at ${dockerHost} is in no swarm: make it one (docker swarm init), or correct dockerHost, or set placement: container`,
+      `Docker at ${dockerHost} is not part of a swarm: start one (docker swarm init), or correct dockerHost, or set placement: container`,
     );
   }
   if (swarm === "worker") {
     return error(
-      `Docker at ${dockerHost} is a worker of its swarm, and only a manager manages services: set dockerHost to one (docker node ls there lists them)`,
+      `Docker at ${dockerHost} is a worker of its swarm, but only a manager can create services: set dockerHost to one (docker node ls there lists them)`,
     );
   }
   return undefined;
@@ -123,13 +123,13 @@ const nodeChecks: readonly Check<Subject>[] = [
     nodes.length > 1 &&
     endpointMode === "dnsrr" &&
     error(
-      `with endpointMode: dnsrr the registry this program runs is reached on its own node only, but the swarm has ${nodes.length}: give swarm.registry`,
+      `with endpointMode: dnsrr the registry this program runs is reached on its own node only, but the swarm has ${nodes.length}: set swarm.registry`,
     ),
   ({ swarm: { ownRegistry, endpointMode }, nodes }) => {
     const managers = nodes.filter(({ isManager }) => isManager);
     if (!ownRegistry || endpointMode === "dnsrr" || managers.length < 2) return undefined;
     return warning(
-      `the registry this program runs keeps its images on one of the ${managers.length} managers (${names(managers)}) and is empty when it moves to another: give swarm.registry`,
+      `the registry this program runs keeps its images on one of the ${managers.length} managers (${names(managers)}) and is empty when it moves to another: set swarm.registry`,
     );
   },
   // A service cannot ask for GPUs; NVIDIA's runtime gives a task what its node's resource names.
@@ -151,12 +151,12 @@ const nodeChecks: readonly Check<Subject>[] = [
 function checkNetwork(name: string, network: NetworkInfo | undefined): Diagnostic | undefined {
   if (!network) {
     return error(
-      `the network ${name} does not exist in the swarm: make it (docker network create --driver overlay --attachable ${name}), or leave network out and one is made`,
+      `the network ${name} does not exist in the swarm: create it (docker network create --driver overlay --attachable ${name}), or leave network out, and the program creates one`,
     );
   }
   if (network.driver !== "overlay") {
     return error(
-      `the network ${name} is a ${network.driver} network, and a swarm's services join overlay networks only: leave network out and one is made, which Immich's server joins`,
+      `the network ${name} is a ${network.driver} network, and a swarm's services join only overlay networks: leave network out, and the program creates one that Immich's server can join`,
     );
   }
   if (network.attachable) return undefined;

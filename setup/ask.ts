@@ -38,7 +38,7 @@ function mirrorsOf(environment: NodeJS.ProcessEnv): Mirrors {
   return imageMirror ? { imageMirror } : {};
 }
 
-/** Asks at most four questions; undefined when they were broken off. */
+/** Asks; undefined when the questions were broken off. */
 export async function ask(situation: Situation): Promise<Answers | undefined> {
   const standard = defaultAnswers(situation);
   const { models, immich } = situation;
@@ -50,7 +50,7 @@ export async function ask(situation: Situation): Promise<Answers | undefined> {
     initialValue: standard.isMultilingual,
     options: [
       { value: false, label: "English only" },
-      { value: true, label: "Others, or several" },
+      { value: true, label: "Another, or more than one" },
     ],
   });
   if (clack.isCancel(isMultilingual)) return undefined;
@@ -103,8 +103,8 @@ export function mirrorProblem(text: string): string | undefined {
     }
     if (name === "imageMirror" ? !/^[^\s@/][^\s@]*$/.test(value) : !isWebUrl(value)) {
       return name === "imageMirror"
-        ? "imageMirror is a registry, such as mirror.example:5000"
-        : `${name} is a URL that begins with http:// or https://`;
+        ? "imageMirror must be a registry, such as mirror.example:5000"
+        : `${name} must be a URL that begins with http:// or https://`;
     }
   }
   return undefined;

@@ -95,7 +95,7 @@ async function engine(home: string, words: readonly string[], stdin = ""): Promi
   });
   if (ended.code === 0) return;
   if (ended.code === 127)
-    throw new Error("there is no pulumi on the PATH; ./immich-ml setup brings its own");
+    throw new Error("pulumi is not on the PATH; ./immich-ml setup brings its own");
   const reason = ended.stderr.trim().split("\n").at(-1) ?? "";
   throw new Error(`pulumi ${words.slice(0, 2).join(" ")}: ${sanitize(reason, 300)}`);
 }

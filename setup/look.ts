@@ -109,7 +109,7 @@ async function versionOf(immich: FoundImmich, dockerHost: string, run: Run): Pro
   if (immich.version !== undefined) return immich.version;
   const asked = await containerVersion(immich.server.name, { dockerHost }, run);
   if (asked.ok && parseImmichVersion(asked.value)) return asked.value;
-  throw new Error(asked.ok ? `${asked.value} is no release of Immich` : asked.message);
+  throw new Error(asked.ok ? `${asked.value} is not a release of Immich` : asked.message);
 }
 
 interface Models {

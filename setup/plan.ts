@@ -1,4 +1,4 @@
-import { acceleratorNames, accelerators, type AcceleratorName } from "../catalog/accelerators";
+import { acceleratorsOfImage, type AcceleratorName } from "../catalog/accelerators";
 import { canonicalClipName, findClipModel } from "../catalog/clipModels";
 import { environmentSettings } from "../catalog/environment";
 import { findGpu } from "../catalog/gpuNames";
@@ -67,11 +67,7 @@ export function chosenGpu(gpus: readonly NvidiaGpu[]): NvidiaGpu | undefined {
 export function acceleratorOf({ immich, gpus }: Situation): AcceleratorName {
   if (gpus.length > 0) return "cuda";
   const image = immich.machineLearning?.image ?? "";
-  const fitting = acceleratorNames.filter((name) => {
-    const { imageSuffix } = accelerators[name];
-    return imageSuffix !== "" && new RegExp(`${imageSuffix}(@|$)`).test(image);
-  });
-  return fitting.find((name) => name !== "cuda") ?? "cpu";
+  return acceleratorsOfImage(image).find((name) => name !== "cuda") ?? "cpu";
 }
 
 /** The preset for a card, and the CLIP model that Immich would use with it. */
@@ -210,7 +206,7 @@ function planModels(
           ]),
       ...(choice.isEnglishOnly
         ? [
-            `No multilingual model of Immich fits ${gpu.videoMemory} MiB (the smallest needs 2,830 MiB and more beside it), so search stays English. Instead, use this card for faces and a second host with accelerator: cpu for search (docs/several-machines.md).`,
+            `None of Immich's multilingual models fits into ${gpu.videoMemory} MiB (the smallest needs 2,830 MiB, and the other models need room, too), so search stays English. You can use this card for faces, and a second host with accelerator: cpu for search (docs/several-machines.md).`,
           ]
         : []),
     ],

@@ -12,7 +12,7 @@ import { makePlan } from "./plan";
 import { differences, stackFileText } from "./stackFile";
 import { foundText, planText } from "./summary";
 
-const usage = `Looks at Immich on the Docker engine, asks at most four questions and writes a stack file.
+const usage = `Looks at Immich on the Docker engine, asks a few questions and writes a stack file.
 
   ./immich-ml setup [--yes] [--dry-run] [--replace] [--immich NAME]
   npm run setup -- [the same]
@@ -20,7 +20,7 @@ const usage = `Looks at Immich on the Docker engine, asks at most four questions
   --yes         answers every question with its default
   --dry-run     prints the stack file and changes nothing
   --replace     overwrites a stack file that differs; keeps the former one as .before
-  --immich      a server's container or a compose project, where there are several`;
+  --immich      the server's container or compose project, if there is more than one Immich`;
 
 const options = {
   yes: { type: "boolean", default: false },
@@ -63,7 +63,7 @@ runCommand({ usage, options, allowPositionals: false }, async (values) => {
     console.log(sanitizeLines(`${file} differs:\n  ${changes.join("\n  ")}`));
     const replaces = values.replace || (asks && (await agrees("Overwrite it?", false)));
     if (!replaces) {
-      console.log("It is unchanged; setup --replace overwrites it.");
+      console.log("The file was left as it is; setup --replace overwrites it.");
       return 1;
     }
   }
@@ -79,7 +79,7 @@ runCommand({ usage, options, allowPositionals: false }, async (values) => {
       );
     }
   } else {
-    console.log(`${file} already says all of this.\n`);
+    console.log(`${file} is up to date.\n`);
   }
   console.log(planText(plan, launcher));
   if (answers.takesOver) await offerOverride(situation.immich, asks);
@@ -115,11 +115,11 @@ async function offerOverride(immich: Parameters<typeof overrideFor>[0], asks: bo
 /** How the other managers are kept from starting the old container again. */
 const withoutCompose = {
   compose:
-    "If compose runs the old container from another folder, give its service a profile there.",
+    "If a compose file elsewhere runs the old container, give its service a profile there, so that compose does not start it again.",
   portainer:
-    "In Portainer, delete the service immich-machine-learning from the stack's text, or an update of the stack starts it again.",
+    "In Portainer, delete the service immich-machine-learning in the stack's editor, or the next update of the stack starts it again.",
   truenas:
-    "In TrueNAS, edit the app and switch its machine learning off, or an update of the app starts it again.",
+    "In TrueNAS, edit the app and switch its machine learning off, or the next update of the app starts it again.",
   unraid: "In Unraid's Docker tab, switch the old container's autostart off.",
   "docker run": "The old container's restart policy is set to no, so it stays stopped.",
 } as const;

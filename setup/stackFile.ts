@@ -2,9 +2,9 @@ import { parse } from "yaml";
 
 /** Why a setting stands there, in the file itself. */
 const comments: Readonly<Record<string, string>> = {
-  version: "the server's; machine learning follows it",
-  network: "joined under the name immich-machine-learning",
-  serverContainer: "reports the version; restarted when its configuration changes",
+  version: "the version that your server runs",
+  network: "the container joins it as immich-machine-learning",
+  serverContainer: "tells the version; restarted when its settings change",
   preset: "models that fit the card; docs/presets.md",
   models: "the model in use, so that all photos stay indexed",
   takeOver: "stopped and kept; down brings it back",

@@ -42,16 +42,17 @@ export function planText({ config, notes }: Plan, launcher: string): string {
   const old = host?.["takeOver"] as string | undefined;
   const preset = config["preset"] as string | undefined;
   const steps = [
-    `${launcher} up shows each change and asks. Then it`,
-    "  gets the image while everything keeps running;",
-    ...(old === undefined
-      ? ["  starts the new machine learning and checks the card;"]
-      : [`  checks the card, then stops ${old} and puts the new one in its place;`]),
-    ...(cache ? [`  keeps using the models in ${cache["volume"] ?? cache["path"]};`] : []),
-    ...(preset === undefined
-      ? []
-      : [`  sets Immich's models to ${preset} and restarts the server once.`]),
-    `To go back: ${launcher} down${old === undefined ? "" : `; ${old} then runs again as before`}.`,
+    "gets the image; everything keeps running meanwhile",
+    old === undefined
+      ? "starts the new container and checks that it computes"
+      : `starts the new container and checks that it computes, then stops ${old}`,
+    cache && `keeps using the models in ${cache["volume"] ?? cache["path"]}`,
+    preset && `sets Immich's models to ${preset} and restarts the Immich server once`,
+  ].filter((step) => step !== undefined);
+  const text = [
+    `${launcher} up shows every change and asks you. Then it`,
+    ...steps.map((step, at) => `  ${at + 1}. ${step}`),
+    `To go back: ${launcher} down${old === undefined ? "" : `. Then ${old} runs again as before`}.`,
   ];
-  return sanitizeLines([...steps, ...notes.map((note) => `Note: ${note}`)].join("\n"));
+  return sanitizeLines([...text, ...notes.map((note) => `Note: ${note}`)].join("\n"));
 }

@@ -182,7 +182,7 @@ const knownFailures: readonly {
   {
     pattern: /no matching (host key type|key exchange method|cipher|mac) found/i,
     message: ({ dockerHost }, quote) =>
-      `ssh here and the ssh server of ${dockerHost} know no common method: update that system, or allow its old one for this host in ~/.ssh/config (HostKeyAlgorithms +ssh-rsa, PubkeyAcceptedAlgorithms +ssh-rsa) (${quote})`,
+      `ssh here and the ssh server of ${dockerHost} share no algorithm: update that system, or allow its old one for this host in ~/.ssh/config (HostKeyAlgorithms +ssh-rsa, PubkeyAcceptedAlgorithms +ssh-rsa) (${quote})`,
   },
   {
     pattern: /exec: "ssh": executable file not found/i,
@@ -215,7 +215,7 @@ const knownFailures: readonly {
       /could not resolve hostname|no such host|name or service not known|name resolution|nodename nor servname/i,
     unresolved: true,
     message: ({ dockerHost }, quote) =>
-      `no machine is known by the name in ${dockerHost}: correct dockerHost, or give the machine's address (${quote})`,
+      `the host name in ${dockerHost} cannot be resolved: correct dockerHost, or give the machine's address (${quote})`,
   },
   {
     pattern: /permission denied/i,
@@ -225,12 +225,12 @@ const knownFailures: readonly {
   {
     pattern: /HTTP request to an HTTPS server/i,
     message: ({ dockerHost }) =>
-      `Docker at ${dockerHost} speaks TLS only: set tls to the folder with ca.pem, cert.pem and key.pem`,
+      `Docker at ${dockerHost} accepts only TLS: set tls to the folder with ca.pem, cert.pem and key.pem`,
   },
   {
     pattern: /HTTP response to HTTPS client/i,
     message: ({ dockerHost }) =>
-      `Docker at ${dockerHost} speaks no TLS: leave tls out, or switch TLS on there (https://docs.docker.com/engine/security/protect-access)`,
+      `Docker at ${dockerHost} does not use TLS: leave tls out, or switch TLS on there (https://docs.docker.com/engine/security/protect-access)`,
   },
   {
     pattern: /x509|certificate|tls:/i,

@@ -128,7 +128,9 @@ const container = z
     Id: z.string(),
     Name: z.string().catch(""),
     State: containerState.catch({ Running: false, ...noState }),
-    Config: z.object({ Labels: labels }).catch({ Labels: {} }),
+    Config: z
+      .object({ Image: z.string().catch(""), Labels: labels })
+      .catch({ Image: "", Labels: {} }),
     Mounts: z
       .array(
         z.object({
@@ -154,6 +156,8 @@ const container = z
       /** `healthy`, `unhealthy` or `starting`; undefined without a health check. */
       health: State.Health?.Status,
     },
+    /** As it was asked for: a name and tag, or an id. */
+    image: Config.Image,
     labels: Config.Labels,
     /** The paths of the host that it sees. */
     mounts: Mounts?.map(({ Source }) => Source),

@@ -29,7 +29,7 @@ export interface EngineContext {
 
 /**
  * Without a stack in the home folder it is the checkout, with the passphrase file that
- * docs/install.md advises.
+ * docs/pulumi.md advises.
  *
  * @param checkout this repository's folder
  */

@@ -138,12 +138,12 @@ wait_for_health() {
     if [ $((restarts - first_restarts)) -ge 3 ]; then
       case $last_code in
         132 | 139)
-          never_healthy "the container restarts again and again (exit code $last_code)" \
+          never_healthy "the container keeps restarting (exit code $last_code)" \
             "This image cannot run on this machine's CPU or GPU."
           ;;
-        0) never_healthy "the container restarts again and again" "$reason_above" ;;
+        0) never_healthy "the container keeps restarting" "$reason_above" ;;
         *)
-          never_healthy "the container restarts again and again (exit code $last_code)" \
+          never_healthy "the container keeps restarting (exit code $last_code)" \
             "$reason_above"
           ;;
       esac

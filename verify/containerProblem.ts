@@ -20,7 +20,7 @@ export function containerProblem({ State, RestartCount }: InspectedContainer, lo
   const code = ExitCode === 0 ? "" : ` (exit code ${ExitCode})`;
   const what =
     Restarting || (Running && RestartCount > 0)
-      ? `it restarts again and again${code}`
+      ? `it keeps restarting${code}`
       : Running
         ? "its health check fails"
         : Status === "created"

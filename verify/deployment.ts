@@ -32,6 +32,9 @@ export interface Deployment {
   readonly systemConfig: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** What the engine says where nobody has set up a stack. */
+const noStack = /PULUMI_ACCESS_TOKEN must be set|no stack selected|no Pulumi\.yaml/;
+
 /**
  * Runs a command of the Pulumi engine and returns its output.
  *
@@ -50,7 +53,13 @@ async function askOnce(stack: string | undefined, words: readonly string[]): Pro
   const ended = await run("pulumi", parameters, { environment });
   if (ended.code === 127) {
     throw new Error(
-      "there is no pulumi on the PATH (npm run check -- --container NAME does without)",
+      "pulumi is not on the PATH (npm run check -- --container NAME works without it)",
+    );
+  }
+  if (noStack.test(ended.stderr)) {
+    throw new Error(
+      "there is no stack yet: run setup first. To use a stack of your own: pulumi login, pulumi stack select. To check a container without a stack: check --container NAME",
+      { cause: ended.stderr },
     );
   }
   if (ended.code !== 0) {
@@ -93,7 +102,7 @@ export function parseDeployment(text: string): Deployment {
     systemConfig?: Record<string, unknown>;
   };
   const hosts = outputs.machineLearning ?? [];
-  if (hosts.length === 0) throw new Error("this stack runs nothing yet: pulumi up");
+  if (hosts.length === 0) throw new Error("this stack runs nothing yet: run up first");
   return { hosts, systemConfig: outputs.systemConfig };
 }
 

@@ -192,7 +192,7 @@ swap() {
     esac
   fi
   [ "$(name_of "$new")" = "$IMMICH_ML_NAME" ] || try rename "$new" "$IMMICH_ML_NAME" ||
-    give_back "the name $IMMICH_ML_NAME cannot be given: $answer"
+    give_back "the name $IMMICH_ML_NAME cannot be set: $answer"
   try update --restart "$IMMICH_ML_RESTART" -- "$new" || log "$answer"
   # Both answer for a moment where they can.
   if is_running "$new" && ! has_ports && ! shares_network; then
@@ -241,7 +241,7 @@ what_runs() {
   serving=
   for id in $own $foreign; do is_running "$id" && serving="$serving $(name_of "$id")"; done
   if [ -n "$serving" ]; then
-    log "$reason. What served before still does:$serving; Immich uses it at $IMMICH_ML_URL"
+    log "$reason. What ran before still serves:$serving; Immich uses it at $IMMICH_ML_URL"
   elif is_running "$new"; then
     log "$reason. $(name_of "$new") runs, not verified; Immich uses it at $IMMICH_ML_URL"
   else
@@ -353,7 +353,7 @@ make_swap() {
 # Nothing serves: it is started where Immich looks.
 start_alone() {
   [ "$(name_of "$new")" = "$IMMICH_ML_NAME" ] || try rename "$new" "$IMMICH_ML_NAME" ||
-    fail "the name $IMMICH_ML_NAME cannot be given: $answer"
+    fail "the name $IMMICH_ML_NAME cannot be set: $answer"
   if [ "$(inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}' "$new")" = unhealthy ]; then
     log "restarting it, since its health check fails"
     try restart --time "$grace" -- "$new" || log "$answer"

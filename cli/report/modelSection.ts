@@ -87,7 +87,7 @@ function choice({ models, chosen, best }: ModelOverview, memory: number | undefi
     best && best !== chosen && (best.recall ?? 0) > (chosen?.recall ?? 0)
       ? html` The best search that fits is <strong>${best.name}</strong>, recall ${best.recall}
           %${chosen?.recall !== undefined && ` instead of ${chosen.recall} %`}.`
-      : best && best === chosen && " Nothing that fits finds more.";
+      : best && best === chosen && " No model that fits finds more.";
   return html`${chosenText}${count} of ${models.length} models fit ${gibibytes(memory)}.${better}`;
 }
 

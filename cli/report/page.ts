@@ -111,7 +111,7 @@ function historySection({ history }: ReportData): Html {
     history.unknown !== undefined
       ? notKnown(history.unknown)
       : operations.length === 0
-        ? notKnown("nothing was ever deployed")
+        ? notKnown("nothing has been deployed yet")
         : html`<div class="panel">
             ${table(["When", "What", "Changes"], operations.map(operationRow))}
           </div>`,

@@ -13,7 +13,7 @@ over the last runs, Immich's settings and the history. The page loads nothing.
   npm run report -- [--stack NAME] [--output FILE]
 
   --stack   default: the selected one
-  --output  default: report.html; a report that is there hands its video memory on to the new one`;
+  --output  default: report.html; the new report takes over the VRAM history of one that is there`;
 
 const options = { output: { type: "string", default: "report.html" } } as const;
 

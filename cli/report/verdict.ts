@@ -60,7 +60,7 @@ function findingOf(host: HostReport): Finding {
     text,
     whatToDo,
   });
-  const log = "./immich-ml check tells why; docker logs shows the container's last words.";
+  const log = "./immich-ml check tells why; docker logs shows the container's last lines.";
   if (problem !== undefined) return say("warn", "does not answer", problem);
   if (!["healthy", "starting", "running"].includes(health))
     return say("bad", "does not work", `Its container is ${health}.`, log);

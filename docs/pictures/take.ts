@@ -47,6 +47,8 @@ async function main(): Promise<void> {
       screen: await pulumi.run(...words, "--suppress-outputs"),
     });
 
+    // First, while all photos are indexed with the model that Immich had before.
+    await take("setup", await setupScreen(database, folder, columns));
     await take("preview", await shown("preview"));
     const up = await shown("up", "--yes", "--skip-preview");
     const status = { command: "npm run status", screen: await pulumi.npmScript("status") };
@@ -63,7 +65,6 @@ async function main(): Promise<void> {
     const report = path.join(folder, "report.html");
     await pulumi.npmScript("report/report", "--output", report);
     await reportPictures(report);
-    await take("setup", await setupScreen(database, folder, columns));
   } finally {
     await pulumi.run("destroy", "--yes", "--skip-preview").catch(console.error);
     await server.remove();

@@ -125,7 +125,7 @@ describe.skipIf(missingEngine)("a stack with faults around it", () => {
       .then((made) => made.start({}));
     await stack.loseState();
     const warning =
-      /attic: the container \S+: made by this stack[^]*functions in schema immich_ml .*\(read_settings, write_settings\): made by this stack, whose state does not know it/;
+      /attic: the container \S+: created by this stack[^]*functions in schema immich_ml .*\(read_settings, write_settings\): created by this stack, but missing from its state/;
     expect((await stack.preview()).text).toMatch(warning);
     const { text } = await stack.up();
     expect(text).toMatch(warning);

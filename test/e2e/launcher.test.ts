@@ -159,7 +159,7 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     expect(await readFile(file, "utf8")).toContain(`cache: { volume: ${names.cache} }`);
     expect((await stat(path.join(home, "passphrase"))).mode & 0o777).toBe(0o600);
     const again = await launch("setup", "--yes", "--immich", project);
-    expect(again.stdout).toContain("already says all of this");
+    expect(again.stdout).toContain("is up to date");
     container = `immich-ml-${/name: (\S+)/.exec(await readFile(file, "utf8"))![1]}`;
   });
 

@@ -270,7 +270,9 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
       `service ${service}-registry`,
       `network ${service}`,
     ]) {
-      expect(text).toContain(`rack: the ${left}: made by this stack, whose state does not know it`);
+      expect(text).toContain(
+        `rack: the ${left}: created by this stack, but missing from its state`,
+      );
     }
     expect((await checks()).map(({ ok }) => ok)).toEqual([true]);
     await expectNoDrift();

@@ -30,7 +30,7 @@ test("starts Smart Search, reports how many photos are left until none is, and l
 test("a long job goes on in Immich, nobody has to wait for it", async () => {
   immich.onStart = () => (immich.waiting = { smartSearch: 100_000 });
   expect(await startQueue(api, "smartSearch", { ...quick, timeout: 0 }, log)).toMatch(
-    /^Smart Search goes on in Immich with 99996 photos left/,
+    /^Smart Search is still running in Immich, with 99996 photos left/,
   );
 });
 
@@ -51,7 +51,7 @@ test("an earlier run is waited for: it knows nothing of the new model", async ()
 test("an earlier run that does not end is an error, not a success", async () => {
   immich.waiting = { smartSearch: 100_000 };
   await expect(startQueue(api, "smartSearch", { ...quick, timeout: 0 }, log)).rejects.toThrow(
-    "Smart Search was not started: an earlier run of it has 99996 photos left",
+    "Smart Search was not started: an earlier run has 99996 photos left",
   );
   expect(immich.jobs).toEqual([]);
 });
@@ -111,8 +111,8 @@ test("a changed CLIP model starts Smart Search once, and faces are left alone", 
   const first = await apply({ clipAt: "2026-01-01", faceAt: "2026-01-01" });
   expect(startedQueues()).toEqual(["smartSearch", "smartSearch"]);
   expect((JSON.parse(first) as { reindexed: string }).reindexed).toBe(
-    `${done} The face model changed and Face Detection was not started: it deletes the names of all people. ` +
-      "Known faces stay those of the former model, which recognises new photos of them badly; to start over: Administration, Job Queues, Face Detection, Reset.",
+    `${done} The face model changed. Face Detection was not started, because it deletes the names of all people. Faces that Immich already has stay as the former model saw them. ` +
+      "To detect all faces again without the names: Administration, Job Queues, Face Detection, Reset.",
   );
 
   const again = await apply({ clipAt: "2026-01-01", faceAt: "2026-01-01" }, first);

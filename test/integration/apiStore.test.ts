@@ -194,7 +194,7 @@ describe("the probe", () => {
   test("a server in maintenance mode says so", async () => {
     immich.maintenance = true;
     expect(await failure(readApi(store))).toContain(
-      "is in maintenance mode and answers for nothing else: end it",
+      "is in maintenance mode and answers no other request: end it",
     );
   });
 
@@ -294,13 +294,13 @@ describe("what goes wrong on the way", () => {
     immich.faults.set(getting, { cut: "within" });
     expect(await failure(readApi(store))).toContain("broke off in the middle of its answer");
     immich.faults.set(getting, { status: 200, body: '{"machineLearning": {"cl' });
-    expect(await failure(readApi(store))).toContain("something that is no whole JSON");
+    expect(await failure(readApi(store))).toContain("incomplete JSON");
     await immich.close();
     expect(await failure(readApi(store))).toMatch(
       /does not answer \(ECONNREFUSED\): is it running\?/,
     );
     expect(await failure(readApi({ ...store, url: "http://immich.invalid:2283" }))).toContain(
-      "has a name that is not known here",
+      "has a name that cannot be resolved here",
     );
     immich = await startFakeImmich();
   });

@@ -248,9 +248,9 @@ describe("drift", () => {
   test.each([
     [
       '{"machineLearning": null}',
-      "is damaged: machineLearning is no object where one belongs. Look at it, then: UPDATE system_metadata SET value = value #- '{machineLearning}'",
+      "is damaged: machineLearning is not an object. Look at it, then: UPDATE system_metadata SET value = value #- '{machineLearning}'",
     ],
-    ['{"job": {"ocr": 5}}', "is damaged: job.ocr is no object where one belongs"],
+    ['{"job": {"ocr": 5}}', "is damaged: job.ocr is not an object"],
     ['"a string"', "is damaged: the row is of type string"],
   ])("%s is reported on reading", async (document, expected) => {
     await setRow(document);
@@ -287,7 +287,7 @@ describe("the photos' search", () => {
     expect(await embeddings()).toBe(3);
     expect(needsRestart).toBe(true);
     expect(notes).toEqual([
-      `${clipModel} stays "RN50__openai", so that search goes on finding photos; before this program it was "ViT-B-32__openai" (immich-ml:onDestroy: restoreModel gives that back and empties the search)`,
+      `${clipModel} stays "RN50__openai", so that search keeps finding photos; before this program it was "ViT-B-32__openai" (immich-ml:onDestroy: restoreModel restores it and empties the search)`,
     ]);
   });
 
@@ -326,7 +326,7 @@ describe("what Immich would refuse", () => {
     await setRow("{}");
     const urls = (url: string): Settings => ({ "machineLearning.urls": [url] });
     await expect(apply(urls("http://attic-:3003"))).rejects.toThrow(
-      'machineLearning.urls holds "http://attic-:3003", which Immich v2.7.5 takes for no address',
+      'machineLearning.urls contains "http://attic-:3003", which Immich v2.7.5 does not accept as an address',
     );
     expect(await immich.configurationText()).toBe("{}");
     for (const url of [
@@ -416,7 +416,7 @@ describe("the preflight finds out what makes Immich ignore the preset", () => {
       "machine learning off by a variable",
       "IMMICH_MACHINE_LEARNING_ENABLED=false\n",
       "{}",
-      /switched off in Immich.*take IMMICH_MACHINE_LEARNING_ENABLED away/,
+      /switched off in Immich.*remove IMMICH_MACHINE_LEARNING_ENABLED/,
     ],
     [
       "machine learning off by hand",
@@ -518,12 +518,12 @@ describe("the probe", () => {
     [
       "TLS where there is none",
       { sslMode: "require" as const },
-      'speaks no TLS, but sslMode is "require"',
+      'does not support TLS, but sslMode is "require"',
     ],
     [
       "an unknown host",
       { host: "database.invalid" },
-      "the name database.invalid of the database's host",
+      "the database's host name database.invalid cannot be resolved",
     ],
   ])("%s: one message", async (_name, change, said) => {
     const result = await probeDatabase({ ...probed, ...change });
@@ -559,7 +559,7 @@ describe("the probe", () => {
     const begin = Date.now();
     expect(await probeDatabase({ ...probed, port })).toEqual({
       ok: false,
-      message: `the database at 127.0.0.1:${port} cannot be checked: it let us in and has not answered for 15 s`,
+      message: `the database at 127.0.0.1:${port} cannot be checked: it accepted the connection, but has not answered for 15 s`,
     });
     expect(Date.now() - begin).toBeLessThan(20_000);
     silent.close();

@@ -228,7 +228,7 @@ describe.each(servers)("$name", ({ start }) => {
       const document = `{"oauth": {}, "machineLearning": ${junk}}`;
       await setRow(document);
       expect((await readDatabase(store, version)).damage).toEqual([
-        "machineLearning is no object where one belongs",
+        "machineLearning is not an object",
       ]);
       await expect(writeDatabase(store, [set(faceModel, "buffalo_s")], keep)).rejects.toThrow(
         "value #- '{machineLearning}'",

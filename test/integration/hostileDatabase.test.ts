@@ -218,7 +218,7 @@ describe("names", () => {
       const options = { ...store, user: name, password: "password" };
       const refused = await probeDatabase(options);
       expect(refused.ok).toBe(false);
-      const statements = refused.ok ? "" : refused.message.split("gives them with: ")[1]!;
+      const statements = refused.ok ? "" : refused.message.split("can grant them: ")[1]!;
       await owner.query(unprinted(statements));
       expect(await probeDatabase(options)).toMatchObject({ ok: true });
       await expectCanaryAlive();

@@ -90,7 +90,7 @@ describe("the restart of the Immich server", () => {
     const before = await startedAt(name);
     const { code, output } = await restart(name, { "changed.at": "" });
     expect(code).toBe(0);
-    expect(outcomeOf(output)).toBe("not needed: nothing has another effect than before");
+    expect(outcomeOf(output)).toBe("not needed: no change has an effect");
     expect(await startedAt(name)).toBe(before);
   });
 
@@ -102,13 +102,13 @@ describe("the restart of the Immich server", () => {
     expect(outcomeOf(output)).toBe(`${name} is exited: it reads the new settings when it starts.`);
   });
 
-  test("fails when the server does not come up again, and names the logs", async () => {
+  test("fails when the server does not come back up, and names the logs", async () => {
     const name = await start(
       "if test -f /tmp/second; then sleep 1; exit 1; fi; touch /tmp/second; sleep 600",
     );
     const { code, errors } = await restart(name);
     expect(code).toBe(1);
-    expect(errors).toContain(`${name} does not come up again (exited none): docker logs ${name}`);
+    expect(errors).toContain(`${name} does not come back up (exited none): docker logs ${name}`);
   });
 
   test("fails when the server does not get healthy in time", async () => {

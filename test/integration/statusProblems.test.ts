@@ -66,7 +66,7 @@ it("says why containers do not serve, and what to do, from real ones", async () 
   await new Promise((resolve) => setTimeout(resolve, 4000));
   const text = await status(hosts);
   expect(text).toMatch(
-    /attic: it restarts again and again \(exit code 1\): the host has no IPv6.*host: 0\.0\.0\.0/,
+    /attic: it keeps restarting \(exit code 1\): the host has no IPv6.*host: 0\.0\.0\.0/,
   );
   expect(text).toContain("cellar: it has ended (exit code 139): the server crashed");
   expect(text).toContain(

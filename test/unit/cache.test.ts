@@ -45,8 +45,8 @@ describe("cache in the stack file", () => {
 
   it.each([
     [{ cacheVolume: "a", cache: { volume: "b" } }, "cacheVolume", "is now called cache.volume"],
-    [{ cacheVolume: "a", cache: { path: "/b" } }, "cache.volume", "must not stand beside path"],
-    [{ cache: { path: "/b", keep: true } }, "cache.keep", "the folder of path is never removed"],
+    [{ cacheVolume: "a", cache: { path: "/b" } }, "cache.volume", "cannot be used with path"],
+    [{ cache: { path: "/b", keep: true } }, "cache.keep", "the folder in path is never removed"],
     [{ cache: { path: "/" } }, "cache.path", "the absolute path of a folder on the host"],
     [{ cache: { path: "./models" } }, "cache.path", "the absolute path of a folder on the host"],
     [{ cache: { path: "~/models" } }, "cache.path", "the absolute path of a folder on the host"],
@@ -64,7 +64,7 @@ describe("cache in the stack file", () => {
     const cache = { path: "/models" };
     const { lines } = read({ name: "a", cache }, { name: "b", cache: { path: "/models/" } });
     expect(lines).toEqual([
-      'immich-ml:hosts[1].cache.path: "/models": is already that of hosts[0].cache.path',
+      'immich-ml:hosts[1].cache.path: "/models": is already used by hosts[0].cache.path',
     ]);
   });
 });

@@ -106,7 +106,7 @@ ${beside("inference.py").toString()}`,
         "restarting 2 139 false starting",
         "restarting 4 0 false starting",
       ],
-      "the container restarts again and again (exit code 139)",
+      "the container keeps restarting (exit code 139)",
     ],
     [
       "never becomes healthy",

@@ -27,7 +27,7 @@ describe("why a container does not serve", () => {
     expect(
       containerProblem(restarting, "[ERROR] Can't connect to ('::', 3003)\nShutting down\n"),
     ).toBe(
-      "it restarts again and again (exit code 1): the host has no IPv6, and the server listens on it by default: «environment: { host: 0.0.0.0 }»",
+      "it keeps restarting (exit code 1): the host has no IPv6, and the server listens on it by default: «environment: { host: 0.0.0.0 }»",
     );
   });
 

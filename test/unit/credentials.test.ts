@@ -174,6 +174,6 @@ describe("the stack file's build", () => {
 
   it("is encrypted for nothing else, which would stand in the state in clear", async () => {
     const loading = load({ httpProxy: "http://proxy:3128" }, true);
-    await expect(loading).rejects.toThrow(/immich-ml:build: has a part that is encrypted/);
+    await expect(loading).rejects.toThrow(/immich-ml:build: has an encrypted part/);
   });
 });

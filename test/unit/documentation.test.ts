@@ -145,7 +145,7 @@ describe.each(Object.values(gpuFamilies))("the GPU family $name", (family) => {
 
   test("is in the table of image variants", () => {
     const { row = "" } =
-      rowsOf(read("docs/how-it-works.md")).find(({ names }) => names[0] === name) ?? {};
+      rowsOf(read("docs/images.md")).find(({ names }) => names[0] === name) ?? {};
     const cells = row.split("|").map((cell) => cell.trim());
     expect(cells.slice(2, 4)).toEqual([computeCapabilities.join(", "), python]);
     expect(cells[4]).toMatch(new RegExp(`^${onnxRuntime}(,|$)`));

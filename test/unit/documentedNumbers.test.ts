@@ -86,16 +86,16 @@ describe("figures of the benchmarks", () => {
       gigabytes(/layer\[COPY \/opt\/cuda/),
       gigabytes(/layer\[COPY \/opt\/venv/),
     ];
-    expect(read("docs/how-it-works.md")).toContain(
+    expect(read("docs/images.md")).toContain(
       `${(cuda + python).toFixed(1)} GB: CUDA libraries without those for training ${cuda.toFixed(1)} GB, Python packages ${python.toFixed(1)} GB`,
     );
-    expect(read("docs/how-it-works.md")).toContain(
+    expect(read("docs/images.md")).toContain(
       `took ${value("seed.build.immichVersionChanged").toFixed(0)} s`,
     );
   });
 });
 
-describe.each(["README.md", "README.zh-CN.md", "docs/how-it-works.md"])("%s", (page) => {
+describe.each(["README.md", "README.zh-CN.md", "docs/images.md"])("%s", (page) => {
   const isOfficial = (capability: string, version: string) =>
     gpuFamilyFor(capability, parseImmichVersion(version)!).kind === "official";
   const after = (version: string) =>
@@ -124,7 +124,7 @@ test("the changelog's last release is the version of package.json", () => {
 test("the oldest Node.js is that of package.json, wherever one is named", () => {
   const { engines } = JSON.parse(read("package.json")) as { engines: { node: string } };
   const oldest = engines.node.replace(">=", "");
-  const pages = ["README.md", "README.zh-CN.md", ...inBothLanguages("install.md")];
+  const pages = ["README.md", "README.zh-CN.md", ...inBothLanguages("pulumi.md")];
   for (const page of pages)
     for (const [, named] of read(page).matchAll(/Node\.js (\d+\.\d+)/g)) expect(named).toBe(oldest);
 });

@@ -382,7 +382,7 @@ describe("an env file", () => {
     expect(problems).toEqual([]);
     expect(notes).toEqual([
       expect.stringMatching(/^IMMICH_LOG_LEVEL is not one of .* so the server takes its standard/),
-      "MACHINE_LEARNING_WORKER is no variable of the ML server that this program knows; did you mean MACHINE_LEARNING_WORKERS?",
+      "MACHINE_LEARNING_WORKER is not a variable of the ML server that this program knows; did you mean MACHINE_LEARNING_WORKERS?",
     ]);
   });
 

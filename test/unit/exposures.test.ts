@@ -57,7 +57,7 @@ describe("preview warns", () => {
   ])("that its own registry is open to everybody: %s, on %s", async (endpointMode, where) => {
     const swarm = { endpointMode, registry: { port: 5005 } };
     expect(await warningsOf({ hosts: [{ ...rack, swarm }] })).toEqual([
-      `rack: the registry this program runs on a manager of the swarm has neither password nor TLS, and its port 5005 is open on ${where}: let a firewall admit only the nodes, or give swarm.registry`,
+      `rack: the registry this program runs on a manager of the swarm has neither password nor TLS, and its port 5005 is open on ${where}: let a firewall admit only the nodes, or set swarm.registry`,
     ]);
   });
 

@@ -85,7 +85,7 @@ it.each([
     withToolkit,
     "free 52428800\ntoolkit nvidia-ctk\nnvidia No devices were found\nnvidia-exit 6",
     {},
-    /open kernel modules/,
+    /nvidia-driver, not nvidia-open/,
   ],
   [
     "Docker from the snap store",
@@ -113,14 +113,14 @@ it.each([
     { ...withToolkit, CpuCfsQuota: false },
     machine(gtx750ti),
     { limits: { cpus: 2 } },
-    /^the host's kernel cannot limit what limits\.cpus asks for, and Docker refuses the container: leave it out$/,
+    /^the host's kernel does not support limits\.cpus, and Docker refuses the container: leave it out$/,
   ],
   [
     "a Raspberry Pi without the memory cgroup",
     { ...withToolkit, MemoryLimit: false },
     machine(gtx750ti),
     { limits: { memory: 2048 } },
-    /limits\.memory asks for, so it has no effect/,
+    /does not support limits\.memory, so it has no effect/,
   ],
   [
     "more cores than there are",
@@ -162,14 +162,14 @@ it.each([
     { ...debian, ServerVersion: "28.3.0", CDISpecDirs: ["/etc/cdi"] },
     machine(gtx750ti),
     { gpus: { cdi: ["nvidia.com/gpu=0"] } },
-    /no CDI device nvidia\.com\/gpu=0 \(it has none\).*nvidia-ctk cdi generate/,
+    /does not know the CDI device nvidia\.com\/gpu=0 \(it has none\).*nvidia-ctk cdi generate/,
   ],
   [
     "Podman before CDI",
     { ...debian, ServerVersion: "3.4.4", DockerRootDir: "/var/lib/containers/storage" },
     machine(gtx750ti),
     { image: undefined, gpus: { cdi: ["nvidia.com/gpu=0"] } },
-    /^Podman 3\.4\.4 answers .*no CDI devices before 4\.1: update it$/,
+    /^Podman 3\.4\.4 answers .*CDI devices need Podman 4\.1 or newer: update it$/,
   ],
   [
     "rootless Podman and OpenVINO's rule for USB",
@@ -248,7 +248,7 @@ it.each([
   ["sudo: a terminal is required to read the password", /may not run commands/],
   ["Your password has expired. Password change required but no TTY available.", /with that user/],
   ['exec: "ssh": executable file not found in $PATH', /ssh, which is not installed/],
-  ["http: server gave HTTP response to HTTPS client", /speaks no TLS: leave tls out/],
+  ["http: server gave HTTP response to HTTPS client", /does not use TLS: leave tls out/],
   ["pi@box: Permission denied (gssapi-keyex,publickey).", /needs a key/],
   ["Host key verification failed.", /connect once by hand/],
 ])("a mistake on the way to the engine is no machine that is off: %s", async (stderr, expected) => {
@@ -300,7 +300,7 @@ function withMistypedName(hostsSetUp: readonly string[]) {
 
 it("a mistyped name is a mistake at first, and off once the host was set up", async () => {
   await expect(withMistypedName(["attic"])).rejects.toThrow(
-    /tower: no machine is known by the name in ssh:\/\/root@towr: correct dockerHost/,
+    /tower: the host name in ssh:\/\/root@towr cannot be resolved: correct dockerHost/,
   );
   const found = await withMistypedName(["attic", "tower"]);
   expect([...found.unreachableHosts]).toEqual(["tower"]);

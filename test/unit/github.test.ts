@@ -59,6 +59,19 @@ describe.each([...workflows, "docs/previews.md"])("the workflow %s", (name) => {
   });
 });
 
+it.each(["ci", "nightly"])(
+  "the workflow %s has the Pulumi CLI, of the runner's release",
+  (name) => {
+    const [, release] = /pulumi-nodejs-\d+:(\S+)/.exec(read("runner/Dockerfile"))!;
+    const { steps } = (parse(read(`${folder}/${name}.yml`)) as Workflow).jobs["test"]!;
+    const commands = steps.map(({ run = "" }) => run);
+    const installs = commands.findIndex((each) => each.includes(`--version ${release}\n`));
+    const tests = commands.findIndex((each) => /\.ci\/run|test:nightly/.test(each));
+    expect(installs).toBeGreaterThan(0);
+    expect(installs).toBeLessThan(tests);
+  },
+);
+
 it("one workflow runs .ci/run for every change, another the nightly tests", () => {
   expect(read(".github/workflows/ci.yml")).toMatch(/pull_request:[^]*run: \.ci\/run/);
   expect(read(".github/workflows/nightly.yml")).toMatch(/cron:[^]*npm run test:nightly/);

@@ -61,7 +61,7 @@ describe("gpuFamilyFor", () => {
       kind: "unsupported",
       reason:
         `no ONNX Runtime wheel has machine code for compute capability ${capability}: the oldest ` +
-        "GPUs served are 3.7 (Tesla K80) and 5.0 (GTX 750 Ti); use accelerator cpu",
+        "supported GPUs are 3.7 (Tesla K80) and 5.0 (GTX 750 Ti); use accelerator cpu",
     });
   });
 

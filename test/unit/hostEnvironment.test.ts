@@ -36,10 +36,10 @@ describe("uncheckedEnvironment", () => {
   });
 
   it.each([
-    [{ "A-B": 1 }, {}, /A-B: is no variable's name/],
+    [{ "A-B": 1 }, {}, /A-B: is not a valid name of a variable/],
     [{ workers: 1 }, {}, /workers: is a variable this program knows; put it into environment/],
     [{ MACHINE_LEARNING_WORKERS: 1 }, {}, /put it into environment/],
-    [{ HSA_USE_SVM: 1 }, { HSA_USE_SVM: 0 }, /HSA_USE_SVM: is given in environment, too/],
+    [{ HSA_USE_SVM: 1 }, { HSA_USE_SVM: 0 }, /HSA_USE_SVM: is also set in environment/],
     [{ MY_PASSWORD: "hidden" }, {}, /MY_PASSWORD: may be a secret.*an env file/],
     [{ MY_MIRROR: "http://me:hidden@mirror" }, {}, /MY_MIRROR: may be a secret/],
   ])("%j is refused", (uncheckedEnvironment, environment, message) => {

@@ -150,10 +150,7 @@ describe("imageBuild", () => {
       { gpuFamily: "fermi" },
       'gpuFamily "fermi" is unknown; allowed: kepler-maxwell, maxwell, pascal-volta',
     ],
-    [
-      { immichVersion: "release" },
-      'immichVersion "release" is not a release; one looks like v2.7.5',
-    ],
+    [{ immichVersion: "release" }, 'immichVersion "release" is not a release such as v2.7.5'],
     [
       { immichVersion: "v1.131.0" },
       "immichVersion v1.131.0 cannot be built: locks exist for v2.2.0 to v3.x",
@@ -172,7 +169,7 @@ describe("imageBuild", () => {
       { caCertificate: `-----BEGIN CERTIFICATE-----${"A".repeat(131072)}` },
       "caCertificate has 131099 characters, at most 131072 are possible",
     ],
-    [{ contextPath: "nowhere" }, 'contextPath "nowhere" holds no Dockerfile'],
+    [{ contextPath: "nowhere" }, 'contextPath "nowhere" contains no Dockerfile'],
   ])("refuses %j", (wrong, message) => {
     expect(() => imageBuild({ ...dev, ...(wrong as Partial<typeof dev>) })).toThrow(message);
   });

@@ -445,7 +445,7 @@ describe("MachineLearning", () => {
     ],
     [
       { network: undefined },
-      "attic:network: is missing, and publish, too: Immich's server cannot reach the container",
+      "attic:network: is missing, and so is publish: Immich's server cannot reach the container",
     ],
   ] as [Partial<MachineLearningArgs>, string][])("refuses %o", (wrong, message) => {
     expect(() => new MachineLearning("attic", { ...attic, ...wrong })).toThrow(message);

@@ -60,7 +60,7 @@ describe("ModelCache", () => {
     expect(cache).toMatchObject({ volume: undefined, volumeName: undefined, path, retained: true });
     for (const beside of [{ volumeName: "b" }, { retain: false }]) {
       expect(() => new ModelCache("attic-cache", { path, ...beside })).toThrow(
-        "attic-cache: path must not stand beside volumeName or retain: false",
+        "attic-cache: path cannot be used with volumeName or retain: false",
       );
     }
   });

@@ -286,7 +286,7 @@ describe("what a change of the CLIP model does, in words", () => {
   const how = { store: "database", embeddings: "clear" } as const;
   test("same dimension: cleared", () => {
     expect(clipChangeWarning("ViT-B-16__openai", "ViT-B-32__openai", how)).toMatch(
-      /from ViT-B-16__openai to ViT-B-32__openai: the embeddings of the old model are cleared.*Smart Search/,
+      /from ViT-B-16__openai to ViT-B-32__openai: the former model's embeddings are deleted.*Smart Search/,
     );
   });
   test("same dimension and kept: wrong results", () => {

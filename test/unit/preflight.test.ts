@@ -137,7 +137,7 @@ describe("checkHost", () => {
   it("warns where a daemon-reload takes the card away, and nowhere else", () => {
     expect(messages({}, "gtx750tiWithoutLinks", "withSystemd")).toEqual([
       expect.stringMatching(
-        /^warning: a systemctl daemon-reload.*sudo nvidia-ctk system create-dev-char-symlinks/,
+        /^warning: updates run systemctl daemon-reload.*sudo nvidia-ctk system create-dev-char-symlinks/,
       ),
     ]);
     expect(messages({}, "gtx750ti", "withSystemd")).toEqual([]);
@@ -192,7 +192,7 @@ describe("checkHost", () => {
       {},
       "noDriver",
       [
-        "error: NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; open kernel modules do not serve cards before Turing",
+        "error: NVIDIA's driver is missing (there is no nvidia-smi): install the proprietary one; the open kernel modules support no card older than Turing",
       ],
     ],
     [
@@ -219,11 +219,7 @@ describe("checkHost", () => {
       "a driver that finds no card",
       {},
       "noDevices",
-      [
-        expect.stringMatching(
-          /No devices were found.*check that the driver still supports the card/,
-        ),
-      ],
+      [expect.stringMatching(/No devices were found.*look for NVRM in dmesg/)],
     ],
     [
       "a driver too old for CUDA 11.8",
@@ -298,7 +294,7 @@ describe("checkHost", () => {
       { accelerator: "openvino", gpu: undefined, image: official },
       "intelWithoutRenderNode",
       [
-        "error: /dev/dri has no render node (renderD128): the kernel's driver does not serve this GPU; a newer kernel may",
+        "error: /dev/dri has no render node (renderD128): the kernel's driver does not support this GPU; a newer kernel may",
       ],
     ],
   ] as [string, Partial<HostSettings>, keyof typeof probes, unknown[]][])(
@@ -360,7 +356,7 @@ describe("checkHost", () => {
       {
         severity: "warning",
         message:
-          "tcp://box:2376 leads to the engine only, so the NVIDIA GPU of its machine was not checked",
+          "tcp://box:2376 reaches only the Docker engine, so the NVIDIA GPU of its machine was not checked",
       },
     ]);
   });
@@ -408,7 +404,9 @@ describe("checkContainerName", () => {
     expect(found(others)).toBe(
       "the container name immich_machine_learning is taken by stack immich-ml/other: give this host another containerName, or destroy that stack first",
     );
-    expect(found({})).toContain("a container that is not ours. To hand it over: takeOver:");
+    expect(found({})).toContain(
+      "a container that this program did not create. To hand it over: takeOver:",
+    );
   });
 });
 
@@ -470,7 +468,7 @@ describe("checkAlias", () => {
   it("refuses another server under the alias, under any container name, unless it is handed over", () => {
     const other = { Name: "/ml-by-hand", State: running, ...inImmich("immich-machine-learning") };
     expect(checkAlias(joined, containersOf(other))[0]?.message).toMatch(
-      /^ml-by-hand \(a container that is not ours\) answers as immich-machine-learning in the network immich_default, too.*takeOver: ml-by-hand/,
+      /^ml-by-hand \(a container that this program did not create\) answers as immich-machine-learning in the network immich_default, too.*takeOver: ml-by-hand/,
     );
     expect(checkAlias({ ...joined, takeOver: "ml-by-hand" }, containersOf(other))).toEqual([]);
     const stopped = { ...other, State: { Running: false } };
@@ -508,7 +506,9 @@ describe("driftOf", () => {
       fault({ Running: false, Status: "exited", ExitCode: 137, FinishedAt: "2026-11-02" }),
     ).toBe("it does not run (exited, exit code 137) since 2026-11-02");
     expect(fault({ Health: { Status: "unhealthy" } })).toContain("it is unhealthy");
-    expect(fault({ Status: "restarting", ExitCode: 3 })).toContain("again and again (exit code 3)");
+    expect(fault({ Status: "restarting", ExitCode: 3 })).toContain(
+      "keeps restarting (exit code 3)",
+    );
     expect(fault({}, { Name: "/compose-before-immich-ml", State: running })).toContain(
       "compose-before-immich-ml runs again",
     );
@@ -750,7 +750,7 @@ describe("preflight", () => {
       accelerator: "cpu" as const,
     }));
     await expect(preflight(settings(hosts), counted)).rejects.toThrow(
-      /changed[^]*:\n {2}three: the container name three is taken by a container that is not ours[^\n]*$/,
+      /changed[^]*:\n {2}three: the container name three is taken by a container that this program did not create[^\n]*$/,
     );
     expect(questions.sort()).toEqual([
       "docker container inspect 1 2",
@@ -1102,7 +1102,7 @@ describe("detectGpus", () => {
     const lost = { code: 255, stdout: "", stderr: "Connection closed" };
     await expect(ask({}, lost)).rejects.toThrow(/attic: the machine of .* \(Connection closed\)/);
     await expect(ask({ dockerHost: "tcp://box:2376" }, hung)).rejects.toThrow(
-      /attic: tcp:\/\/box:2376 leads to the engine only/,
+      /attic: tcp:\/\/box:2376 reaches only the Docker engine/,
     );
   });
 

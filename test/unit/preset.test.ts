@@ -318,7 +318,7 @@ describe("indexing the photos again", () => {
       expect(environmentOf("preset-apply")).not.toHaveProperty(planned);
     }
     expect(warnings.at(-1)).toContain(
-      "The face model changes from buffalo_l to buffalo_s: known faces stay those of the former model",
+      "The face model changes from buffalo_l to buffalo_s: faces that Immich already has stay as the former model saw them",
     );
   });
 });
@@ -344,7 +344,7 @@ describe("errors and warnings", () => {
       { ...databaseArgs, models, store },
     ]) {
       expect(() => new ModelPreset("preset", args)).toThrow(
-        'machineLearning.clip.modelName: "ViT-X" is no CLIP model this program knows',
+        'machineLearning.clip.modelName: "ViT-X" is not a CLIP model that this program knows',
       );
     }
     new ModelPreset("preset", { ...databaseArgs, models, store, allowUnknownModels: true });
@@ -354,7 +354,7 @@ describe("errors and warnings", () => {
     await outputsOf({ ...databaseArgs, currentClipModel: "ViT-B-16__openai" });
     expect(warnings).toEqual([
       expect.stringContaining(
-        "changes from ViT-B-16__openai to ViT-B-32__openai: the embeddings of the old",
+        "changes from ViT-B-16__openai to ViT-B-32__openai: the former model's embeddings",
       ),
     ]);
   });

@@ -87,7 +87,7 @@ describe("immich.version: auto", () => {
       "no such container",
       { serverContainer: "nobody" },
       ended(1, "", "Error: No such container: nobody"),
-      /immich\.version: "auto": nobody at unix:.*No such container.*give the version/,
+      /immich\.version: "auto": nobody at unix:.*No such container.*set the version/,
     ],
     [
       "a silent image and a stopped server",

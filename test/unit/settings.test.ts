@@ -64,7 +64,7 @@ describe("an engine behind TLS", () => {
     ],
     ["ssh", { dockerHost: "ssh://me@box" }, /is for dockerHost tcp:\/\/host:port, not ssh:/],
     ["a socket", { dockerHost: "unix:///x" }, /is for dockerHost tcp:\/\/host:port, not unix:/],
-    ["an image built there", { gpu: "GTX 750 Ti" }, /does not go with an image that is built/],
+    ["an image built there", { gpu: "GTX 750 Ti" }, /cannot be used with an image that is built/],
   ])("is refused with %s", (_what, more, message) => {
     const { lines } = read(box(more));
     expect(lines).toHaveLength(1);
@@ -261,7 +261,7 @@ describe("keys with another name now", () => {
   it("is an error beside the new one", () => {
     const hosts = [{ ...attic, proof: "warn", check: "off" }];
     expect(read({ ...good, hosts }).lines).toEqual([
-      'immich-ml:hosts[0].proof: "warn": is now called check, which is given too; leave proof out',
+      'immich-ml:hosts[0].proof: "warn": is now called check, which is also set; remove proof out',
     ]);
   });
 
@@ -436,7 +436,7 @@ describe("errors in a stack file", () => {
       ["hosts[0].url"],
     ],
     [
-      "a list where an object belongs",
+      "a list instead of an object",
       host({ limits: "2g" }),
       ["hosts[0].limits", "{ memory, cpus, swap, cpuset }"],
     ],

@@ -218,9 +218,9 @@ describe("the stack file", () => {
       "# Written by immich-ml setup, and yours to edit: docs/settings.md lists every setting.
       config:
         immich-ml:immich:
-          version: auto                          # the server's; machine learning follows it
-          network: immich_default                # joined under the name immich-machine-learning
-          serverContainer: immich_server         # reports the version; restarted when its configuration changes
+          version: auto                          # the version that your server runs
+          network: immich_default                # the container joins it as immich-machine-learning
+          serverContainer: immich_server         # tells the version; restarted when its settings change
           database: { container: immich_postgres }
         immich-ml:preset: legacy-2gb                     # models that fit the card; docs/presets.md
         immich-ml:hosts:
@@ -318,7 +318,7 @@ describe("the stack file", () => {
     const plan = makePlan(situation(), answers({ isMultilingual: true }));
     expect(plan.config["preset"]).toBe("legacy-2gb");
     expect(plan.notes.join()).toMatch(
-      /No multilingual model of Immich fits 2048 MiB.*accelerator: cpu/,
+      /None of Immich's multilingual models fits into 2048 MiB.*accelerator: cpu/,
     );
     expect(
       choosePreset(4096, "ViT-B-32__openai", "v2.7.5", answers({ isMultilingual: true }))?.preset,
@@ -374,7 +374,7 @@ describe("the stack file", () => {
     expect(text.split("\n").length).toBeLessThan(12);
     expect(text).toMatch(/stops immich_machine_learning/);
     expect(text).toMatch(
-      /To go back: \.\/immich-ml down; immich_machine_learning then runs again as before/,
+      /To go back: \.\/immich-ml down\. Then immich_machine_learning runs again as before/,
     );
   });
 });
@@ -432,7 +432,7 @@ describe("the question for mirrors", () => {
       packageIndex: "https://pypi.lan/simple",
     });
     expect(mirrorProblem("pypi=https://x")).toMatch(/pypi is not one of imageMirror/);
-    expect(mirrorProblem("aptMirror=ftp://x")).toMatch(/aptMirror is a URL/);
+    expect(mirrorProblem("aptMirror=ftp://x")).toMatch(/aptMirror must be a URL/);
     expect(mirrorProblem("")).toBeUndefined();
   });
 });

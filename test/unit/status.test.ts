@@ -1,6 +1,12 @@
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 
-import { namedContainer, parseDeployment } from "../../verify/deployment";
+import { describe, expect, it, vi } from "vitest";
+
+import { findContainer } from "../../cli/namedContainer";
+import type { ContainerInfo } from "../../util/dockerAnswers";
+import { askEngine, namedContainer, parseDeployment } from "../../verify/deployment";
 import {
   compareSettings,
   parseCardLoss,
@@ -35,7 +41,7 @@ describe("parseDeployment", () => {
   });
 
   it("says what to do about a stack that runs nothing", () => {
-    expect(() => parseDeployment("{}")).toThrow("this stack runs nothing yet: pulumi up");
+    expect(() => parseDeployment("{}")).toThrow("this stack runs nothing yet: run up first");
   });
 });
 
@@ -44,6 +50,85 @@ describe("namedContainer", () => {
     const options = { container: "x", dockerHost: "unix:///x" };
     expect(namedContainer({ ...options, accelerator: "rocm" }).accelerator).toBe("rocm");
     expect(() => namedContainer({ ...options, accelerator: "gpu" })).toThrow("--accelerator gpu");
+  });
+});
+
+describe("without a stack", () => {
+  it.each([
+    "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
+    "error: no stack selected; please use `pulumi stack select` to choose one",
+  ])("a command says what to run first: %s", async (answer) => {
+    const folder = mkdtempSync(path.join(tmpdir(), "immich-ml-test-status-"));
+    try {
+      const script = `#!/bin/sh\necho '${answer}' >&2\nexit 255\n`;
+      writeFileSync(path.join(folder, "pulumi"), script, { mode: 0o755 });
+      vi.stubEnv("PATH", `${folder}:${process.env["PATH"]}`);
+      await expect(askEngine(undefined, "stack")).rejects.toThrow(
+        "there is no stack yet: run setup first",
+      );
+    } finally {
+      vi.unstubAllEnvs();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("the engine asked is that of DOCKER_HOST", async () => {
+    vi.stubEnv("DOCKER_HOST", "unix:///run/user/1000/docker.sock");
+    vi.resetModules();
+    const { dockerHostOption } = await vi.importActual<{ dockerHostOption: { default: string } }>(
+      "../../cli/command",
+    );
+    expect(dockerHostOption.default).toBe("unix:///run/user/1000/docker.sock");
+    vi.unstubAllEnvs();
+  });
+});
+
+describe("the container to check", () => {
+  const dockerHost = "unix:///x";
+  const running = (image: string) => ({ immich_machine_learning: { image } as ContainerInfo });
+  const find = (
+    containers: Readonly<Record<string, ContainerInfo>>,
+    accelerator?: string,
+    container = "immich_machine_learning",
+  ) =>
+    findContainer(
+      {
+        container: (name) => Promise.resolve({ ok: true, value: containers[name] }),
+        allContainers: () =>
+          Promise.resolve({
+            ok: true,
+            value: Object.keys(containers).map((name) => ({
+              ...{ id: "1a", names: [name], networks: [], host: "" },
+            })),
+          }),
+      },
+      { container, accelerator, dockerHost },
+    );
+  const official = "ghcr.io/immich-app/immich-machine-learning";
+
+  it.each([
+    [`${official}:release-cuda`, "cuda"],
+    [`${official}:v2.7.5-openvino@sha256:12`, "openvino"],
+    [`${official}:release`, "cpu"],
+    ["immich-machine-learning:v3", "cpu"],
+  ])("computes on what the tag of %s says: %s", async (image, accelerator) => {
+    expect((await find(running(image))).accelerator).toBe(accelerator);
+  });
+
+  it("computes on the accelerator that is named", async () => {
+    expect((await find(running(`${official}:release`), "cuda")).accelerator).toBe("cuda");
+  });
+
+  it("has no accelerator without a telling tag, and none is guessed", async () => {
+    await expect(find(running("sha256:12"))).rejects.toThrow(
+      "(sha256:12) does not tell what it computes on: add --accelerator and one of cpu, cuda",
+    );
+  });
+
+  it("that does not exist is answered with those that do", async () => {
+    await expect(find(running("x"), "cuda", "immich-ml")).rejects.toThrow(
+      "there is no container immich-ml at unix:///x; there are: immich_machine_learning",
+    );
   });
 });
 

@@ -128,7 +128,7 @@ describe("checkSwarm", () => {
       [],
       {},
       alone,
-      /is in no swarm: make it one \(docker swarm init\)/,
+      /is not part of a swarm: start one \(docker swarm init\)/,
     ],
     ["a worker", {}, [], {}, worker, /is a worker of its swarm.*set dockerHost to one/],
     [
@@ -209,7 +209,7 @@ describe("checkSwarm", () => {
       [node("one"), node("two")],
       {},
       manager,
-      /reached on its own node only, but the swarm has 2: give swarm.registry/,
+      /reached on its own node only, but the swarm has 2: set swarm.registry/,
     ],
   ] as const)("finds %s and says what to do", (_title, more, nodes, found, engine, message) => {
     const reported = diagnostics(more, [...nodes], found, engine);
@@ -222,7 +222,7 @@ describe("checkSwarm", () => {
     [
       "none",
       undefined,
-      /^error: the network immich does not exist in the swarm: make it \(docker network create --driver overlay --attachable immich\)/,
+      /^error: the network immich does not exist in the swarm: create it \(docker network create --driver overlay --attachable immich\)/,
     ],
     [
       "a bridge",

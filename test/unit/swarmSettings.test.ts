@@ -77,7 +77,7 @@ describe("a host of placement swarm", () => {
   it.each([
     [
       { accelerator: "openvino", gpu: undefined },
-      'hosts[0].accelerator: "openvino": needs the device nodes /dev/dri, which Docker gives to no service',
+      'hosts[0].accelerator: "openvino": needs the device nodes /dev/dri, which Docker cannot pass to a service',
     ],
     [
       { accelerator: "rocm", gpu: undefined },
@@ -108,7 +108,7 @@ describe("a host of placement swarm", () => {
     [{ publish: { address: "0.0.0.0" } }, "hosts[0].url: is missing"],
     [
       { placement: "container", swarm: { replicas: 3 }, publish: { address: "127.0.0.1" } },
-      'hosts[0].placement: "container": must be swarm, since swarm is given',
+      'hosts[0].placement: "container": must be swarm, because swarm is set',
     ],
     [
       { placement: "kubernetes" },
@@ -137,7 +137,7 @@ describe("a host of placement swarm", () => {
     const hosts = [rack, { ...rack, name: "shelf" }];
     const { lines } = read({}, { hosts });
     expect(lines).toEqual([
-      "immich-ml:hosts[1].swarm.registry.port: 5000: is already that of hosts[0].swarm.registry.port",
+      "immich-ml:hosts[1].swarm.registry.port: 5000: is already used by hosts[0].swarm.registry.port",
     ]);
   });
 });

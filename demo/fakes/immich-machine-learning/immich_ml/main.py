@@ -64,7 +64,7 @@ def predict(
             elif kind == "textual" and text is not None:
                 embedding = models.embed_text(name, text)
             else:
-                raise HTTPException(400, f"clip.{kind} does not go with what was sent")
+                raise HTTPException(400, f"clip.{kind} cannot be used with what was sent")
             answer["clip"] = json.dumps(embedding)
         if "facial-recognition" in tasks and picture is not None:
             answer["facial-recognition"] = parts.find_faces(tasks["facial-recognition"], picture)
