@@ -13,6 +13,7 @@ const dockerInfo = z
     ServerVersion: z.string().min(1),
     Architecture: z.string().catch(""),
     Runtimes: z.record(z.string(), z.unknown()).catch({}),
+    BuildahVersion: z.string().catch(""),
     CDISpecDirs: z.array(z.string()).catch([]),
     DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
     DockerRootDir: z.string().catch("/var/lib/docker"),
@@ -48,7 +49,11 @@ const dockerInfo = z
     /** Such as `Docker Desktop`. */
     operatingSystem: info.OperatingSystem,
     /** Whether it is Podman that answers Docker's questions. */
-    isPodman: /\/containers\/storage$/.test(info.DockerRootDir) || "crun" in info.Runtimes,
+    isPodman:
+      info.BuildahVersion !== "" ||
+      /\/containers\/storage$/.test(info.DockerRootDir) ||
+      // Docker went from 1.13 to 17.
+      /^[2-9]\./.test(info.ServerVersion),
     /** Whether it runs as an ordinary user. */
     isRootless: info.SecurityOptions.some((option) => option.startsWith("name=rootless")),
     /** Whether it comes from the snap store and sees only some of the machine's files. */
