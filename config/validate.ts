@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
 import type { Problem } from "../util/problem";
-import { composeSpelling } from "./composeSpellings";
+import { composeSpelling, secretPlace } from "./composeSpellings";
 import { hostSchema, immichSchema, stackSchema } from "./schema";
 import type { StackParts } from "./settings";
 
@@ -93,7 +93,9 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
     const [, ofHost] = /^hosts\[\d+\](?:\.|$)(.*)$/.exec(key) ?? [];
     return issue.keys.map((name) => {
       const compose =
-        ofHost === undefined ? undefined : composeSpelling(ofHost ? `${ofHost}.${name}` : name);
+        ofHost === undefined
+          ? secretPlace(`${key}.${name}`.replace(/^immich\./, ""))
+          : composeSpelling(ofHost ? `${ofHost}.${name}` : name);
       return {
         key: key ? `${key}.${name}` : name,
         expected: compose ?? `there is no such setting; known here: ${known.join(", ")}`,

@@ -58,6 +58,11 @@ export const dockerName = text(
   /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
 );
 
+export const volumeName = text(
+  "the name of a volume; a folder of the host stands in cache.path",
+  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
+);
+
 /** Docker takes a colon for the end of the path. */
 export const hostFolder = text(
   "the absolute path of a folder on the host, such as /mnt/user/appdata/immich-ml, without ':'",
@@ -77,7 +82,11 @@ export function isEveryAddress(address: string): boolean {
   return ["0.0.0.0", "[::]", "[::ffff:0:0]"].includes(new URL(`http://${host}`).hostname);
 }
 
+/** Docker's grammar: a registry with a port, names in small letters, a tag, a digest. */
+const part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const registry = "[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\\d{1,5})?";
+
 export const imageReference = text(
-  "an image reference such as name:tag or name@sha256:…",
-  /^(?!https?:)[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
+  "an image reference such as name:tag or name@sha256:…, in small letters and without a scheme",
+  new RegExp(`^(${registry}/)?${part}(/${part})*(:\\w[\\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$`),
 );
