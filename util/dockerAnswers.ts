@@ -13,6 +13,7 @@ const dockerInfo = z
     ServerVersion: z.string().min(1),
     Architecture: z.string().catch(""),
     Runtimes: z.record(z.string(), z.unknown()).catch({}),
+    Driver: z.string().catch(""),
     BuildahVersion: z.string().catch(""),
     CDISpecDirs: z.array(z.string()).catch([]),
     DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
@@ -60,6 +61,10 @@ const dockerInfo = z
     isSnap: info.DockerRootDir.startsWith("/var/snap/"),
     /** Whether the users in containers are others on the host. */
     mapsUsers: info.SecurityOptions.some((option) => /^name=(rootless|userns)/.test(option)),
+    /** Whether SELinux confines its containers. */
+    hasSelinux: info.SecurityOptions.some((option) => /^name=selinux/.test(option)),
+    /** How it stores images, such as `overlay2`. */
+    storageDriver: info.Driver,
     /** Who limits the containers: `systemd` or `cgroupfs`. */
     cgroupDriver: info.CgroupDriver,
     /** The runtime of containers that ask for none. */
