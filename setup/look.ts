@@ -56,10 +56,10 @@ export async function look(
     );
   }
 
-  const [version, models, imageEnvironment] = await Promise.all([
+  const [version, models, image] = await Promise.all([
     versionOf(immich, dockerHost, run),
     modelsOf(immich, dockerHost, docker, run),
-    imageEnvironmentOf(immich.machineLearning, docker),
+    imageOf(immich.machineLearning, docker),
   ]);
   const machine = host.value.machine;
   const nvidia = machine?.ok ? machine.value.nvidia : machine;
@@ -71,7 +71,7 @@ export async function look(
       machine: engine.Name ?? "host",
       gpus: nvidia?.ok ? nvidia.value : [],
       gpuProblem: nvidia && !nvidia.ok ? nvidia.message : undefined,
-      imageEnvironment,
+      ...image,
       models: models.found,
     },
     password: models.password,
@@ -198,18 +198,22 @@ async function countEmbeddings(address: DatabaseAddress): Promise<number> {
 }
 
 /** What is in the image anyway need not stand in a stack file. */
-async function imageEnvironmentOf(
+async function imageOf(
   container: Container | undefined,
   docker: (...words: string[]) => Promise<string>,
-): Promise<Record<string, string>> {
-  if (!container) return {};
+): Promise<Pick<Situation, "imageEnvironment" | "imageLabels">> {
+  if (!container) return { imageEnvironment: {} };
   // An image removed from under its container is no reason to stop.
   const text = await docker(
     "image",
     "inspect",
     "--format",
-    "{{json .Config.Env}}",
+    "{{json .Config}}",
     container.imageId,
-  ).catch(() => "[]");
-  return environmentOf((JSON.parse(text) as string[] | null) ?? []);
+  ).catch(() => "{}");
+  const { Env, Labels } = (JSON.parse(text) ?? {}) as {
+    readonly Env?: string[] | null;
+    readonly Labels?: Record<string, string> | null;
+  };
+  return { imageEnvironment: environmentOf(Env ?? []), imageLabels: Labels ?? {} };
 }

@@ -28,6 +28,8 @@ export interface Situation {
   readonly gpuProblem: string | undefined;
   /** The variables that the old container's image sets itself. */
   readonly imageEnvironment: Readonly<Record<string, string>>;
+  /** The labels that it sets itself. @default none */
+  readonly imageLabels?: Readonly<Record<string, string>>;
   /** What Immich's database says; undefined where it does not answer. */
   readonly models:
     | {
@@ -186,7 +188,7 @@ export function makePlan(situation: Situation, answers: Answers): Plan {
       ...address.notes,
       ...("publish" in address.settings ? [] : closedPort(old)),
       ...otherNotes(situation, accelerator),
-      ...labelNote(old),
+      ...labelNote(old, situation.imageLabels),
     ],
   };
 }

@@ -27,9 +27,13 @@ export function planContainer(old: Container | undefined): Readonly<Record<strin
 }
 
 /** Labels of one's own, as for update tools and reverse proxies, are not copied. */
-export function labelNote(old: Container | undefined): string[] {
+export function labelNote(
+  old: Container | undefined,
+  ofImage: Readonly<Record<string, string>> = {},
+): string[] {
   const names = Object.keys(old?.labels ?? {}).filter(
     (name) =>
+      ofImage[name] === undefined &&
       !/^(com\.docker\.|org\.opencontainers\.|io\.podman|desktop\.docker|maintainer$)/.test(name),
   );
   if (names.length === 0) return [];

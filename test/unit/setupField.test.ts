@@ -346,6 +346,7 @@ describe("what the old container was given", () => {
   it("labels and another accelerator are named", () => {
     const labels = { "com.centurylinklabs.watchtower.enable": "false" };
     expect(kept({ labels }).notes).toContain("com.centurylinklabs.watchtower.enable");
+    expect(kept({ labels }, { imageLabels: labels }).notes).toBe("");
     const image = "ghcr.io/immich-app/immich-machine-learning:v2.7.5-openvino";
     expect(kept({ image }).notes).toContain("accelerator: openvino");
     expect(kept({ image }, { gpus: [] }).host["accelerator"]).toBe("openvino");
