@@ -5,6 +5,7 @@ import { nearestNames } from "../util/nearestNames";
 import type { Problem } from "../util/problem";
 import { composeSpelling, secretPlace } from "./composeSpellings";
 import { hostSchema, immichSchema, stackSchema } from "./schema";
+import { endpoint, endpointMeant } from "./values";
 import type { StackParts } from "./settings";
 
 export interface Validated<Value> {
@@ -109,12 +110,15 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
     : (allowedAt(place) ?? issue.message);
   if (issue.input === undefined) return [{ key, expected: `is missing: ${expected}` }];
   const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
+  const meant = place === endpoint && typeof issue.input === "string" && endpointMeant(issue.input);
   return [
     {
       key,
       value: issue.input,
       expected: `must be ${expected}`,
-      suggestion: typeof issue.input === "string" ? nearestNames(issue.input, names)[0] : undefined,
+      suggestion:
+        meant ||
+        (typeof issue.input === "string" ? nearestNames(issue.input, names)[0] : undefined),
     },
   ];
 }

@@ -51,6 +51,21 @@ function isRemoteEndpoint(value: string): boolean {
   );
 }
 
+/** What people write for an endpoint, and how Docker does. */
+const endpointSpellings: readonly (readonly [pattern: RegExp, meant: string])[] = [
+  [/^(?:unix:\/{0,2})?\/?((?:var|run)\/[\w./-]+\.sock)$/, "unix:///$1"],
+  [/^(?:https?:\/\/)?([\w.-]+:\d{1,5})\/?$/, "tcp://$1"],
+  [/^(\w[\w.-]*@[\w.-]+)$/, "ssh://$1"],
+  // Of Docker Desktop on Windows, which shows this socket in WSL 2, where this program runs.
+  [/^npipe:.*$/, "unix:///var/run/docker.sock"],
+];
+
+/** The endpoint that a text of another spelling means; undefined for any other text. */
+export function endpointMeant(value: string): string | undefined {
+  const [pattern, meant] = endpointSpellings.find(([each]) => each.test(value)) ?? [];
+  return pattern && value.replace(pattern, meant!);
+}
+
 export const tlsFolder = text("the path of a folder with ca.pem, cert.pem and key.pem");
 
 export const dockerName = text(

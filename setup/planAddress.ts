@@ -87,6 +87,8 @@ function kept(
 function isServedBy(url: string, container: Container, server: Container): boolean {
   const { hostname, port } = new URL(url);
   const name = bare(hostname);
+  // A fixed address goes with its container.
+  if (container.addresses.includes(name) && !container.sharedWith) return false;
   if (namesOf(container, server).includes(name)) return true;
   const isHost = isIP(name) !== 0 || name.includes(".") || isLoopback(name);
   const isOpen = Object.values(container.published).some(

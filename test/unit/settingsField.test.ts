@@ -201,3 +201,17 @@ it("what works otherwise than it looks is noted", () => {
     /MACHINE_LEARNING_CACHE_FOLDER=\/models keeps the models in the container/,
   );
 });
+
+it.each([
+  ["/var/run/docker.sock", "unix:///var/run/docker.sock"],
+  ["unix://var/run/docker.sock", "unix:///var/run/docker.sock"],
+  ["unix:/run/user/1000/docker.sock", "unix:///run/user/1000/docker.sock"],
+  ["192.168.1.5:2375", "tcp://192.168.1.5:2375"],
+  ["http://192.168.1.5:2375", "tcp://192.168.1.5:2375"],
+  ["pi@box.lan", "ssh://pi@box.lan"],
+  ["npipe:////./pipe/docker_engine", "unix:///var/run/docker.sock"],
+])("dockerHost: %s means %s", (dockerHost, meant) => {
+  const message = `did you mean "${meant}"?`;
+  expect(told({ dockerHost }).problems).toEqual([expect.stringContaining(message)]);
+  expect(told({}, { dockerHost }).problems.join("\n")).toContain(message);
+});

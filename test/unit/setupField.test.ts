@@ -182,6 +182,9 @@ describe("the address that Immich asks stays, where no preset tells it another",
     expect(planned(list, unmanaged).notes).toMatch(
       /asks http:\/\/192\.168\.1\.50:3003 .*new address/,
     );
+    const fixed = learning({ networks: { immich_default: "172.22.0.5" } });
+    const byAddress = planned([server(urlOf("http://172.22.0.5:3003")), fixed], unmanaged);
+    expect(byAddress.notes).toMatch(/asks http:\/\/172\.22\.0\.5:3003 .*new address/);
     const urls = ["http://immich-machine-learning:3003", "http://192.168.1.50:3003"];
     const { notes } = planned([server(), learning(), database()], {
       models: { clip: "ViT-B-32__openai", photos: 10, urls },
