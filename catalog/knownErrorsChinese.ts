@@ -377,7 +377,7 @@ export const knownErrorsChinese: Readonly<
   },
   "volume-driver": {
     cause: "这个卷属于另一个驱动、缺少插件，或仍被某个容器使用",
-    cure: "用 «docker volume inspect» 和 «docker ps --all --filter volume=<volume>» 查看；改正 «cache.volume»",
+    cure: "用 docker volume inspect 和 docker ps --all --filter volume=<volume> 查看；改正 «cache.volume»",
   },
   "selinux-label": {
     cause: "SELinux 不能给这个文件夹打标签，例如网络共享",
@@ -485,7 +485,7 @@ export const knownErrorsChinese: Readonly<
   },
   "image-unknown": {
     cause: "镜像仓库或镜像站没有这个镜像，或没有适合这种 CPU 的版本，或需要登录",
-    cure: "改正版本或 «build.imageMirror»；需要时 «docker login»，旧的登录被拒绝时 «docker logout»",
+    cure: "改正版本或 «build.imageMirror»；需要时 «docker login»，旧的登录被拒绝时 docker logout",
   },
   "wrong-architecture": {
     cause: "镜像用于另一种 CPU 架构",
