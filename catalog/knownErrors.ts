@@ -534,11 +534,11 @@ const rows = {
   },
   "privileged-port": {
     section: "container",
-    seen: ["log"],
-    pattern: "connection to .'[^)]*. failed: .errno 13",
+    seen: ["log", "start"],
+    pattern: "connection to .'[^)]*. failed: .errno 13|cannot expose privileged port",
     shown: "«connection to ('0.0.0.0', 80) failed: [Errno 13] Permission denied»",
-    cause: "the container's user may not listen on a port below 1024",
-    cure: "choose a higher one: «environment: { port: 3003 }»",
+    cause: "the container's user, or Docker without root, may not listen on a port below 1024",
+    cure: "choose a higher one: «environment: { port: 3003 }», «publish: { port: 3003 }»",
   },
   "cache-shared": {
     section: "models",
@@ -618,7 +618,7 @@ const rows = {
     seen: anywhere,
     pattern: "wrong_version_number|wrong version number|gave http response to https client",
     shown: "«server gave HTTP response to HTTPS client», «WRONG_VERSION_NUMBER»",
-    cause: "the registry, mirror or proxy speaks no TLS",
+    cause: "the registry, mirror or proxy does not use TLS",
     cure: 'write a proxy or mirror with http://; for a registry set "insecure-registries" in the host\'s /etc/docker/daemon.json, or give it a certificate',
   },
   proxy: {
@@ -707,7 +707,7 @@ const rows = {
     section: "container",
     seen: ["log", "start"],
     pattern:
-      "connection in use|address already in use|errno 98|port is already allocated|can't connect to .'",
+      "connection in use|address already in use|errno 98|port is already allocated|ports are not available|can't connect to .'",
     shown: "«port is already allocated», «Address already in use»",
     cause: "another program or container has the port",
     cure: "stop it, or choose another port («publish», «environment: { port: … }»)",
@@ -807,7 +807,7 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "unresolvable cdi devices|device driver .?.?cdi|cdi devices? (injection|not)|failed to inject cdi|cdi (is )?(not enabled|disabled)",
+      "unresolvable cdi devices|device driver .?.?cdi|cdi devices? (injection|not)|failed to inject cdi|cdi (is )?(not enabled|disabled)|failed to discover gpu vendor",
     shown: '«could not select device driver "cdi"», «unresolvable CDI devices»',
     cause: "Docker has no CDI, or no description of the card for it",
     cure:
@@ -824,6 +824,30 @@ const rows = {
     cause: "Docker cannot pass an NVIDIA card to a container yet",
     cure: `${toolkit}; Docker as a snap or rootless needs its own configuration of it`,
   },
+  "cgroups-used-up": {
+    section: "start",
+    seen: ["start"],
+    pattern: "/sys/fs/cgroup[^ ]*: no space left",
+    shown: "«mkdir /sys/fs/cgroup/memory/docker/…: no space left on device»",
+    cause: "the kernel has no control group left; the disk is not full",
+    cure: "restart Docker, or the host; an older kernel loses them over time",
+  },
+  "cgroup-delegation": {
+    section: "start",
+    seen: ["start"],
+    pattern: "controller not delegated|no cgrouppath|permission is granted for cgroups",
+    shown: "«rootless needs no limits + no cgrouppath when no permission is granted for cgroups»",
+    cause: "Docker or Podman without root may not limit containers",
+    cure: "let systemd delegate it (Delegate=cpu cpuset io memory pids for user@.service), or leave «limits» out",
+  },
+  "systemd-bus": {
+    section: "start",
+    seen: ["start"],
+    pattern: "message recipient disconnected|unable to start unit|failed to connect to bus",
+    shown: '«unable to start unit "docker-….scope"»',
+    cause: "the host's systemd does not answer Docker",
+    cure: "systemctl daemon-reexec, or restart the host",
+  },
   "lxc-cgroups": {
     section: "start",
     seen: ["start"],
@@ -839,7 +863,7 @@ const rows = {
   "lxc-sysctl": {
     section: "start",
     seen: ["start"],
-    pattern: "open sysctl|ip_unprivileged_port_start|reopen fd [0-9]+: permission denied",
+    pattern: "open sysctl|reopen fd [0-9]+: permission denied",
     shown: "«open sysctl net.ipv4.ip_unprivileged_port_start file: reopen fd 8: permission denied»",
     cause:
       "in an LXC guest the host's AppArmor rules do not fit runc 1.2.8, 1.3.3 or newer (opencontainers/runc#4968)",
@@ -907,6 +931,38 @@ const rows = {
     cause: "the NVIDIA Container Toolkit cannot pass the card to the container",
     cure: "make nvidia-smi and nvidia-container-cli info work on the host, and update the toolkit",
   },
+  "mount-kind": {
+    section: "start",
+    seen: ["start"],
+    pattern: "error mounting .*not a directory|mount a directory onto a file",
+    shown: "«error mounting … not a directory»",
+    cause: "a file is mounted where a folder is expected, or the other way round",
+    cure: "«cache.path» must be a folder",
+  },
+  "volume-rights": {
+    section: "start",
+    seen: ["start"],
+    pattern: "failed to ch(mod|own) on|failed to chown /|failed to copy file info",
+    shown: "«failed to chown /var/lib/docker/volumes/…: operation not permitted»",
+    cause: "the storage under the volume, such as an NFS share, lets nobody change owners",
+    cure: "no_root_squash for the share, or keep the cache on a disk of the host",
+  },
+  "volume-driver": {
+    section: "start",
+    seen: ["start"],
+    pattern: "volume name must be unique|looking up volume plugin|volume is in use",
+    shown: "«error looking up volume plugin …», «volume name must be unique»",
+    cause: "the volume is of another driver, its plugin is missing, or a container still uses it",
+    cure: "docker volume inspect and docker ps --all --filter volume=<volume> show it; correct «cache.volume»",
+  },
+  "selinux-label": {
+    section: "start",
+    seen: ["start"],
+    pattern: "error relabeling|lsetxattr",
+    shown: "«error relabeling content: lsetxattr …: operation not supported»",
+    cause: "SELinux cannot label this folder, as on a network share",
+    cure: "keep the cache in a folder of a local disk, or in a volume",
+  },
   "mount-missing": {
     section: "start",
     seen: ["start"],
@@ -915,6 +971,15 @@ const rows = {
     shown: "«bind source path does not exist: …»",
     cause: "a folder or file that the container mounts is missing on the host",
     cure: "create it there, or correct the path in the stack file",
+  },
+  "host-read-only": {
+    section: "start",
+    seen: ["start"],
+    pattern: "read-only file system",
+    shown: "«read-only file system» when a container starts",
+    cause:
+      "the host's file system is read-only: a fault of the disk, or a folder that Docker may not change",
+    cure: "dmesg shows a fault of the disk; otherwise choose another folder",
   },
   "name-taken": {
     section: "start",
@@ -932,14 +997,39 @@ const rows = {
     cause: "Docker's default network «bridge» has no name resolution",
     cure: "set «network» to Immich's own, such as «immich_default»",
   },
+  "shared-network": {
+    section: "start",
+    seen: ["start"],
+    pattern: "cannot join network of|conflicting options: .*network",
+    shown: "«cannot join network of a non running container»",
+    cause: "the container whose network is shared does not run",
+    cure: "start it, then pulumi up",
+  },
   "addresses-used-up": {
     section: "start",
     seen: ["start"],
     pattern:
-      "non-overlapping ipv4 address pool|predefined address pools have been fully subnetted|pool overlaps with other one",
+      "non-overlapping ipv4 address pool|predefined address pools have been fully subnetted|no available ipv4 addresses|pool overlaps with other one",
     shown: "«could not find an available, non-overlapping IPv4 address pool»",
     cause: "Docker has no range of addresses left for another network",
     cure: 'docker network prune removes unused ones; otherwise set "default-address-pools" in /etc/docker/daemon.json',
+  },
+  "kernel-module": {
+    section: "start",
+    seen: ["start"],
+    pattern: "can.t initialize iptables table|pair interfaces|module ip_tables not found",
+    shown: "«failed to add the host … pair interfaces: operation not supported»",
+    cause:
+      "the running kernel lacks a module that Docker's networks need, as after an update without a restart",
+    cure: "restart the host; in an LXC guest or on a VPS load veth, ip_tables and br_netfilter on the host",
+  },
+  "no-ipv6-port": {
+    section: "start",
+    seen: ["start"],
+    pattern: "address family not supported",
+    shown: "«socket: address family not supported by protocol»",
+    cause: "the host has no IPv6, but the port is published there",
+    cure: "give «publish.address» an IPv4 address, or switch IPv6 on",
   },
   firewall: {
     section: "start",
@@ -956,6 +1046,39 @@ const rows = {
     shown: "«Requested CPUs are not available», «range of CPUs is from 0.01 to 2.00»",
     cause: "the host has fewer CPU cores than «limits» asks for",
     cure: "correct «limits.cpus» or «limits.cpuset»; nproc counts the cores",
+  },
+  "limit-refused": {
+    section: "start",
+    seen: ["start"],
+    pattern: "minimum memory ?(swap)? ?limit|error setting rlimit",
+    shown: "«Minimum memory limit allowed is 6MB», «error setting rlimit type 7»",
+    cause: "«limits» or «ulimits» asks for what Docker does not give",
+    cure: "correct it; a higher ulimit needs LimitNOFILE or LimitMEMLOCK in docker.service",
+  },
+  "host-processes": {
+    section: "start",
+    seen: ["start"],
+    pattern: "resource temporarily unavailable",
+    shown: "«fork/exec …: resource temporarily unavailable»",
+    cause: "the host has no process left for another container",
+    cure: "restart what starts too many; TasksMax and pid_max limit them",
+  },
+  seccomp: {
+    section: "start",
+    seen: ["start"],
+    pattern: "seccomp not supported|symbol: seccomp|libseccomp",
+    shown: "«seccomp not supported», «undefined symbol: seccomp_notify_respond»",
+    cause: "runc, the host's libseccomp and its kernel do not fit together",
+    cure: "update libseccomp2 and containerd.io on the host",
+  },
+  "exec-denied": {
+    section: "start",
+    seen: ["start", "log"],
+    pattern: "exec /[^ ]*: (operation not permitted|permission denied)",
+    shown: "«exec /usr/bin/tini: operation not permitted»",
+    cause:
+      "the host's AppArmor, as with Docker's snap, or storage mounted noexec forbids the program",
+    cure: "Docker's own packages in place of the snap, or «hardening: { noNewPrivileges: false }»",
   },
   "kernel-limits": {
     section: "start",
@@ -986,7 +1109,7 @@ const rows = {
   "cgroup-mount": {
     section: "start",
     seen: ["start"],
-    pattern: "cgroup mountpoint does not exist",
+    pattern: "cgroup mountpoint does not exist|cannot found cgroup mount",
     shown: "«cgroups: cgroup mountpoint does not exist»",
     cause: "an old Docker does not find the cgroups of a newer system",
     cure: "update Docker (20.10.10 or newer), then restart the host",
@@ -1002,10 +1125,18 @@ const rows = {
   "network-missing": {
     section: "start",
     seen: ["start"],
-    pattern: "network [^ ]+ not found|no such network|could not find network",
+    pattern: "network [^ ]+ (not found|does not exist)|no such network|could not find network",
     shown: "«network immich_default not found»",
     cause: "the network is gone, as after docker compose down",
     cure: "docker compose up -d for Immich, then pulumi up",
+  },
+  "registry-ill": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "unexpected (http )?status[^,]* 50[0-9]",
+    shown: "«received unexpected HTTP status: 502 Bad Gateway»",
+    cause: "the registry or its mirror has a fault of its own",
+    cure: "run it again later, or set «build.imageMirror»",
   },
   "rate-limit": {
     section: "start",
@@ -1015,20 +1146,45 @@ const rows = {
     cause: "the registry limits pulls from your address",
     cure: "docker login, wait some hours, or set «build.imageMirror»",
   },
+  "image-reference": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "invalid reference format|must be lowercase",
+    shown: "«invalid reference format»",
+    cause: "what «image» or a mirror names is no image",
+    cure: "correct «image» or «build.imageMirror»: small letters, no scheme",
+  },
+  "docker-store": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "content digest sha256|/overlay2/[^ ]*: no such file|failed to remove root filesystem",
+    shown: "«content digest sha256:…: not found», «open /var/lib/docker/overlay2/…: no such file»",
+    cause: "Docker's own store of images is damaged, or still in use",
+    cure: "restart Docker, remove the image (docker image rm) and run it again; dmesg shows a fault of the disk",
+  },
+  "docker-restarts": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "dockerd is shutting down|daemon is shutting down",
+    shown: "«dockerd is shutting down»",
+    cause: "Docker was restarted in the meantime",
+    cure: "run it again",
+  },
   "image-unknown": {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|denied: |: denied ?$|no such image",
+      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|unexpected status [^,]* 40[13]|failed to fetch (oauth|anonymous) token|denied: |: denied ?$|no such image",
     shown: "«manifest unknown», «pull access denied»",
     cause:
       "the registry or its mirror has no such image, or not for this CPU, or a login is required",
-    cure: "correct the version or «build.imageMirror»; docker login where it is needed",
+    cure: "correct the version or «build.imageMirror»; docker login where it is needed, docker logout where an old login is refused",
   },
   "wrong-architecture": {
     section: "start",
     seen: ["log", "start", "build"],
-    pattern: "exec format error|does not match the detected host platform",
+    pattern:
+      "exec format error|does not match the detected host platform|cannot be used on this platform",
     shown: "«exec format error»",
     cause: "the image is for another CPU architecture",
     cure: "the program's own images are for amd64; on arm64 use the official ones (accelerators «cpu», «armnn», «rknn»)",
@@ -1087,10 +1243,19 @@ const rows = {
     cause: "the disk with Docker's data is full: an image needs up to 10 GB while it is built",
     cure: "docker system df shows what can go, docker builder prune and docker image prune remove it",
   },
+  "damaged-download": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "layer verification failed|unexpected commit digest|failed to register layer",
+    shown: "«filesystem layer verification failed»",
+    cause: "a layer of the image arrived damaged, or could not be unpacked",
+    cure: "run it again; if it happens again, check the host's memory and disk",
+  },
   "log-driver": {
     section: "container",
     seen: ["start"],
-    pattern: "failed to initialize logging driver|no log driver named|unknown log opt",
+    pattern:
+      "failed to initialize logging driver|could not get pluginv2|no log driver named|unknown log opt",
     shown: "«failed to initialize logging driver»",
     cause:
       "the host does not have this log driver, its server does not answer, or it does not know an option",

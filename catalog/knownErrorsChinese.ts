@@ -192,8 +192,8 @@ export const knownErrorsChinese: Readonly<
   },
   "home-unwritable": { cause: "容器的用户没有可写的主目录", cure: "«environment: { HOME: /tmp }»" },
   "privileged-port": {
-    cause: "容器的用户不能监听 1024 以下的端口",
-    cure: "换一个更大的端口：«environment: { port: 3003 }»",
+    cause: "容器的用户，或没有 root 权限的 Docker，不能监听 1024 以下的端口",
+    cure: "换一个更高的端口：«environment: { port: 3003 }»、«publish: { port: 3003 }»",
   },
   "cache-shared": {
     cause: "多个服务同时写同一个缓存，或缓存放在网络共享上",
@@ -318,6 +318,18 @@ export const knownErrorsChinese: Readonly<
     cause: "Docker 还不能把 NVIDIA 显卡分配给容器",
     cure: `${toolkit}；snap 版或 rootless 的 Docker 需要单独配置`,
   },
+  "cgroups-used-up": {
+    cause: "内核的 cgroup 已用完，磁盘并没有满",
+    cure: "重启 Docker 或宿主机；旧内核会逐渐漏掉 cgroup",
+  },
+  "cgroup-delegation": {
+    cause: "没有 root 权限的 Docker 或 Podman 不能限制容器",
+    cure: "让 systemd 委派（为 user@.service 设置 Delegate=cpu cpuset io memory pids），或去掉 «limits»",
+  },
+  "systemd-bus": {
+    cause: "宿主机的 systemd 没有响应 Docker",
+    cure: "«systemctl daemon-reexec»，或重启宿主机",
+  },
   "lxc-cgroups": {
     cause: "LXC 容器中的 NVIDIA Container Toolkit 无权更改设备权限",
     cure: "在 LXC 容器里 «/etc/nvidia-container-runtime/config.toml» 的 «[nvidia-container-cli]» 下写 «no-cgroups = true»，再重启 Docker；LXC 容器本身也要有显卡的设备节点",
@@ -355,9 +367,29 @@ export const knownErrorsChinese: Readonly<
     cause: "宿主机上没有这个设备节点",
     cure: "加载它的内核驱动，或把它直通给虚拟机或 LXC 容器；否则换一个 «accelerator»",
   },
+  "mount-kind": {
+    cause: "挂载时把文件和文件夹弄反了",
+    cure: "«cache.path» 必须是文件夹",
+  },
+  "volume-rights": {
+    cause: "卷下面的存储（例如 NFS 共享）不允许更改所有者",
+    cure: "为共享设置 no_root_squash，或把缓存放在宿主机的磁盘上",
+  },
+  "volume-driver": {
+    cause: "这个卷属于另一个驱动、缺少插件，或仍被某个容器使用",
+    cure: "用 docker volume inspect 和 docker ps --all --filter volume=<volume> 查看；改正 «cache.volume»",
+  },
+  "selinux-label": {
+    cause: "SELinux 不能给这个文件夹打标签，例如网络共享",
+    cure: "把缓存放在本地磁盘的文件夹或卷里",
+  },
   "mount-missing": {
     cause: "容器要挂载的文件夹或文件在宿主机上不存在",
     cure: "创建它，或改正 stack 文件里的路径",
+  },
+  "host-read-only": {
+    cause: "宿主机的文件系统是只读的：磁盘有故障，或 Docker 不能更改这个文件夹",
+    cure: "磁盘故障可用 «dmesg» 查看；否则换一个文件夹",
   },
   "name-taken": {
     cause: "名称已被另一个容器占用，例如 docker compose 的容器",
@@ -367,9 +399,21 @@ export const knownErrorsChinese: Readonly<
     cause: "Docker 自带的 «bridge» 网络没有名称解析",
     cure: "把 «network» 设为 Immich 自己的网络，例如 «immich_default»",
   },
+  "shared-network": {
+    cause: "共用网络的那个容器没有运行",
+    cure: "先启动它，再 «pulumi up»",
+  },
   "addresses-used-up": {
     cause: "Docker 已没有可分配给新网络的地址段",
     cure: '用 docker network prune 删除不用的网络；否则在 «/etc/docker/daemon.json» 里设 «"default-address-pools"»',
+  },
+  "kernel-module": {
+    cause: "正在运行的内核缺少 Docker 网络需要的模块，例如更新后没有重启",
+    cure: "重启宿主机；在 LXC 容器或 VPS 里，到宿主机上加载 veth、ip_tables 和 br_netfilter",
+  },
+  "no-ipv6-port": {
+    cause: "宿主机没有 IPv6，端口却发布在 IPv6 上",
+    cure: "把 «publish.address» 改为 IPv4 地址，或启用 IPv6",
   },
   firewall: {
     cause: "Docker 的防火墙规则已丢失，例如宿主机的防火墙重启过",
@@ -378,6 +422,22 @@ export const knownErrorsChinese: Readonly<
   "too-few-cores": {
     cause: "宿主机的 CPU 核心比 «limits» 要求的少",
     cure: "改正 «limits.cpus» 或 «limits.cpuset»；«nproc» 显示核心数",
+  },
+  "limit-refused": {
+    cause: "«limits» 或 «ulimits» 的值 Docker 不接受",
+    cure: "改正它；更高的 ulimit 需要在 docker.service 里设置 LimitNOFILE 或 LimitMEMLOCK",
+  },
+  "host-processes": {
+    cause: "宿主机已没有可用的进程数",
+    cure: "重启占用过多进程的程序；上限是 TasksMax 和 pid_max",
+  },
+  seccomp: {
+    cause: "runc、宿主机的 libseccomp 与内核不匹配",
+    cure: "在宿主机上升级 libseccomp2 和 containerd.io",
+  },
+  "exec-denied": {
+    cause: "宿主机的 AppArmor（例如 snap 版 Docker）或以 noexec 挂载的存储禁止运行该程序",
+    cure: "用 Docker 官方软件包代替 snap，或设置 «hardening: { noNewPrivileges: false }»",
   },
   "kernel-limits": {
     cause: "宿主机的内核（很多 NAS 如此）或 rootless Docker 不支持这个限制",
@@ -403,13 +463,29 @@ export const knownErrorsChinese: Readonly<
     cause: "网络已不存在，例如执行过 docker compose down",
     cure: "对 Immich 执行 «docker compose up -d»，再 «pulumi up»",
   },
+  "registry-ill": {
+    cause: "镜像仓库或镜像站自身有故障",
+    cure: "稍后重试，或设置 «build.imageMirror»",
+  },
   "rate-limit": {
     cause: "镜像仓库限制了来自你这个地址的拉取次数",
     cure: "«docker login»，或等几个小时，或设置 «build.imageMirror»",
   },
+  "image-reference": {
+    cause: "«image» 或镜像站写的不是镜像名称",
+    cure: "改正 «image» 或 «build.imageMirror»：小写字母，不带协议",
+  },
+  "docker-store": {
+    cause: "Docker 自己的镜像存储已损坏，或仍被占用",
+    cure: "重启 Docker，删除镜像（«docker image rm»）后重试；磁盘故障可用 «dmesg» 查看",
+  },
+  "docker-restarts": {
+    cause: "Docker 在此期间重启了",
+    cure: "重试",
+  },
   "image-unknown": {
     cause: "镜像仓库或镜像站没有这个镜像，或没有适合这种 CPU 的版本，或需要登录",
-    cure: "改正版本或 «build.imageMirror»；需要时 «docker login»",
+    cure: "改正版本或 «build.imageMirror»；需要时 «docker login»，旧的登录被拒绝时 docker logout",
   },
   "wrong-architecture": {
     cause: "镜像用于另一种 CPU 架构",
@@ -438,6 +514,10 @@ export const knownErrorsChinese: Readonly<
   "build-disk-full": {
     cause: "Docker 数据所在的磁盘已满：构建一个镜像最多需要 10 GB",
     cure: "用 «docker system df» 查看，用 «docker builder prune» 和 «docker image prune» 清理",
+  },
+  "damaged-download": {
+    cause: "镜像的某一层下载损坏，或无法解包",
+    cure: "重试；再次出现请检查宿主机的内存和磁盘",
   },
   "log-driver": {
     cause: "宿主机没有这个日志驱动、它的服务没有响应，或不认识某个选项",

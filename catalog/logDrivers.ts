@@ -7,6 +7,8 @@ interface LogDriver {
   readonly options: readonly string[];
   /** @default none */
   readonly required?: readonly string[];
+  /** The option that is an address, and its schemes: Docker takes none without. */
+  readonly address?: readonly [option: string, ...schemes: string[]];
 }
 
 const extra = ["labels", "labels-regex", "env", "env-regex", "tag"];
@@ -17,6 +19,7 @@ export const logDrivers = {
   local: { options: files },
   journald: { options: extra },
   syslog: {
+    address: ["syslog-address", "udp", "tcp", "tcp+tls", "unix", "unixgram"],
     options: [
       "syslog-address",
       "syslog-facility",
@@ -38,6 +41,7 @@ export const logDrivers = {
       ...extra,
     ],
     required: ["gelf-address"],
+    address: ["gelf-address", "udp", "tcp"],
   },
   fluentd: {
     options: [
@@ -67,13 +71,18 @@ export function logOptionProblem(
   name: LogDriverName,
   given: Readonly<Record<string, string>> = {},
 ): string | undefined {
-  const { options, required = [] }: LogDriver = logDrivers[name];
+  const { options, required = [], address }: LogDriver = logDrivers[name];
   // Every driver takes those of how Docker buffers lines and keeps a copy of them.
   const isKnown = (option: string) =>
     options.includes(option) || /^(mode|max-buffer-size|cache-.+)$/.test(option);
   const unknown = Object.keys(given).find((option) => !isKnown(option));
   if (unknown !== undefined) {
     return `has ${unknown}, which ${name} does not know; it knows ${options.join(", ")}`;
+  }
+  const [option = "", ...schemes] = address ?? [];
+  const wrong = given[option];
+  if (wrong !== undefined && !schemes.some((scheme) => wrong.startsWith(`${scheme}://`))) {
+    return `has ${option} without a scheme that ${name} knows: ${schemes.map((scheme) => `${scheme}://`).join(", ")}`;
   }
   const missing = required.find((option) => !Object.hasOwn(given, option));
   return missing && `needs ${missing} with ${name}`;

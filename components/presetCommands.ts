@@ -41,7 +41,7 @@ export interface DatabaseStore {
   user?: pulumi.Input<string>;
   /** That user's password. */
   password: pulumi.Input<string>;
-  /** @default "disable", as in Immich's compose file, where the database speaks no TLS */
+  /** @default "disable", as in Immich's compose file, where the database does not use TLS */
   sslMode?: pulumi.Input<SslMode>;
 }
 

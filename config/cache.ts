@@ -30,11 +30,11 @@ export function resolveCache({ cache, name }: HostEntry, key: string): Resolved<
 }
 
 /** Folders of the system itself, which no one gives a container to write into. */
-const systemFolders = /^\/(bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|usr|var)$/;
+const systemFolders = /^\/(bin|boot|dev|etc|lib|lib64|proc|run|sbin|sys|usr|var|home|root|tmp)$/;
 
 /** Why the models cannot be kept in a folder; undefined where they can. */
 function unfitFolder(path: string): string | undefined {
-  if (path.includes("${")) {
+  if (/\$[{A-Za-z_]/.test(path)) {
     return "contains a variable, which a stack file does not replace: write the folder itself";
   }
   const [, volume] = /\/volumes\/([^/]+)\/_data$/.exec(path) ?? [];

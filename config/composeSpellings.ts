@@ -26,7 +26,8 @@ const spellings: Readonly<Record<string, string>> = {
   depends_on: "leave it out: machine learning waits for no other service",
   deploy: "gpus: { count: 1 } or { ids: [0] } for devices, limits for resources",
   device_cgroup_rules: "accelerator adds them",
-  devices: "accelerator adds its devices; renderNode chooses one of several render nodes",
+  devices:
+    "accelerator adds its devices; renderNode chooses one of several render nodes, and gpus: { cdi: [nvidia.com/gpu=all] } names CDI devices",
   dns_opt: "there is no such setting; dns names name servers",
   dns_search: "there is no such setting; dns names name servers",
   entrypoint: "the image's own runs; for another one, name an image of your own in image",
@@ -84,6 +85,33 @@ const spellings: Readonly<Record<string, string>> = {
   uts: "there is no such setting",
   volumes: "cache: { volume: model-cache }, or cache: { path: /folder/of/the/host }",
   volumes_from: "cache: { volume: model-cache }, or cache: { path: /folder/of/the/host }",
+  "cache.external": "leave it out: a volume that exists is used as it is",
+  "cache.name": "cache: { volume: model-cache }",
+  "cache.readOnly": "leave it out: the server writes there",
+  "cache.read_only": "leave it out: the server writes there",
+  "cache.source": "cache: { volume: model-cache }, or cache: { path: /folder/of/the/host }",
+  "cache.target": "leave it out: it is /cache",
+  "cache.type": "leave it out: path is a folder of the host, volume a volume",
+  credential_spec: "there is no such setting",
+  develop: "leave it out",
+  ipv4_address:
+    "there is no such setting: a container has a name (networkAlias), and no fixed address",
+  ipv6_address:
+    "there is no such setting: a container has a name (networkAlias), and no fixed address",
+  isolation: "leave it out",
+  "limits.pids": "hardening.limitProcesses limits them to 4096, which is the default",
+  "limits.shm": "shmSize: 128 (MiB)",
+  "limits.shm_size": "shmSize: 128 (MiB)",
+  post_start: "leave it out",
+  pre_stop: "leave it out",
+  provider: "leave it out",
+  "publish.app_protocol": "leave it out",
+  "publish.host_ip": "publish: { address: 192.168.1.20 }",
+  "publish.mode": "leave it out",
+  "publish.protocol": "leave it out: it is tcp",
+  "publish.published": "publish: { port: 3003 }",
+  "publish.target": "leave it out: environment.port is the server's own",
+  use_api_socket: "leave it out",
   working_dir: "leave it out",
 };
 
@@ -91,6 +119,21 @@ const spellings: Readonly<Record<string, string>> = {
 export function composeSpelling(name: string): string | undefined {
   const known = Object.hasOwn(spellings, name) ? spellings[name] : undefined;
   return known && `is docker compose's name; here it is: ${known}`;
+}
+
+/** What people write under `immich`, and where it stands. */
+const secretPlaces: Readonly<Record<string, string>> = {
+  "api.apiKey": "immichApiKey",
+  "api.key": "immichApiKey",
+  apiKey: "immichApiKey",
+  "database.password": "databasePassword",
+  databasePassword: "databasePassword",
+};
+
+/** Where a secret stands that is given under `immich`; undefined for any other key. */
+export function secretPlace(name: string): string | undefined {
+  const secret = Object.hasOwn(secretPlaces, name) ? secretPlaces[name] : undefined;
+  return secret && `is a secret: pulumi config set --secret immich-ml:${secret}`;
 }
 
 /** The same for a key of a whole compose file. */

@@ -76,7 +76,13 @@ export const containerSettings = {
     .array(account)
     .meta({ allowed: "a list of groups by number or name, such as [992]" })
     .optional(),
-  networks: z.array(dockerName).meta({ allowed: "a list of further networks' names" }).optional(),
+  networks: z
+    .array(dockerName)
+    .meta({
+      allowed:
+        "a list of further networks' names; a container has a name there (networkAlias), and no fixed address",
+    })
+    .optional(),
   labels: z
     .record(z.string().regex(/^[^\s=]+$/), scalar)
     .meta({ allowed: "an object of labels, such as { com.example.update: false }" })

@@ -50,6 +50,7 @@ export function resolveEnvironment(
     accelerator,
   );
   const variables = { ...file, ...rendered.variables };
+  const ofCompose = composeVariables(host, key);
   const assigned = accelerators[accelerator].gpuRequest
     ? assignGpus(variables, gpuCount(host.gpus), version)
     : undefined;
@@ -68,10 +69,9 @@ export function resolveEnvironment(
       port: servicePort(variables, version),
     },
     problems: [
-      ...rendered.problems.map(({ name, message }) => ({
-        key: `${key}.environment.${name}`,
-        expected: message,
-      })),
+      ...rendered.problems
+        .map(({ name, message }) => ({ key: `${key}.environment.${name}`, expected: message }))
+        .filter((problem) => !ofCompose.some((other) => other.key === problem.key)),
       ...fromFile.problems.map(({ name, message }) => ({
         key: `${key}.envFiles`,
         expected: `${name}: ${message}`,
@@ -81,7 +81,7 @@ export function resolveEnvironment(
         key: `${key}.${problem.key}`,
       })),
       ...credentialProblems(environment, `${key}.environment`),
-      ...composeVariables(host, key),
+      ...ofCompose,
       ...proxyProblems(variables, host, key, image),
       ...unchecked.problems,
     ],
@@ -91,6 +91,7 @@ export function resolveEnvironment(
       ...unchecked.notes,
       ...(assigned?.notes ?? []),
       ...shared.notes,
+      ...cacheNote(variables),
       ...(host.gpus?.runtime ? [] : visibleDevicesNote(variables, accelerator)),
     ],
   };
@@ -157,7 +158,7 @@ function credentialProblems(environment: HostEntry["environment"], key: string):
 function composeVariables(host: HostEntry, key: string): Problem[] {
   return (["environment", "uncheckedEnvironment"] as const).flatMap((field) =>
     Object.entries(host[field]).flatMap(([name, value]) =>
-      /\$\{\w+/.test(String(value))
+      /\$\{\w+|^\$[A-Za-z_]\w*$/.test(String(value))
         ? [
             {
               key: `${key}.${field}.${name}`,
@@ -188,6 +189,14 @@ function proxyProblems(
       "must be an http:// proxy: the image has no library for SOCKS, so every download would fail; put an HTTP proxy such as Privoxy before it, or download through huggingFaceEndpoint";
     return [{ key: spelling ? `${key}.environment.${spelling}` : `${key}.envFiles`, expected }];
   });
+}
+
+/** Models anywhere else are lost with the container. */
+function cacheNote({ MACHINE_LEARNING_CACHE_FOLDER: folder }: Readonly<Record<string, string>>) {
+  if (folder === undefined || /^\/cache(\/|$)/.test(folder)) return [];
+  return [
+    `MACHINE_LEARNING_CACHE_FOLDER=${folder} keeps the models in the container, so each new one downloads them again: leave it out, since the cache is mounted at /cache`,
+  ];
 }
 
 /** `docker run --gpus` decides, whatever the variable says. */

@@ -1,9 +1,12 @@
 import type { AcceleratorName } from "../catalog/accelerators";
 import { gpuChoiceProblem } from "../catalog/deviceIds";
+import type { ImmichVersion } from "../catalog/immichVersion";
+import { isSameEngine } from "../util/dockerClient";
 import type { Problem, Resolved } from "../util/problem";
 import { resolveEnvironment } from "./environment";
 import { resolveAccelerator, resolveGpu, resolveGpuChoice } from "./gpu";
 import { resolveCache } from "./cache";
+import { addressProblems } from "./address";
 import { containerNameOf, containerProblems, networkProblems } from "./container";
 import { resolveImage } from "./image";
 import { immichDefaultAlias } from "./networkAlias";
@@ -38,7 +41,7 @@ export function resolveHost(
     image: image.value,
     file: environmentFile,
   });
-  const network = resolveNetwork(host, index, immich, environment.value.port);
+  const network = resolveNetwork(host, index, immich, environment.value.port, version);
   const cache = resolveCache(host, key);
   const all = [accelerator, gpu, image, environment, network, cache];
   return {
@@ -71,16 +74,21 @@ function resolveNetwork(
   index: number,
   immich: ImmichEntry | undefined,
   port: number,
+  version: ImmichVersion | undefined,
 ): Resolved<Pick<HostSettings, "network" | "networkAlias" | "url">> {
   const { publish, url } = host;
   const key = `hosts[${index}]`;
   const isOnSwarm = host.placement === "swarm";
   // Immich's own network exists on Immich's engine; a swarm's services join overlay networks only.
-  const isBesideImmich = host.dockerHost === immich?.dockerHost && !isOnSwarm;
+  const isBesideImmich =
+    immich !== undefined && isSameEngine(host.dockerHost, immich.dockerHost) && !isOnSwarm;
   const network = host.network ?? (isBesideImmich ? immich?.network : undefined);
   const networkAlias = host.networkAlias ?? (index === 0 ? immichDefaultAlias : host.name);
 
-  const problems: Problem[] = networkProblems(host, key, network, immich);
+  const problems: Problem[] = [
+    ...networkProblems(host, key, network, immich),
+    ...addressProblems(host, key, { immich, network, version }),
+  ];
   if (immich && network === undefined && !publish && !isOnSwarm) {
     const expected =
       "needs publish, or network (immich.network on Immich's own engine), otherwise Immich's server cannot reach it";

@@ -9,6 +9,12 @@ import {
 } from "../catalog/gpuFamilies";
 import { mirrored } from "../catalog/imageMirror";
 import { officialImage } from "../catalog/immichReleases";
+import {
+  compareImmichVersions,
+  formatImmichVersion,
+  type ImmichVersion,
+  parseImmichVersion,
+} from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
 import type { Problem, Resolved } from "../util/problem";
 import { asText } from "./gpu";
@@ -38,7 +44,10 @@ export function resolveImage(
   if (host.image && variant) {
     return refused("imageVariant", "cannot be used with image: each of them decides what runs");
   }
-  if (host.image) return found({ kind: "given", reference: host.image });
+  if (host.image) {
+    const source = { kind: "given", reference: host.image } as const;
+    return { ...found(source), notes: versionNote(host.image, version) };
+  }
   if (!version || !immich) return found(undefined);
 
   const familyImage = (family: GpuFamilyName) =>
@@ -74,6 +83,16 @@ export function resolveImage(
   const fitting = gpuFamilyFor(gpu.computeCapability, version);
   if (fitting.kind === "unsupported") return refused("gpu", fitting.reason);
   return fitting.kind === "official" ? official : familyImage(fitting.gpuFamily.name);
+}
+
+/** Server and machine learning should be of one release, which an image's tag may contradict. */
+function versionNote(reference: string, version: ImmichVersion | undefined): string[] {
+  const [, tag] = /immich-machine-learning:(v\d+\.\d+\.\d+)/.exec(reference) ?? [];
+  const own = tag && parseImmichVersion(tag);
+  if (!own || !version || compareImmichVersions(own, version) === 0) return [];
+  return [
+    `image is Immich's ${tag}, but the server runs ${formatImmichVersion(version)}: both should be of one version`,
+  ];
 }
 
 /** Whether it is Immich's own image, from wherever it is pulled. */

@@ -1,3 +1,4 @@
+import { isSameEngine } from "../util/dockerClient";
 import type { HostSettings, Settings } from "./settings";
 
 /** Immich's default for `machineLearning.urls` names this host. */
@@ -34,7 +35,7 @@ export function keepAliases(settings: Settings, present: PresentAliases): Settin
 }
 
 function isBeside(one: HostSettings, other: HostSettings): boolean {
-  return one.dockerHost === other.dockerHost && one.network === other.network;
+  return isSameEngine(one.dockerHost, other.dockerHost) && one.network === other.network;
 }
 
 /** The address follows the name, unless it is the stack file's own or a published port's. */

@@ -1,7 +1,9 @@
 import { isNamespace } from "../catalog/networks";
+import { engineOf, isSameEngine } from "../util/dockerClient";
 import type { Problem, Resolved } from "../util/problem";
 import { resolveHost } from "./host";
 import type { CheckedStack, DetectedGpus, HostSettings, Settings } from "./settings";
+import { isEveryAddress } from "./values";
 import { reindexProblems, resolveSelection, storeProblems } from "./store";
 
 const unusedRole =
@@ -77,7 +79,13 @@ function duplicates(hosts: readonly (HostSettings | undefined)[]): Problem[] {
       ? []
       : [{ key, value, expected: `is already used by ${claims[first]!.key}` }];
   });
-  return [...taken, ...hosts.flatMap((host, index) => tlsContradiction(host, index, hosts))];
+  return [
+    ...taken,
+    ...hosts.flatMap((host, index) => [
+      ...tlsContradiction(host, index, hosts),
+      ...portContradiction(host, index, hosts),
+    ]),
+  ];
 }
 
 function claimsOf(host: HostSettings, key: string) {
@@ -85,7 +93,7 @@ function claimsOf(host: HostSettings, key: string) {
   const { networkAlias, publish } = host;
   const registryPort = host.swarm?.ownRegistry?.port;
   const claim = (isMade: unknown, what: string, field: string, value: unknown) =>
-    isMade ? [{ what: `${dockerHost} ${what}`, key: `${key}.${field}`, value }] : [];
+    isMade ? [{ what: `${engineOf(dockerHost)} ${what}`, key: `${key}.${field}`, value }] : [];
   return [
     { what: `name ${name}`, key: `${key}.name`, value: name },
     ...claim(true, `container ${containerName}`, "containerName", containerName),
@@ -105,13 +113,37 @@ function claimsOf(host: HostSettings, key: string) {
   ];
 }
 
+/** A port on every address of an engine is taken on each of them. */
+function portContradiction(
+  host: HostSettings | undefined,
+  index: number,
+  hosts: readonly (HostSettings | undefined)[],
+): Problem[] {
+  const { publish: own, dockerHost } = host ?? {};
+  if (!own || dockerHost === undefined) return [];
+  const first = hosts.findIndex((other, at) => {
+    const { publish } = other ?? {};
+    return (
+      at < index &&
+      publish?.port === own.port &&
+      publish.address !== own.address &&
+      isSameEngine(other!.dockerHost, dockerHost) &&
+      (isEveryAddress(publish.address) || isEveryAddress(own.address))
+    );
+  });
+  if (first < 0) return [];
+  const expected = `has a port that hosts[${first}].publish opens already on ${isEveryAddress(own.address) ? hosts[first]!.publish!.address : "every address"}; give each a port of its own`;
+  return [{ key: `hosts[${index}].publish`, value: own, expected }];
+}
+
 /** One engine is reached in one way. */
 function tlsContradiction(
   host: HostSettings | undefined,
   index: number,
   hosts: readonly (HostSettings | undefined)[],
 ): Problem[] {
-  const first = host && hosts.find((other) => other?.dockerHost === host.dockerHost);
+  const first =
+    host && hosts.find((other) => other && isSameEngine(other.dockerHost, host.dockerHost));
   if (!host || !first || first.tls === host.tls) return [];
   const expected = `must be that of host ${first.name}, because both are on ${host.dockerHost}`;
   return [{ key: `hosts[${index}].tls`, value: host.tls, expected }];

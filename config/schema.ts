@@ -18,6 +18,7 @@ import {
   tlsFolder,
   url,
   urlWithoutUser,
+  volumeName,
   whole,
   yesOrNo,
 } from "./values";
@@ -71,7 +72,7 @@ const gpus = z
 /** Where the ML server keeps its models: a volume, or a folder of the host. */
 const cache = z
   .strictObject({
-    volume: dockerName.optional(),
+    volume: volumeName.optional(),
     keep: yesOrNo.optional(),
     path: hostFolder.optional(),
   })
@@ -184,7 +185,9 @@ export const hostSchema = z
 const databaseSchema = z
   .strictObject({
     container: dockerName.optional(),
-    host: text("a host name or address", /^[^\s@]+$/).optional(),
+    host: text("a host name or address, without port, path and user; port stands apart")
+      .refine((value) => isIP(value) !== 0 || /^\w([\w.-]*\w)?\.?$/.test(value))
+      .optional(),
     port: whole(1, 65_535, "port").default(5432),
     name: text("the database's name").default("immich"),
     user: text("a database user").default("postgres"),

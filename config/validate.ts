@@ -3,8 +3,9 @@ import { z } from "zod";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
 import type { Problem } from "../util/problem";
-import { composeSpelling } from "./composeSpellings";
+import { composeSpelling, secretPlace } from "./composeSpellings";
 import { hostSchema, immichSchema, stackSchema } from "./schema";
+import { endpoint, endpointMeant } from "./values";
 import type { StackParts } from "./settings";
 
 export interface Validated<Value> {
@@ -93,7 +94,9 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
     const [, ofHost] = /^hosts\[\d+\](?:\.|$)(.*)$/.exec(key) ?? [];
     return issue.keys.map((name) => {
       const compose =
-        ofHost === undefined ? undefined : composeSpelling(ofHost ? `${ofHost}.${name}` : name);
+        ofHost === undefined
+          ? secretPlace(`${key}.${name}`.replace(/^immich\./, ""))
+          : composeSpelling(ofHost ? `${ofHost}.${name}` : name);
       return {
         key: key ? `${key}.${name}` : name,
         expected: compose ?? `there is no such setting; known here: ${known.join(", ")}`,
@@ -107,12 +110,15 @@ function describe(schema: z.ZodType, issue: z.core.$ZodIssue, prefix: string): P
     : (allowedAt(place) ?? issue.message);
   if (issue.input === undefined) return [{ key, expected: `is missing: ${expected}` }];
   const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
+  const meant = place === endpoint && typeof issue.input === "string" && endpointMeant(issue.input);
   return [
     {
       key,
       value: issue.input,
       expected: `must be ${expected}`,
-      suggestion: typeof issue.input === "string" ? nearestNames(issue.input, names)[0] : undefined,
+      suggestion:
+        meant ||
+        (typeof issue.input === "string" ? nearestNames(issue.input, names)[0] : undefined),
     },
   ];
 }

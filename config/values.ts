@@ -51,10 +51,30 @@ function isRemoteEndpoint(value: string): boolean {
   );
 }
 
+/** What people write for an endpoint, and how Docker does. */
+const endpointSpellings: readonly (readonly [pattern: RegExp, meant: string])[] = [
+  [/^(?:unix:\/{0,2})?\/?((?:var|run)\/[\w./-]+\.sock)$/, "unix:///$1"],
+  [/^(?:https?:\/\/)?([\w.-]+:\d{1,5})\/?$/, "tcp://$1"],
+  [/^(\w[\w.-]*@[\w.-]+)$/, "ssh://$1"],
+  // Of Docker Desktop on Windows, which shows this socket in WSL 2, where this program runs.
+  [/^npipe:.*$/, "unix:///var/run/docker.sock"],
+];
+
+/** The endpoint that a text of another spelling means; undefined for any other text. */
+export function endpointMeant(value: string): string | undefined {
+  const [pattern, meant] = endpointSpellings.find(([each]) => each.test(value)) ?? [];
+  return pattern && value.replace(pattern, meant!);
+}
+
 export const tlsFolder = text("the path of a folder with ca.pem, cert.pem and key.pem");
 
 export const dockerName = text(
   "letters, digits, '_', '.' and '-', beginning with a letter or digit",
+  /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
+);
+
+export const volumeName = text(
+  "the name of a volume; a folder of the host stands in cache.path",
   /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/,
 );
 
@@ -77,7 +97,11 @@ export function isEveryAddress(address: string): boolean {
   return ["0.0.0.0", "[::]", "[::ffff:0:0]"].includes(new URL(`http://${host}`).hostname);
 }
 
+/** Docker's grammar: a registry with a port, names in small letters, a tag, a digest. */
+const part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+const registry = "[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\\d{1,5})?";
+
 export const imageReference = text(
-  "an image reference such as name:tag or name@sha256:…",
-  /^(?!https?:)[a-z0-9][a-z0-9._/:-]*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$/,
+  "an image reference such as name:tag or name@sha256:…, in small letters and without a scheme",
+  new RegExp(`^(${registry}/)?${part}(/${part})*(:\\w[\\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$`),
 );

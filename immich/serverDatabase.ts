@@ -10,6 +10,21 @@ export interface ServerDatabase {
   readonly passwordFile?: string | undefined;
 }
 
+/** The variables that Immich's start script reads from files (`DB_USERNAME_FILE`), besides the password. */
+const fromFiles = ["DB_URL", "DB_HOSTNAME", "DB_DATABASE_NAME", "DB_USERNAME"] as const;
+
+/** The files in the server's container that hold its variables, by the variables' names. */
+export function databaseFiles(
+  environment: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    fromFiles.flatMap((name) => {
+      const file = environment[`${name}_FILE`];
+      return file ? [[name, file] as const] : [];
+    }),
+  );
+}
+
 const sslModes = ["disable", "require", "verify-ca", "verify-full"] as const;
 
 /**
@@ -21,8 +36,10 @@ const sslModes = ["disable", "require", "verify-ca", "verify-full"] as const;
 export function serverDatabase(environment: Readonly<Record<string, string>>): ServerDatabase {
   const url = environment["DB_URL"];
   if (url) return fromUrl(url);
+  const host = environment["DB_HOSTNAME"] || "database";
+  if (host.startsWith("/")) throw new Error(`DB_HOSTNAME ${socketOnly}`);
   return {
-    host: environment["DB_HOSTNAME"] || "database",
+    host,
     port: portOf(environment["DB_PORT"] || "5432", "DB_PORT"),
     name: environment["DB_DATABASE_NAME"] || "immich",
     user: environment["DB_USERNAME"] || "postgres",
@@ -33,15 +50,14 @@ export function serverDatabase(environment: Readonly<Record<string, string>>): S
 }
 
 function fromUrl(text: string): ServerDatabase {
+  if (/^socket:/.test(text)) throw new Error(`DB_URL ${socketOnly}`);
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) {
     throw new Error("DB_URL of the server is not a URL that begins with postgres://");
   }
   const url = new URL(text);
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1") || url.searchParams.get("host") || "";
   if (host === "" || host.startsWith("/")) {
-    throw new Error(
-      "DB_URL of the server names a socket; immich-ml reaches the database over TCP only",
-    );
+    throw new Error(`DB_URL ${socketOnly}`);
   }
   return {
     host,
@@ -49,9 +65,20 @@ function fromUrl(text: string): ServerDatabase {
     name: decode(url.pathname.slice(1)) || "immich",
     user: decode(url.username) || "postgres",
     password: decode(url.password),
-    sslMode: sslModeOf(url.searchParams.get("sslmode") ?? undefined),
+    sslMode: sslModeOf(
+      url.searchParams.get("sslmode") ?? sslOfUrl[url.searchParams.get("ssl") ?? ""],
+    ),
   };
 }
+
+const socketOnly = "of the server names a socket; immich-ml reaches the database over TCP only";
+
+/** What `?ssl=` means to PostgreSQL's clients for Node.js. */
+const sslOfUrl: Readonly<Record<string, string>> = {
+  true: "verify-full",
+  "1": "verify-full",
+  "no-verify": "no-verify",
+};
 
 /** What is no percent-encoding stays, as PostgreSQL's own parser for Node.js leaves it. */
 function decode(text: string): string {
@@ -70,5 +97,7 @@ function portOf(text: string, variable: string): number {
 
 /** `allow` and `prefer` of PostgreSQL's clients take what is there, which is no TLS in Immich's image. */
 function sslModeOf(text: string | undefined): ServerDatabase["sslMode"] {
+  // Of PostgreSQL's clients for Node.js: TLS with whatever certificate.
+  if (text === "no-verify") return "require";
   return sslModes.find((mode) => mode === text) ?? "disable";
 }

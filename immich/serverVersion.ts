@@ -27,7 +27,10 @@ export function versionOfImage({ image, labels, environment }: ServerImage): str
     environment["IMMICH_SOURCE_REF"]?.replace(/^refs\/tags\//, ""),
     /:([^:/@]+)(@sha256:[0-9a-f]+)?$/.exec(image)?.[1],
   ];
-  const known = candidates.flatMap((text) => parseImmichVersion(text ?? "") ?? []);
+  // Other makers' images count their own builds: v2.7.5-ig481.
+  const known = candidates.flatMap(
+    (text) => parseImmichVersion(text?.replace(/-(ig|ls)\d+$/, "") ?? "") ?? [],
+  );
   return known[0] && formatImmichVersion(known[0]);
 }
 

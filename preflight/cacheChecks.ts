@@ -41,6 +41,24 @@ export function checkCacheFolder(
   );
 }
 
+/** Where SELinux confines containers, they write only into folders with their own label. */
+export function checkCacheLabel(
+  { cache }: HostSettings,
+  { hasSelinux }: DockerInfo,
+  machine: MachineInfo | undefined,
+): Diagnostic | undefined {
+  const label = machine?.cacheLabel;
+  if (cache.kind !== "folder" || !hasSelinux || label === undefined) return undefined;
+  if (
+    /:(container_file_t|container_share_t|svirt_sandbox_file_t|container_var_lib_t):/.test(label)
+  ) {
+    return undefined;
+  }
+  return error(
+    `${cache.path} (cache.path) has the SELinux label ${label}, so no container may write there: sudo chcon -Rt container_file_t ${cache.path} (semanage fcontext keeps it)`,
+  );
+}
+
 /** What Docker makes for a folder that is absent. */
 const rootsOwn: FolderInfo = { owner: 0, group: 0, mode: 0o755 };
 

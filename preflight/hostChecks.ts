@@ -2,7 +2,7 @@ import { type Accelerator, accelerators } from "../catalog/accelerators";
 import { legacyArchitectures } from "../catalog/gpuFamilies";
 import { isOfficialImage } from "../config/image";
 import type { HostSettings } from "../config/load";
-import { checkCacheFolder } from "./cacheChecks";
+import { checkCacheFolder, checkCacheLabel } from "./cacheChecks";
 import {
   type Check,
   checkAnswer,
@@ -28,8 +28,12 @@ const minimumEngineVersion = "20.10.10";
 export function checkHost(host: HostSettings, { docker, machine }: HostInfo): Diagnostic[] {
   const accelerator = accelerators[host.accelerator];
   const subject = { host, accelerator, docker };
-  const folder = checkCacheFolder(host, docker, machine?.ok ? machine.value : undefined);
-  const engine = [...runChecks(engineChecks, subject), ...(folder ? [folder] : [])];
+  const known = machine?.ok ? machine.value : undefined;
+  const folder = [
+    checkCacheFolder(host, docker, known),
+    checkCacheLabel(host, docker, known),
+  ].filter((each) => each !== undefined);
+  const engine = [...runChecks(engineChecks, subject), ...folder];
   if (machine?.ok) {
     return [...engine, ...runChecks(machineChecks, { ...subject, machine: machine.value })];
   }
@@ -68,6 +72,11 @@ const engineChecks: readonly Check<EngineSubject>[] = [
     !isVersionAtLeast(docker.version, minimumEngineVersion) &&
     error(
       `Docker ${docker.version} is too old; ${minimumEngineVersion} or newer is needed: https://docs.docker.com/engine/install`,
+    ),
+  ({ docker }) =>
+    docker.storageDriver === "vfs" &&
+    warning(
+      "Docker's storage driver is vfs there, which copies every layer whole: an image takes many times its size. Use overlay2, or fuse-overlayfs in an LXC guest (https://docs.docker.com/engine/storage/drivers)",
     ),
   ({ host }) =>
     host.dockerHost.startsWith("tcp://") &&

@@ -36,6 +36,8 @@ export interface MachineInfo {
   /** The folder of the cache, or why it is not known; undefined where the cache is a volume. */
   readonly cacheFolder?:
     FolderInfo | "absent" | "no parent" | "no folder" | "unreadable" | undefined;
+  /** Its SELinux label, such as `unconfined_u:object_r:mnt_t:s0`; undefined where there is none. */
+  readonly cacheLabel?: string | undefined;
 }
 
 /** Who may do what in a folder. */
@@ -153,7 +155,7 @@ export function probeScript(dockerRoot: string, cacheFolder?: string): string {
 function folderQuestion(folder: string): string {
   return [
     `folder=${folder}`,
-    'if [ -d "$folder" ]; then echo "folder $(stat -L -c "%u %g %a" -- "$folder" 2>/dev/null || echo unreadable)"',
+    'if [ -d "$folder" ]; then echo "folder $(stat -L -c "%u %g %a" -- "$folder" 2>/dev/null || echo unreadable)"; echo "label $(stat -L -c %C -- "$folder" 2>/dev/null)"',
     'elif [ -e "$folder" ]; then echo "folder no folder"',
     'elif [ -d "$(dirname -- "$folder")" ]; then echo "folder absent"; else echo "folder no parent"; fi',
   ].join("; ");
@@ -178,6 +180,7 @@ export function parseProbe(output: string): MachineInfo {
       .map((line) => line.slice(subject.length + 1));
   const [free] = about("free");
   const [folder] = about("folder");
+  const [label] = about("label").filter((text) => /^\w+:\w+:\w+:/.test(text));
   return {
     paths: about("path"),
     renderNodes: about("render"),
@@ -187,6 +190,7 @@ export function parseProbe(output: string): MachineInfo {
     nvidia: parseNvidiaSmi(about("nvidia").join("\n"), Number(about("nvidia-exit")[0] ?? 124)),
     freeDisk: free === undefined ? undefined : Number(free) / 1024 / 1024,
     cacheFolder: folderIn(folder),
+    ...(label !== undefined && { cacheLabel: label }),
   };
 }
 

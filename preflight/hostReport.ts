@@ -15,6 +15,7 @@ import {
 import { driftOf, type HostDrift, isOwn } from "./containerDrift";
 import { checkAnswer, type Diagnostic, error, warning } from "./diagnostics";
 import { type Answer, DockerClient } from "../util/docker";
+import { isSameEngine } from "../util/dockerClient";
 import type { ContainerInfo, ServiceInfo } from "../util/dockerAnswers";
 import { checkHost } from "./hostChecks";
 import { type HostInfo, probeHost } from "./hostProbe";
@@ -80,7 +81,9 @@ async function askEngine(
   docker: DockerClient,
 ): Promise<EngineReport> {
   // One question for all hosts of the engine.
-  const neighbours = settings.hosts.filter(({ dockerHost }) => dockerHost === host.dockerHost);
+  const neighbours = settings.hosts.filter(({ dockerHost }) =>
+    isSameEngine(dockerHost, host.dockerHost),
+  );
   const [containers, networks, volumes] = await Promise.all([
     containersAbout(neighbours, settings, docker),
     docker.networks(),

@@ -26,8 +26,9 @@ export function defaultAnswers(situation: Situation): Answers {
 }
 
 function choiceFor(situation: Situation, isMultilingual: boolean) {
-  const { gpus, models, immich, version } = situation;
-  const memory = acceleratorOf(situation) === "cuda" ? chosenGpu(gpus)?.videoMemory : undefined;
+  const { models, immich, version } = situation;
+  const memory =
+    acceleratorOf(situation) === "cuda" ? chosenGpu(situation)?.videoMemory : undefined;
   if (!memory || !models || immich.hasConfigFile) return undefined;
   return choosePreset(memory, models.clip, version, { isMultilingual, changesClip: true });
 }

@@ -9,6 +9,24 @@ import { environmentOf } from "../immich/serverVersion";
 const labels = z.record(z.string(), z.string()).nullish().catch({});
 const list = z.array(z.string()).nullish().catch([]);
 
+/** 0 where it is not limited. */
+const amount = z.number().catch(0);
+
+const hostConfig = z.object({
+  NetworkMode: z.string().catch(""),
+  Runtime: z.string().catch(""),
+  DeviceRequests: z
+    .array(z.object({ DeviceIDs: list }))
+    .nullish()
+    .catch([]),
+  Memory: amount,
+  NanoCpus: amount,
+  CpusetCpus: z.string().catch(""),
+  GroupAdd: list,
+  ExtraHosts: list,
+  Dns: list,
+});
+
 const container = z
   .object({
     Id: z.string(),
@@ -23,8 +41,9 @@ const container = z
       Env: list,
       Cmd: list,
       Labels: labels,
+      User: z.string().catch(""),
     }),
-    HostConfig: z.object({ NetworkMode: z.string().catch("") }).catch({ NetworkMode: "" }),
+    HostConfig: hostConfig.catch(hostConfig.parse({})),
     Mounts: z
       .array(
         z.object({
@@ -39,7 +58,14 @@ const container = z
     NetworkSettings: z
       .object({
         Networks: z
-          .record(z.string(), z.object({ Aliases: list }))
+          .record(
+            z.string(),
+            z.object({
+              Aliases: list,
+              IPAddress: z.string().catch(""),
+              Gateway: z.string().catch(""),
+            }),
+          )
           .nullish()
           .catch({}),
         Ports: z
@@ -65,12 +91,34 @@ const container = z
     command: Config.Cmd ?? [],
     labels: Config.Labels ?? {},
     networkMode: HostConfig.NetworkMode,
+    /** As `docker run` was told; empty or 0 where it was not. */
+    given: {
+      user: Config.User,
+      groups: HostConfig.GroupAdd ?? [],
+      runtime: HostConfig.Runtime,
+      /** The NVIDIA cards it asked for by number or UUID. */
+      gpus: (HostConfig.DeviceRequests ?? []).flatMap(({ DeviceIDs }) => DeviceIDs ?? []),
+      asksForGpus: (HostConfig.DeviceRequests ?? []).length > 0,
+      /** Bytes. */
+      memory: HostConfig.Memory,
+      cpus: HostConfig.NanoCpus / 1e9,
+      cpuset: HostConfig.CpusetCpus,
+      extraHosts: HostConfig.ExtraHosts ?? [],
+      dns: HostConfig.Dns ?? [],
+    },
     mounts: (Mounts ?? []).map(({ Type, Name: volume, Source, Destination }) => ({
       target: Destination,
       path: Source,
       /** Undefined for a folder of the host. */
       volume: Type === "volume" ? volume : undefined,
     })),
+    /** Its address on each network, and that of the host there. */
+    addresses: Object.values(NetworkSettings.Networks ?? {}).flatMap(
+      ({ IPAddress }) => IPAddress || [],
+    ),
+    gateways: Object.values(NetworkSettings.Networks ?? {}).flatMap(({ Gateway }) => Gateway || []),
+    /** The container whose network it shares; undefined where it has its own. */
+    sharedWith: undefined as string | undefined,
     /** The names it has on each network. */
     networks: Object.fromEntries(
       Object.entries(NetworkSettings.Networks ?? {}).map(([name, { Aliases }]) => [
@@ -101,8 +149,22 @@ export type Container = z.infer<typeof container>;
  * @throws when the answer is no list
  */
 export function parseContainers(text: string): Container[] {
-  return z
+  const all = z
     .array(z.unknown())
     .parse(JSON.parse(text))
     .flatMap((each) => container.safeParse(each).data ?? []);
+  return all.map((each) => onSharedNetwork(each, all));
+}
+
+/** With `network_mode: service:vpn` a container has the networks, names and ports of another. */
+function onSharedNetwork(each: Container, all: readonly Container[]): Container {
+  const other = /^container:(.+)$/.exec(each.networkMode)?.[1];
+  const owner = other && all.find(({ id, name }) => id === other || name === other);
+  if (!owner) return each;
+  const { networks, addresses, gateways, networkMode, published } = owner;
+  return {
+    ...each,
+    ...{ networks, addresses, gateways, networkMode, published },
+    sharedWith: owner.name,
+  };
 }

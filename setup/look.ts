@@ -1,4 +1,5 @@
 import { parseImmichVersion } from "../catalog/immichVersion";
+import { databaseFiles } from "../immich/serverDatabase";
 import { locateDatabase } from "../immich/databaseAddress";
 import { connectToDatabase } from "../immich/databaseConnection";
 import { probeDatabase } from "../immich/databaseProbe";
@@ -7,6 +8,7 @@ import type { DatabaseAddress } from "../immich/store";
 import { probeHost } from "../preflight/hostProbe";
 import { dockerClientEnvironment } from "../util/dockerClient";
 import { lines, reasonOf, timeout } from "../util/docker";
+import { parseDockerInfo } from "../util/dockerAnswers";
 import { memoize, type Run } from "../util/run";
 import { sanitize } from "../util/sanitize";
 import { type Container, parseContainers } from "./containers";
@@ -45,19 +47,19 @@ export async function look(
   const remarks = remarksOn(engine);
   const ids = lines(await docker("container", "ls", "--all", "--no-trunc", "--quiet"));
   const all = ids.length === 0 ? [] : parseContainers(await docker("container", "inspect", ...ids));
-  const found = findImmich(all, chosen);
+  const found = await findWithFiles(all, chosen, docker);
   if (!found.ok) throw new Error(found.message);
   const immich = found.value;
   if (immich.isAllInOne && !immich.machineLearning) {
     remarks.push(
-      `${immich.server.name} has a built-in machine learning: set its variable MACHINE_LEARNING_GPU_ACCELERATION to off, or use the image tagged noml; Immich will use the new one`,
+      `${immich.server.name} has a built-in machine learning: use the image tagged noml, or set its variable IMMICH_MACHINE_LEARNING_URL to the new one's address; Immich will use that`,
     );
   }
 
-  const [version, models, imageEnvironment] = await Promise.all([
+  const [version, models, image] = await Promise.all([
     versionOf(immich, dockerHost, run),
     modelsOf(immich, dockerHost, docker, run),
-    imageEnvironmentOf(immich.machineLearning, docker),
+    imageOf(immich.machineLearning, docker),
   ]);
   const machine = host.value.machine;
   const nvidia = machine?.ok ? machine.value.nvidia : machine;
@@ -69,12 +71,36 @@ export async function look(
       machine: engine.Name ?? "host",
       gpus: nvidia?.ok ? nvidia.value : [],
       gpuProblem: nvidia && !nvidia.ok ? nvidia.message : undefined,
-      imageEnvironment,
+      ...image,
       models: models.found,
     },
     password: models.password,
     remarks: [...remarks, ...models.remarks],
   };
+}
+
+/** Finds Immich, with the variables that its start script takes from files. */
+async function findWithFiles(
+  all: readonly Container[],
+  chosen: string | undefined,
+  docker: (...words: string[]) => Promise<string>,
+): Promise<ReturnType<typeof findImmich>> {
+  const found = findImmich(all, chosen);
+  if (!found.ok) return found;
+  const { server } = found.value;
+  const files = Object.entries(databaseFiles(server.environment));
+  if (files.length === 0) return found;
+  const texts = await Promise.all(
+    files.map(([, file]) => docker("exec", server.name, "cat", "--", file)),
+  );
+  const read = files.map(
+    ([name], index) => [name, texts[index]!.replace(/(\r?\n)+$/, "")] as const,
+  );
+  const environment = { ...server.environment, ...Object.fromEntries(read) };
+  return findImmich(
+    all.map((each) => (each === server ? { ...each, environment } : each)),
+    chosen,
+  );
 }
 
 /** What `docker info` says and no check reads. */
@@ -87,13 +113,18 @@ interface EngineAnswer {
 }
 
 /** @throws where the engine is one that the program does not serve */
-export function remarksOn({ OperatingSystem = "", SecurityOptions, ...engine }: EngineAnswer) {
-  if (engine.buildahVersion !== undefined || /podman/i.test(OperatingSystem)) {
+export function remarksOn(answer: EngineAnswer) {
+  const { OperatingSystem = "", SecurityOptions, ...engine } = answer;
+  const isPodman = parseDockerInfo(JSON.stringify(answer))?.isPodman === true;
+  if (isPodman || engine.buildahVersion !== undefined || /podman/i.test(OperatingSystem)) {
     throw new Error(
       "this engine is Podman, which immich-ml does not support: it needs Docker itself",
     );
   }
   const remarks: string[] = [];
+  if (/OrbStack/.test(OperatingSystem) || engine.Name === "colima") {
+    remarks.push("Docker on a Mac: no container there can use a card");
+  }
   if (OperatingSystem === "Docker Desktop") {
     remarks.push("Docker Desktop: it can use an NVIDIA card only on Windows, through WSL 2");
   }
@@ -143,7 +174,15 @@ async function modelsOf(
   const probe = await probeDatabase(address);
   if (!probe.ok) return unknown(probe.message);
   const photos = probe.hasEmbeddings ? await countEmbeddings(address) : 0;
-  return { found: { clip: probe.clipModel, photos }, password, remarks: [] };
+  const urls = urlsIn(probe.settings);
+  return { found: { clip: probe.clipModel, photos, ...(urls && { urls }) }, password, remarks: [] };
+}
+
+/** Where Immich's own settings look for machine learning; undefined where they leave that to its variables. */
+function urlsIn(settings: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+  const stored = settings["machineLearning.urls"] ?? settings["machineLearning.url"];
+  const urls = [stored].flat().filter((url) => typeof url === "string");
+  return urls.length > 0 ? urls : undefined;
 }
 
 async function countEmbeddings(address: DatabaseAddress): Promise<number> {
@@ -159,18 +198,22 @@ async function countEmbeddings(address: DatabaseAddress): Promise<number> {
 }
 
 /** What is in the image anyway need not stand in a stack file. */
-async function imageEnvironmentOf(
+async function imageOf(
   container: Container | undefined,
   docker: (...words: string[]) => Promise<string>,
-): Promise<Record<string, string>> {
-  if (!container) return {};
+): Promise<Pick<Situation, "imageEnvironment" | "imageLabels">> {
+  if (!container) return { imageEnvironment: {} };
   // An image removed from under its container is no reason to stop.
   const text = await docker(
     "image",
     "inspect",
     "--format",
-    "{{json .Config.Env}}",
+    "{{json .Config}}",
     container.imageId,
-  ).catch(() => "[]");
-  return environmentOf((JSON.parse(text) as string[] | null) ?? []);
+  ).catch(() => "{}");
+  const { Env, Labels } = (JSON.parse(text) ?? {}) as {
+    readonly Env?: string[] | null;
+    readonly Labels?: Record<string, string> | null;
+  };
+  return { imageEnvironment: environmentOf(Env ?? []), imageLabels: Labels ?? {} };
 }

@@ -1,13 +1,14 @@
 import { acceleratorsOfImage, type AcceleratorName } from "../catalog/accelerators";
 import { canonicalClipName, findClipModel } from "../catalog/clipModels";
-import { environmentSettings } from "../catalog/environment";
 import { findGpu } from "../catalog/gpuNames";
 import { parseImmichVersion } from "../catalog/immichVersion";
 import { presets } from "../catalog/presets";
-import { renderEnvironment } from "../catalog/renderEnvironment";
 import { memoryWith, presetFor } from "../immich/modelSelection";
 import type { NvidiaGpu } from "../preflight/nvidia";
 import type { FoundImmich } from "./findImmich";
+import { planAddress } from "./planAddress";
+import { labelNote, planContainer } from "./planContainer";
+import { planEnvironment } from "./planEnvironment";
 
 /*
  * What the stack file shall say, from what was found and what was answered. Pure.
@@ -27,8 +28,17 @@ export interface Situation {
   readonly gpuProblem: string | undefined;
   /** The variables that the old container's image sets itself. */
   readonly imageEnvironment: Readonly<Record<string, string>>;
+  /** The labels that it sets itself. @default none */
+  readonly imageLabels?: Readonly<Record<string, string>>;
   /** What Immich's database says; undefined where it does not answer. */
-  readonly models: { readonly clip: string; readonly photos: number } | undefined;
+  readonly models:
+    | {
+        readonly clip: string;
+        readonly photos: number;
+        /** Where Immich looks for machine learning; undefined where it keeps to its variables. */
+        readonly urls?: readonly string[];
+      }
+    | undefined;
 }
 
 export interface Answers {
@@ -58,8 +68,14 @@ export interface Plan {
   readonly notes: readonly string[];
 }
 
-/** The card the container gets: the one with the most memory. */
-export function chosenGpu(gpus: readonly NvidiaGpu[]): NvidiaGpu | undefined {
+/** The card the container gets: the old container's, or the one with the most memory. */
+export function chosenGpu({
+  gpus,
+  immich,
+}: Pick<Situation, "gpus" | "immich">): NvidiaGpu | undefined {
+  const [former, ...more] = immich.machineLearning?.given.gpus ?? [];
+  const its = gpus.find(({ index, uuid }) => former === String(index) || former === uuid);
+  if (its && more.length === 0) return its;
   return [...gpus].sort((left, right) => (right.videoMemory ?? 0) - (left.videoMemory ?? 0))[0];
 }
 
@@ -119,9 +135,15 @@ export function wantsOtherClip(choice: PresetChoice, current: string, isMultilin
 export function makePlan(situation: Situation, answers: Answers): Plan {
   const { immich, dockerHost } = situation;
   const accelerator = acceleratorOf(situation);
-  const gpu = accelerator === "cuda" ? chosenGpu(situation.gpus) : undefined;
+  const gpu = accelerator === "cuda" ? chosenGpu(situation) : undefined;
   const models = planModels(situation, answers, gpu);
   const taken = planEnvironment(situation, answers, accelerator, models.preset);
+  const address = planAddress(
+    immich,
+    situation.models?.urls,
+    answers.takesOver ? immich.machineLearning : undefined,
+    { isManaged: models.preset !== undefined, port: Number(taken.environment["port"] ?? 3003) },
+  );
   const old = answers.takesOver ? immich.machineLearning : undefined;
   const engine = dockerHost === "unix:///var/run/docker.sock" ? {} : { dockerHost };
   const { imageMirror, packageIndex, aptMirror } = answers.mirrors;
@@ -146,13 +168,39 @@ export function makePlan(situation: Situation, answers: Answers): Plan {
           accelerator: gpu || accelerator === "cpu" ? undefined : accelerator,
           takeOver: old?.name,
           cache: old && cacheOf(old),
-          ...planPublish(situation),
+          ...address.settings,
+          ...planContainer(old),
           environment: Object.keys(taken.environment).length > 0 ? taken.environment : undefined,
         }),
       ],
     }),
-    notes: [...models.notes, ...taken.notes, ...closedPort(old)],
+    notes: [
+      ...models.notes,
+      ...taken.notes,
+      ...address.notes,
+      ...("publish" in address.settings ? [] : closedPort(old)),
+      ...otherNotes(situation, accelerator),
+      ...labelNote(old, situation.imageLabels),
+    ],
   };
+}
+
+/** What else the owner should know of the old containers. */
+function otherNotes({ immich, gpus }: Situation, accelerator: AcceleratorName): string[] {
+  const { machineLearning: old, otherMachineLearning: others } = immich;
+  const former = old && acceleratorsOfImage(old.image)[0];
+  return [
+    ...(others.length > 0
+      ? [
+          `${others.join(", ")} runs, too, and is left alone: stop it, or give it an entry of its own under hosts.`,
+        ]
+      : []),
+    ...(former !== undefined && former !== accelerator && gpus.length > 0
+      ? [
+          `The image of ${old?.name} is for ${former}; here ${accelerator} computes, since there is an NVIDIA card. accelerator: ${former}, without gpu, keeps the former.`,
+        ]
+      : []),
+  ];
 }
 
 /** Without what is undefined. */
@@ -224,8 +272,12 @@ function planDatabase({ database, databaseContainer }: FoundImmich) {
   });
 }
 
-function planGpu({ gpus }: Situation, gpu: NvidiaGpu | undefined) {
+function planGpu({ gpus, immich }: Situation, gpu: NvidiaGpu | undefined) {
   if (!gpu) return {};
+  const given = immich.machineLearning?.given;
+  // A NAS may know NVIDIA's runtime and no other way.
+  const runtime = given?.runtime === "nvidia" && !given.asksForGpus ? "nvidia" : undefined;
+  const ids = gpus.length > 1 ? [gpu.index] : undefined;
   const known = findGpu(gpu.name);
   const memory = gpu.videoMemory;
   // One name is sold with several sizes.
@@ -233,7 +285,7 @@ function planGpu({ gpus }: Situation, gpu: NvidiaGpu | undefined) {
   return defined({
     gpu: known ? gpu.name.replace(/^NVIDIA /, "") : (gpu.computeCapability ?? "auto"),
     videoMemory: memory && (differs || !known) ? memory : undefined,
-    gpus: gpus.length > 1 ? { ids: [gpu.index] } : undefined,
+    gpus: (runtime ?? ids) ? defined({ runtime, ids }) : undefined,
   });
 }
 
@@ -244,12 +296,9 @@ function cacheOf({ mounts, environment }: NonNullable<FoundImmich["machineLearni
     mounts.find(({ target }) => target === folder) ??
     mounts.find(({ target }) => target === "/cache");
   if (!mount) return undefined;
+  const [, inDocker] = /\/volumes\/([^/]+)\/_data$/.exec(mount.path) ?? [];
+  if (inDocker !== undefined) return { volume: inDocker };
   return mount.volume === undefined ? { path: mount.path } : { volume: mount.volume };
-}
-
-/** A server on the host's own network reaches the service at a port; any other by its name. */
-function planPublish({ immich }: Situation) {
-  return immich.network === undefined ? { publish: { address: "127.0.0.1", port: 3003 } } : {};
 }
 
 /** A port that others use; Immich itself needs none. */
@@ -259,52 +308,6 @@ function closedPort(old: FoundImmich["machineLearning"]): string[] {
   return [
     `Port ${open.port} of the old container is not opened again, because whoever reaches it can use the card; publish opens one (docs/settings.md).`,
   ];
-}
-
-/** What the program or the image sets itself. */
-const ownVariables = ["MACHINE_LEARNING_CACHE_FOLDER", "DEVICE", "TRANSFORMERS_CACHE"];
-
-/** The old container's settings, and the mirror of the models. */
-function planEnvironment(
-  { immich, imageEnvironment, version }: Situation,
-  { takesOver, mirrors }: Answers,
-  accelerator: AcceleratorName,
-  preset: string | undefined,
-): { environment: Record<string, string>; notes: string[] } {
-  const old = takesOver ? (immich.machineLearning?.environment ?? {}) : {};
-  const standard = preset === undefined ? {} : (presets[preset]?.environment ?? {});
-  const environment: Record<string, string> = {};
-  const left: string[] = [];
-  for (const [variable, value] of Object.entries(old)) {
-    if (imageEnvironment[variable] === value || ownVariables.includes(variable)) continue;
-    const row = environmentSettings.find(({ names }) =>
-      names.some((name) => name.variable === variable),
-    );
-    if (!row) {
-      if (variable.startsWith("MACHINE_LEARNING_")) left.push(variable);
-      continue;
-    }
-    if (String((standard as Record<string, unknown>)[row.setting]) === value) continue;
-    const rendered = renderEnvironment(
-      { [row.setting]: value },
-      parseImmichVersion(version)!,
-      accelerator,
-    );
-    // What has no effect does not stand in the file.
-    const isUseful = rendered.problems.length === 0 && !row.ignoredReason;
-    if (row.secret || !isUseful) left.push(variable);
-    else environment[row.setting] = value;
-  }
-  if (mirrors.huggingFaceEndpoint) environment["huggingFaceEndpoint"] = mirrors.huggingFaceEndpoint;
-  return {
-    environment,
-    notes:
-      left.length === 0
-        ? []
-        : [
-            `Not copied from the old container, because it has no effect or is a secret: ${left.join(", ")}.`,
-          ],
-  };
 }
 
 /** A host's name: the machine's, as a stack file may spell it. */

@@ -92,7 +92,8 @@ runCommand({ usage, options, allowPositionals: false }, async (values) => {
 /** Compose would start its own machine learning again at the next `docker compose up`. */
 async function offerOverride(immich: Parameters<typeof overrideFor>[0], asks: boolean) {
   const override = overrideFor(immich);
-  if (override === undefined) {
+  // Another manager has its own copy of the file.
+  if (override === undefined || immich.manager !== "compose") {
     console.log(`\n${withoutCompose[immich.manager]}`);
     return;
   }
@@ -121,6 +122,8 @@ const withoutCompose = {
   truenas:
     "In TrueNAS, edit the app and switch its machine learning off, or the next update of the app starts it again.",
   unraid: "In Unraid's Docker tab, switch the old container's autostart off.",
+  "app platform":
+    "In the program that manages Immich (CasaOS, Coolify, Dokploy, Komodo, Runtipi, Umbrel), take immich-machine-learning out of its compose file, or an update starts it again.",
   "docker run": "The old container's restart policy is set to no, so it stays stopped.",
 } as const;
 

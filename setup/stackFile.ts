@@ -9,6 +9,7 @@ const comments: Readonly<Record<string, string>> = {
   models: "the model in use, so that all photos stay indexed",
   takeOver: "stopped and kept; down brings it back",
   cache: "the old container's models",
+  networkAlias: "the name that Immich asks",
 };
 
 /** The text of a stack file, with a comment beside what needs one. */

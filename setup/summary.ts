@@ -4,10 +4,10 @@ import { acceleratorOf, chosenGpu, type Plan } from "./plan";
 
 /** What was found, in a few lines. */
 export function foundText({ situation, remarks }: Look): string {
-  const { immich, version, gpus, models, gpuProblem } = situation;
+  const { immich, version, models, gpuProblem } = situation;
   const old = immich.machineLearning;
   const by = immich.project === undefined ? immich.manager : `${immich.manager}, ${immich.project}`;
-  const gpu = chosenGpu(gpus);
+  const gpu = chosenGpu(situation);
   const rows = [
     ["Immich", `${version} in ${immich.server.name} (${by})`],
     ["Network", immich.network ?? "the host's own"],

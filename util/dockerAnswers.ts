@@ -13,6 +13,8 @@ const dockerInfo = z
     ServerVersion: z.string().min(1),
     Architecture: z.string().catch(""),
     Runtimes: z.record(z.string(), z.unknown()).catch({}),
+    Driver: z.string().catch(""),
+    BuildahVersion: z.string().catch(""),
     CDISpecDirs: z.array(z.string()).catch([]),
     DiscoveredDevices: z.array(z.object({ ID: z.string() })).catch([]),
     DockerRootDir: z.string().catch("/var/lib/docker"),
@@ -48,13 +50,21 @@ const dockerInfo = z
     /** Such as `Docker Desktop`. */
     operatingSystem: info.OperatingSystem,
     /** Whether it is Podman that answers Docker's questions. */
-    isPodman: /\/containers\/storage$/.test(info.DockerRootDir) || "crun" in info.Runtimes,
+    isPodman:
+      info.BuildahVersion !== "" ||
+      /\/containers\/storage$/.test(info.DockerRootDir) ||
+      // Docker went from 1.13 to 17.
+      /^[2-9]\./.test(info.ServerVersion),
     /** Whether it runs as an ordinary user. */
     isRootless: info.SecurityOptions.some((option) => option.startsWith("name=rootless")),
     /** Whether it comes from the snap store and sees only some of the machine's files. */
     isSnap: info.DockerRootDir.startsWith("/var/snap/"),
     /** Whether the users in containers are others on the host. */
     mapsUsers: info.SecurityOptions.some((option) => /^name=(rootless|userns)/.test(option)),
+    /** Whether SELinux confines its containers. */
+    hasSelinux: info.SecurityOptions.some((option) => /^name=selinux/.test(option)),
+    /** How it stores images, such as `overlay2`. */
+    storageDriver: info.Driver,
     /** Who limits the containers: `systemd` or `cgroupfs`. */
     cgroupDriver: info.CgroupDriver,
     /** The runtime of containers that ask for none. */

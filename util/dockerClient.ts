@@ -6,6 +6,29 @@ export interface EngineAddress {
   readonly tls?: string | undefined;
 }
 
+/** Whether two addresses lead to one engine; two users of a machine may have one each. */
+export function isSameEngine(left: string, right: string): boolean {
+  return engineOf(left) === engineOf(right);
+}
+
+/** An address in the one spelling that all its spellings share. */
+export function engineOf(dockerHost: string): string {
+  if (dockerHost.startsWith("unix://")) {
+    return dockerHost.replace(/^unix:\/\/\/run\//, "unix:///var/run/");
+  }
+  if (!URL.canParse(dockerHost)) return dockerHost;
+  const { protocol, username, hostname, port, pathname } = new URL(dockerHost);
+  const given = protocol === "ssh:" && port === "22" ? "" : port;
+  return `${protocol}//${username}@${hostname.toLowerCase()}:${given}${pathname.replace(/\/$/, "")}`;
+}
+
+/** The machine under an engine, by its name; empty for this one, which several addresses may lead to. */
+export function machineOf(dockerHost: string): string {
+  const { protocol, hostname } = URL.canParse(dockerHost) ? new URL(dockerHost) : {};
+  const isHere = protocol === "unix:" || /^(localhost|127\.[\d.]+|\[::1\]|)$/i.test(hostname ?? "");
+  return isHere ? "" : hostname!.toLowerCase();
+}
+
 /** The files of such a folder, as the docker client names them. */
 export const tlsFiles = ["ca.pem", "cert.pem", "key.pem"] as const;
 

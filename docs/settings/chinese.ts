@@ -264,7 +264,8 @@ export const chineseHostRows: Readonly<Record<string, ChineseRow>> = {
   },
   "publish.port": { meaning: "端口号" },
   url: {
-    meaning: "Immich 访问该主机的地址",
+    meaning:
+      "Immich 访问该主机的地址；只有 Immich 的服务器与它共用主机或容器的网络时，才能写 `localhost`。带路径需要 Immich v3.0.0 及以上，并以 `/` 结尾",
     standard: "同一网络上用名称，否则用发布的地址和端口",
   },
   extraHosts: {

@@ -378,7 +378,8 @@ export const hostGroups: readonly SettingGroup[] = [
       },
       "publish.port": { meaning: "the port" },
       url: {
-        meaning: "where Immich reaches the host",
+        meaning:
+          "where Immich reaches the host; `localhost` only where Immich's server is in the same network of the host or container. A path needs Immich v3.0.0 and ends with `/`",
         standard: "its name on the network; else the published address and port",
       },
       extraHosts: {

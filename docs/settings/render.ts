@@ -68,6 +68,7 @@ const english: Language = {
   units: { MiB: " MiB", "MiB beside memory": " MiB", seconds: " seconds" },
   kinds: new Map<z.ZodType, string>([
     [values.dockerName, "name"],
+    [values.volumeName, "name"],
     [values.imageReference, "`name:tag`, `name@sha256:…`"],
     [values.tlsFolder, "path of a folder"],
     [values.url, "URL"],
@@ -84,6 +85,7 @@ const chinese: Language = {
   units: { MiB: " MiB", "MiB beside memory": " MiB", seconds: " 秒" },
   kinds: new Map<z.ZodType, string>([
     [values.dockerName, "名称"],
+    [values.volumeName, "名称"],
     [values.imageReference, "`name:tag`、`name@sha256:…`"],
     [values.tlsFolder, "文件夹的路径"],
     [values.url, "URL"],

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { formatProblem } from "../../config/errors";
 import type { HostSettings } from "../../config/load";
 import { readSettings } from "../../config/read";
-import { checkCacheFolder } from "../../preflight/cacheChecks";
+import { checkCacheFolder, checkCacheLabel } from "../../preflight/cacheChecks";
 import { type MachineInfo, parseProbe, probeScript } from "../../preflight/hostProbe";
 import { parseDockerInfo } from "../../util/dockerAnswers";
 import { run } from "../../util/run";
@@ -114,6 +114,23 @@ describe("the folder of the cache on its host", () => {
     ["unreadable", /^warning: whether the server can write into \/mnt\/ml/],
   ])("%s will not", (answer, message) => {
     expect(check(answer)).toMatch(message);
+  });
+
+  it("needs the label of containers where SELinux confines them", () => {
+    const confined = parseDockerInfo(
+      JSON.stringify({ ServerVersion: "27.5.1", SecurityOptions: ["name=selinux"] }),
+    )!;
+    const host = { cache: { kind: "folder", path: "/mnt/ml" } } as HostSettings;
+    const labelled = (label: string, docker = confined) =>
+      checkCacheLabel(host, docker, parseProbe(`folder 0 0 755\nlabel ${label}\nnvidia-exit 127`));
+    expect(labelled("unconfined_u:object_r:mnt_t:s0")?.message).toMatch(
+      /mnt_t:s0, so no container may write there: sudo chcon -Rt container_file_t \/mnt\/ml/,
+    );
+    expect(labelled("system_u:object_r:container_file_t:s0:c1,c2")).toBeUndefined();
+    expect(labelled("unconfined_u:object_r:mnt_t:s0", engine)).toBeUndefined();
+    // A file system without labels, and a stat that knows none.
+    expect(labelled("?")).toBeUndefined();
+    expect(labelled("")).toBeUndefined();
   });
 
   it("is not judged behind tcp://, and that is said", () => {

@@ -222,8 +222,20 @@ it.each<readonly [what: string, docker: object, probed: string, more: object]>([
         { gpu: undefined, image: { kind: "given", reference: "me/ml:1" }, gpus: { ids: [id] } },
       ] as const,
   ),
+  [
+    "Docker beside crun",
+    { ...withToolkit, Runtimes: { crun: {}, nvidia: {}, runc: {} } },
+    machine(gtx750ti),
+    {},
+  ],
 ])("%s: is nothing to complain about", (_what, docker, probed, more) => {
   expect(said(docker, probed, more)).toBe("");
+});
+
+it("a storage driver that copies every layer, and Podman under any storage, are named", () => {
+  expect(said({ ...withToolkit, Driver: "vfs" }, machine(gtx750ti), {})).toMatch(/vfs .*overlay2/);
+  const podman = { ...withToolkit, ServerVersion: "4.9.3", Runtimes: { runc: {} } };
+  expect(said(podman, machine(gtx750ti), {})).toMatch(/^Podman 4\.9\.3 answers/);
 });
 
 /** How an engine's failure is told, by what the docker client prints. */

@@ -796,6 +796,122 @@ export const samples: readonly Sample[] = [
       "host-memory",
       "OCI runtime create failed: process_linux.go:545: container init caused: write sync pipe: cannot allocate memory",
     ],
+    [
+      "cgroups-used-up",
+      "OCI runtime create failed: unable to apply cgroup configuration: mkdir /sys/fs/cgroup/memory/docker/abc: no space left on device",
+    ],
+    [
+      "cgroup-delegation",
+      "crun: cannot set memory limit: controller not delegated",
+      "OCI runtime create failed: unable to apply cgroup configuration: rootless needs no limits + no cgrouppath when no permission is granted for cgroups: mkdir /sys/fs/cgroup/x: permission denied",
+    ],
+    [
+      "systemd-bus",
+      'runc create failed: unable to start container process: unable to apply cgroup configuration: unable to start unit "docker-abc.scope": Message recipient disconnected from message bus without replying',
+    ],
+    [
+      "mount-kind",
+      'OCI runtime create failed: runc create failed: unable to start container process: error during container init: error mounting "/mnt/c" to rootfs at "/cache": mount /mnt/c:/cache (via /proc/self/fd/6), flags: 0x5000: not a directory',
+    ],
+    [
+      "volume-rights",
+      "failed to chmod on /var/lib/docker/volumes/x/_data: chmod: operation not permitted",
+      "failed to copy file info for /var/lib/docker/volumes/x/_data: failed to chown /var/lib/docker/volumes/x/_data: lchown /var/lib/docker/volumes/x/_data: operation not permitted",
+    ],
+    [
+      "volume-driver",
+      'error looking up volume plugin rclone: plugin "rclone" not found',
+      "create model-cache: conflict: volume name must be unique",
+      "remove model-cache: volume is in use - [abc]",
+    ],
+    ["selinux-label", "error relabeling content: lsetxattr /mnt/c: operation not supported"],
+    ["host-read-only", "mkdir /var/lib/docker/overlay2/abc: read-only file system"],
+    [
+      "shared-network",
+      "Error response from daemon: cannot join network of a non running container: abc",
+      "conflicting options: port publishing and the container type network mode",
+    ],
+    [
+      "kernel-module",
+      "failed to create endpoint x on network immich_default: failed to add the host (veth1) <=> sandbox (veth2) pair interfaces: operation not supported",
+      "Unable to enable DIRECT ACCESS FILTERING - DROP rule: (iptables failed: iptables --wait -t raw -A PREROUTING: can't initialize iptables table `raw': Table does not exist (do you need to insmod?)",
+    ],
+    [
+      "no-ipv6-port",
+      "Error starting userland proxy: listen tcp6 [::]:3003: socket: address family not supported by protocol",
+    ],
+    [
+      "limit-refused",
+      "Error response from daemon: Minimum memory limit allowed is 6MB",
+      "Minimum memoryswap limit should be larger than memory limit, see usage",
+      "error setting rlimits for ready process: error setting rlimit type 7: operation not permitted",
+    ],
+    [
+      "host-processes",
+      "failed to start shim: fork/exec /usr/bin/containerd-shim-runc-v2: resource temporarily unavailable",
+      "fork/exec /proc/self/exe: resource temporarily unavailable",
+    ],
+    [
+      "seccomp",
+      "OCI runtime create failed: seccomp: config provided but seccomp not supported",
+      "runc: symbol lookup error: runc: undefined symbol: seccomp_notify_respond",
+    ],
+    [
+      "exec-denied",
+      "exec /usr/bin/tini: operation not permitted",
+      "exec /usr/bin/tini: permission denied",
+    ],
+    [
+      "registry-ill",
+      "received unexpected HTTP status: 502 Bad Gateway",
+      "unexpected status code 503 Service Unavailable from HEAD",
+    ],
+    [
+      "image-reference",
+      "Error response from daemon: invalid reference format: repository name (Immich/ml) must be lowercase",
+      "invalid reference format",
+    ],
+    [
+      "docker-store",
+      "content digest sha256:abc: not found",
+      "open /var/lib/docker/overlay2/abc/link: no such file or directory",
+      'driver "overlay2" failed to remove root filesystem: unlinkat /var/lib/docker/overlay2/x/merged: device or resource busy',
+    ],
+    [
+      "privileged-port",
+      "error while calling RootlessKit PortManager.AddPort(): cannot expose privileged port 80, you can add 'net.ipv4.ip_unprivileged_port_start=80' to /etc/sysctl.conf (currently 1024)",
+    ],
+    ["log-driver", "could not get pluginv2: plugin loki not found"],
+    ["docker-restarts", "dockerd is shutting down"],
+    [
+      "damaged-download",
+      "filesystem layer verification failed for digest sha256:abc",
+      'failed commit on ref "layer-sha256:abc": unexpected commit digest sha256:def, expected sha256:abc: failed precondition',
+      "failed to register layer: ApplyLayer exit status 1 stdout:  stderr: unlinkat /x: directory not empty",
+    ],
+    [
+      "port-in-use",
+      "Ports are not available: exposing port TCP 0.0.0.0:3003 -> 0.0.0.0:0: listen tcp 0.0.0.0:3003: bind: An attempt was made to access a socket in a way forbidden by its access permissions.",
+    ],
+    [
+      "addresses-used-up",
+      "no available IPv4 addresses on this network's address pools: immich_default (abc)",
+    ],
+    [
+      "network-missing",
+      "failed to create endpoint x on network bridge: network abc does not exist",
+    ],
+    ["cgroup-mount", "cgroups: cannot found cgroup mount destination: unknown"],
+    ["cdi", "failed to discover GPU vendor from CDI: no known GPU vendor found"],
+    [
+      "image-unknown",
+      'failed to resolve reference "ghcr.io/x/y:1": unexpected status from HEAD request to https://ghcr.io/v2/x/y/manifests/1: 403 Forbidden',
+      "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=x&service=ghcr.io: 403 Forbidden",
+    ],
+    [
+      "wrong-architecture",
+      'image operating system "linux" cannot be used on this platform: operating system is not supported',
+    ],
   ]),
 ];
 

@@ -89,7 +89,9 @@ describe("setup finds Immich among an engine's containers", () => {
       },
       databaseContainer: "immich_postgres",
       machineLearning: "immich_machine_learning",
-      hasConfigFile: false,
+      otherMachineLearning: [],
+        ownUrl: undefined,
+        hasConfigFile: false,
       isAllInOne: false,
     });
   });
