@@ -95,9 +95,9 @@ const rows = {
     section: "nvidia",
     seen: ["start", "nvidia-smi", "log"],
     pattern:
-      "nvml.*insufficient permissions|do not have suff[a-z]+ permissions|not running as root",
+      "nvml.*insufficient permissions|do not have suff[a-z]+ permissions|not running as root|nvidia-smi: permission denied",
     shown: "«Failed to initialize NVML: Insufficient Permissions»",
-    cause: "the container is not allowed to open the device nodes",
+    cause: "the user or the container is not allowed to open the card's device nodes",
     cure:
       "check the rights of /dev/nvidia* on the host (666 is usual), and in an LXC guest its" +
       " lxc.cgroup2.devices.allow lines",
@@ -167,7 +167,7 @@ const rows = {
     pattern: "segmentation fault|core dumped|bus error|exec format error",
     shown: "«Segmentation fault» from nvidia-smi",
     cause:
-      "the driver's libraries in the container do not match the driver, as where Docker Desktop or WSL is older than it",
+      "the driver's libraries do not match the driver, as where Docker Desktop or WSL is older than it",
     cure: "restart the host after a driver update; on Windows update Docker Desktop and WSL (wsl --update, then wsl --shutdown)",
   },
 

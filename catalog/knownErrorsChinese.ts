@@ -32,7 +32,7 @@ export const knownErrorsChinese: Readonly<
     cure: "重启宿主机，在内核日志（dmesg）里查 «Xid»，检查供电和散热",
   },
   "nvml-permissions": {
-    cause: "容器没有权限打开设备节点",
+    cause: "用户或容器没有权限打开显卡的设备节点",
     cure: "检查宿主机上 «/dev/nvidia*» 的权限（通常为 666）；在 LXC 容器中还要检查 «lxc.cgroup2.devices.allow»",
   },
   "wsl-gpu": {
@@ -58,7 +58,7 @@ export const knownErrorsChinese: Readonly<
   },
   "no-nvidia-smi": { cause: "容器启动时没有分配显卡", cure: `${toolkit}，然后重新创建容器` },
   "nvidia-smi-crashes": {
-    cause: "容器里的驱动库与驱动不匹配，例如 Docker Desktop 或 WSL 比驱动旧",
+    cause: "驱动库与驱动不匹配，例如 Docker Desktop 或 WSL 比驱动旧",
     cure: "更新过驱动就重启宿主机；在 Windows 上更新 Docker Desktop 和 WSL（先 «wsl --update»，再 «wsl --shutdown»）",
   },
   "rocm-no-code": {

@@ -792,6 +792,7 @@ export const samples: readonly Sample[] = [
       "nvml-permissions",
       "NVIDIA-SMI has failed because you do not have suffient permissions. Please try running as an administrator.",
       "NVIDIA-SMI has failed because you are not running as root",
+      "sh: 1: nvidia-smi: Permission denied",
     ],
     [
       "wsl-gpu",

@@ -558,6 +558,35 @@ describe("parseNvidiaSmi", () => {
   ])("takes %j (exit code %i) for a failure", (output, code) => {
     expect(parseNvidiaSmi(output, code).ok).toBe(false);
   });
+
+  it.each([
+    [
+      "Unable to determine the device handle for GPU0: 0000:65:00.0: GPU is lost.  Reboot the system to recover this GPU",
+      15,
+      /loose slot/,
+    ],
+    [`0, ${uuid}, [Unknown Error], 535.183.01, [Unknown Error], [Unknown Error]`, 0, /loose slot/],
+    [`0, ${uuid}, ERR!, 535.183.01, [GPU is lost], [GPU is lost]`, 0, /loose slot/],
+    ["Failed to initialize NVML: Insufficient Permissions", 4, /rights of \/dev\/nvidia/],
+    ["sh: 1: nvidia-smi: Permission denied", 126, /rights of \/dev\/nvidia/],
+    ["Failed to initialize NVML: GPU access blocked by the operating system", 17, /wsl --update/],
+    ["Failed to initialize NVML: Driver Not Loaded", 9, /dkms/],
+    ["Failed to initialize NVML: Unknown Error", 255, /LXC guest/],
+    ["Segmentation fault", 139, /libraries do not match/],
+  ])("says of %j (exit code %i) what it means on a host", (output, code, message) => {
+    expect(parseNvidiaSmi(output, code)).toMatchObject({
+      ok: false,
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it("takes the cards that answer where another one is lost", () => {
+    const lines = [
+      `0, ${uuid}, NVIDIA GeForce GTX 1070, 580.82.09, 8192, 6.1`,
+      "1, GPU-11111111-2222-3333-4444-555555555555, [Unknown Error], [Unknown Error], [Unknown Error]",
+    ];
+    expect(parseNvidiaSmi(lines.join("\n"), 0)).toMatchObject({ ok: true, value: [{ index: 0 }] });
+  });
 });
 
 describe("isVersionAtLeast", () => {
