@@ -1,3 +1,4 @@
+import { capabilityOf } from "../catalog/gpuChips";
 import { findGpu } from "../catalog/gpuNames";
 import { findKnownError, hintOf, type KnownErrorName } from "../catalog/knownErrors";
 import { sanitize } from "../util/sanitize";
@@ -98,7 +99,9 @@ function parseGpu(line: string): NvidiaGpu | undefined {
     driver,
     videoMemory: memory && /^\d+$/.test(memory) ? Number(memory) : known?.videoMemory,
     computeCapability:
-      capability && /^\d+\.\d$/.test(capability) ? capability : known?.computeCapability,
+      capability && /^\d+\.\d$/.test(capability)
+        ? capability
+        : (known?.computeCapability ?? capabilityOf(name)),
   };
 }
 

@@ -230,7 +230,10 @@ function planDatabase({ database, databaseContainer }: FoundImmich) {
 
 function planGpu({ gpus }: Situation, gpu: NvidiaGpu | undefined) {
   if (!gpu) return {};
-  const known = findGpu(gpu.name);
+  const named = findGpu(gpu.name);
+  // One name was sold with several chips: the driver knows which.
+  const isAsNamed = [undefined, named?.computeCapability].includes(gpu.computeCapability);
+  const known = isAsNamed ? named : undefined;
   const memory = gpu.videoMemory;
   // One name is sold with several sizes.
   const differs = known && memory && Math.abs(memory - known.videoMemory) > known.videoMemory / 10;

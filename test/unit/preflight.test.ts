@@ -83,7 +83,7 @@ const probes = {
   gtx1060: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 1060 3GB, 570.133.07, 3072, 6.1`)}`,
   gtx1060OldDriver: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 1060 3GB, 470.256.02, 3019, 6.1`)}`,
   twoCards: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce RTX 3060, 570.133.07, 12288, 8.6`, `1, ${otherUuid}, NVIDIA GeForce GTX 750 Ti, 570.133.07, 2048, 5.0`)}`,
-  unknownOldCard: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, GeForce 610M Special, 390.157, 1024`)}`,
+  unknownOldCard: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, GeForce Engineering Sample, 390.157, 1024`)}`,
   noDriver: "free 52428800\ntoolkit nvidia-ctk\nnvidia-exit 127",
   brokenDriver:
     "free 52428800\ntoolkit nvidia-ctk\nnvidia NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.\nnvidia-exit 9",
@@ -1113,7 +1113,7 @@ describe("detectGpus", () => {
 
   it("asks for the compute capability where an old driver does not report it", async () => {
     await expect(detect(probes.unknownOldCard)).rejects.toThrow(
-      /attic: this driver does not report the compute capability of GeForce 610M Special/,
+      /attic: this driver does not report the compute capability of GeForce Engineering Sample/,
     );
   });
 
