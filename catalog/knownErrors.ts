@@ -507,8 +507,9 @@ const rows = {
   "library-version": {
     section: "nvidia",
     seen: ["network", "model", "log"],
-    pattern: "version .?(glibc(xx)?|cxxabi)_[0-9.]+.? not found",
-    shown: "«version GLIBCXX_3.4.32 not found»",
+    pattern:
+      "version .?(glibc(xx)?|cxxabi)_[0-9.]+.? not found|undefined symbol|symbol lookup error",
+    shown: "«version GLIBCXX_3.4.32 not found», «undefined symbol»",
     cause:
       "a library is older than another one needs: foreign libraries come first («LD_LIBRARY_PATH», mounted files), or an image of your own mixes systems",
     cure: "leave «LD_LIBRARY_PATH» and mounted libraries out, and use an image of one release",
@@ -596,6 +597,15 @@ const rows = {
     shown: "«No locks available», «Function not implemented» below «/cache»",
     cause: "the cache's file system, such as that of a network share, has no locks or links",
     cure: "put the cache on a local disk («cache»)",
+  },
+  "ocr-font": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "(permission denied|read-only file system): [^ ]*rapidocr|host=.www[.]modelscope",
+    shown: "«…/rapidocr/models/FZYTK.TTF»: «Permission denied», «Read-only file system»",
+    cause:
+      "text recognition in some releases of Immich downloads a font from modelscope.cn into the image itself, where it may not write or which it cannot reach",
+    cure: "use a newer release of Immich; until then let root run the container («user» left out, «hardening: { readOnlyRoot: false }»), or «ocr: off» in «models»",
   },
   "home-unwritable": {
     section: "models",

@@ -224,6 +224,11 @@ export const knownErrorsChinese: Readonly<
     cause: "缓存所在的文件系统（例如网络共享）不支持文件锁或链接",
     cure: "把缓存放到本地磁盘（«cache»）",
   },
+  "ocr-font": {
+    cause:
+      "某些 Immich 版本的文字识别会从 modelscope.cn 下载字体到镜像内部，而那里不可写，或该网站无法访问",
+    cure: "使用更新的 Immich 版本；在此之前以 root 运行容器（不设 «user»，«hardening: { readOnlyRoot: false }»），或在 «models» 中设 «ocr: off»",
+  },
   "home-unwritable": { cause: "容器的用户没有可写的主目录", cure: "«environment: { HOME: /tmp }»" },
   "privileged-port": {
     cause: "容器的用户不能监听 1024 以下的端口",

@@ -1020,6 +1020,17 @@ export const samples: readonly Sample[] = [
       "[07/03/25 11:44:08] DEBUG    Could not load ANN shared libraries, using ONNX:   \n                             libmali.so: cannot open shared object file: No such\n                             file or directory\n[07/03/25 11:44:08] DEBUG    RKNN is not available\nCUDA failure 100: no CUDA-capable device is detected ; GPU=-1",
     ],
   ]),
+  ...of("log", [
+    [
+      "ocr-font",
+      "PermissionError: [Errno 13] Permission denied: '/opt/venv/lib/python3.11/site-packages/rapidocr/models/FZYTK.TTF'",
+      "OSError: [Errno 30] Read-only file system: '/opt/venv/lib/python3.11/site-packages/rapidocr/models/FZYTK.TTF'",
+    ],
+    [
+      "library-version",
+      "ImportError: /opt/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime_providers_cuda.so: undefined symbol: cudnnBackendExecute",
+    ],
+  ]),
 ];
 
 /** Texts that no row may claim. */
