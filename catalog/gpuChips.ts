@@ -103,7 +103,7 @@ const pciNumbers: readonly (readonly [number, string | undefined])[] = [
 const series: readonly (readonly [RegExp, string])[] = [
   [/\brtx pro\b|\bblackwell\b|\brtx 50[5-9]\d\b/, "12.0"],
   [/\bada( generation)?\b|\brtx 40[5-9]\d\b/, "8.9"],
-  [/\bg?h100\b|\bgh200\b/, "9.0"],
+  [/\bg?h100[a-z]?\b|\bgh200\b/, "9.0"],
   [/\bl40\b/, "8.9"],
   [/\ba100[a-z]?\b|\bpg506\b/, "8.0"],
   [/\bp10[246]m?\b/, "6.1"],

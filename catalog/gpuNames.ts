@@ -29,6 +29,9 @@ const aliases: Readonly<Record<string, string>> = {
   "Tegra X1": "Jetson TX1",
   "Tegra X2": "Jetson TX2",
   "Tegra K1": "Jetson TK1",
+  "Jetson TX2i": "Jetson TX2",
+  "Jetson Xavier": "Jetson AGX Xavier",
+  Thor: "Jetson AGX Thor",
   "Shield TV": "Jetson TX1",
   "Jetson Orin Nano Super": "Jetson Orin Nano",
   "DGX Spark": "GB10",
@@ -197,9 +200,12 @@ const otherGpus: readonly (readonly [RegExp, AcceleratorName])[] = [
   ],
   [/\b(cirrus|bochs|hyper-?v|basic display|basic render|vbox\w*|parallels)\b/, "cpu"],
   [/\b(amd|ati|radeon|rx ?\d{3,4}|vega|instinct|firepro|gfx\d+)/, "rocm"],
-  [/\b(ryzen|epyc|threadripper|athlon|strix (halo|point)|mi\d{2,3}x?|r[579] \w?\d{3}x?)\b/, "rocm"],
+  [
+    /\b(ryzen|epyc|threadripper|athlon|strix (halo|point)|rocm|migraphx|navi|polaris|ellesmere|renoir|cezanne|lucienne|rembrandt|mi\d{2,3}x?|r[579] \w?\d{3}x?)\b/,
+    "rocm",
+  ],
   [/\b([5679]\d{3} ?(xtx?|gre)|w[5-7]\d00|80[456]0s|hd [5-8]\d{3})\b/, "rocm"],
-  [/\b(intel|arc|iris|u?hd graphics|uhd)\b/, "openvino"],
+  [/\b(intel|openvino|dg[12]|arc|iris|u?hd graphics|uhd)\b/, "openvino"],
   [
     /\b(hd [2-6]\d{2,3}|[ab](310|350m?|370m?|380|50|570|580|60|750|770)|quick ?sync( video)?|qsv)\b/,
     "openvino",
@@ -208,8 +214,8 @@ const otherGpus: readonly (readonly [RegExp, AcceleratorName])[] = [
     /\b(n(50|95|97|1[05]0|2[05]0|3[05][05])|[jn]\d{4}|celeron|pentium|i[3579]-\d{4,5}[a-z]*|core (ultra|i[3579])|\w+ lake(-\w)?)\b/,
     "openvino",
   ],
-  [/\bmali\b/, "armnn"],
-  [/\b(rockchip|rk\d{4}|rknpu|npu|cm3588|orange ?pi ?5|rock ?5)/, "rknn"],
+  [/\b(mali|armnn)\b/, "armnn"],
+  [/\b(rockchip|rk\d{4}|rknpu|npu|cm3588|rknn|rk1\b|orange ?pi ?5|rock ?5)/, "rknn"],
 ];
 
 /** The accelerator of a GPU that another company makes; undefined for any other text. */
@@ -241,5 +247,5 @@ function plain(name: string): string {
 }
 
 function short(plainName: string): string {
-  return plainName.replace(/^(gtx|gt|rtx|quadro|tesla|jetson)/, "");
+  return plainName.replace(/^(gtx|gt|rtx|quadro|tesla|jetson|cmp)/, "");
 }

@@ -391,6 +391,7 @@ const gpusByCapability: Readonly<Record<string, Readonly<Record<string, number>>
   "9.0": { H100: 81920, H20: 98304, H200: 144384, GH200: 98304 },
   "10.0": { B200: 184320, GB200: 184320 },
   "12.1": { GB10: 122880 },
+  "11.0": { "Jetson AGX Thor": 131072 },
   "12.0": {
     "GeForce RTX 5060": 8192,
     "GeForce RTX 5070": 12288,

@@ -427,7 +427,7 @@ const rows = {
     section: "nvidia",
     seen: inContainer,
     pattern:
-      "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cuda runtime error|(cudnn|cublas|cufft|curand|cublaslt) failure",
+      "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cudaerror[a-z]+|cuda runtime error|(cudnn|cublas|cufft|curand|cublaslt) failure",
     shown: "any other «CUDA failure»",
     cause: "CUDA reports a fault in the card or its driver",
     cure: "check nvidia-smi on the host and look for «Xid» in its kernel log (dmesg), then restart the container",
@@ -619,7 +619,7 @@ const rows = {
   "privileged-port": {
     section: "container",
     seen: ["log"],
-    pattern: "connection to .'[^)]*. failed: .errno 13",
+    pattern: "connection to .'[^)]*. failed: .errno 13|bind on address [^:]*: permission denied",
     shown: "«connection to ('0.0.0.0', 80) failed: [Errno 13] Permission denied»",
     cause: "the container's user may not listen on a port below 1024",
     cure: "choose a higher one: «environment: { port: 3003 }»",
@@ -628,7 +628,7 @@ const rows = {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "errno 16[^0-9]|errno 39[^0-9]|[.]nfs[0-9]|device or resource busy|directory not empty",
+      "errno 16[^0-9]|errno 17[^0-9]|errno 39[^0-9]|[.]nfs[0-9]|device or resource busy|directory not empty",
     shown: "«Device or resource busy: '/cache/….nfs…'», «Directory not empty»",
     cause: "several servers write into one cache at once, or it lies on a network share",
     cure: "give each server a cache of its own on a local disk («cache»), then restart them",
@@ -692,7 +692,7 @@ const rows = {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|consistency check failed|file should be of size|invalid_argument : load model",
+      "invalid_protobuf|jsondecodeerror|expected value at line|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|consistency check failed|file should be of size|invalid_argument : load model",
     shown: "«INVALID_PROTOBUF: Load model from … failed: Protobuf parsing failed»",
     cause: "the model's file is damaged or incomplete",
     cure: "delete the model's folder from the cache: it is downloaded again",
@@ -790,7 +790,8 @@ const rows = {
   "model-missing": {
     section: "models",
     seen: ["model", "log"],
-    pattern: "no_suchfile|nosuchfile|file doesn't exist|model file not found",
+    pattern:
+      "no_suchfile|no such file or directory: ./cache|not a directory: ./cache|nosuchfile|file doesn't exist|model file not found",
     shown: "«NO_SUCHFILE: … File doesn't exist», «Model file not found»",
     cause: "a file of the model is missing in the cache",
     cure: "delete the model's folder from the cache, so that it is downloaded again; without internet, copy it in with «cacheModels»",
@@ -814,6 +815,15 @@ const rows = {
     cause: "the host has no IPv6, and the server listens on it by default",
     cure: "«environment: { host: 0.0.0.0 }»",
   },
+  "ipv6-route": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "dial (tcp|udp) .[0-9a-f]*:[0-9a-f:]+.:[0-9]+: connect: (cannot assign|network is unreachable|no route)",
+    shown: "«dial tcp [2606:50c0:8000::154]:443: connect: network is unreachable»",
+    cause: "the host has an IPv6 address but no way out by IPv6, and Docker tries it first",
+    cure: "repair IPv6, or switch it off on the host (sysctl -w net.ipv6.conf.all.disable_ipv6=1), then restart Docker",
+  },
   "foreign-address": {
     section: "container",
     seen: ["log", "start"],
@@ -831,6 +841,14 @@ const rows = {
     cause: "another program or container has the port",
     cure: "stop it, or choose another port («publish», «environment: { port: … }»)",
   },
+  emulated: {
+    section: "container",
+    seen: ["log", "build", "start"],
+    pattern: "qemu: |qemu-[a-z0-9_]+: ",
+    shown: "«qemu: uncaught target signal 11», «qemu-x86_64: Could not open …»",
+    cause: "the image is for another CPU architecture, and what emulates it (QEMU) fails",
+    cure: "the program's own images are for amd64; on arm64 use the official ones (accelerators «cpu», «armnn», «rknn»)",
+  },
   "old-cpu": {
     section: "container",
     seen: ["log", "build"],
@@ -840,11 +858,20 @@ const rows = {
     cause: "the host's CPU lacks instructions that this image needs (such as SSE4.2 or AVX)",
     cure: "update this program: its newer images need fewer of them; in a virtual machine set the CPU type to host; an older CPU cannot run it",
   },
+  "static-tls": {
+    section: "container",
+    seen: ["log"],
+    pattern: "static tls block",
+    shown: "«cannot allocate memory in static TLS block»",
+    cause:
+      "a library was loaded too late for its place in memory, as OpenMP on ARM boards; memory is not short",
+    cure: "use a newer release of Immich; in an image of your own «environment: { LD_PRELOAD: /usr/lib/aarch64-linux-gnu/libgomp.so.1 }»",
+  },
   "host-memory": {
     section: "container",
     seen: ["log", "build", "model", "start"],
     pattern:
-      "perhaps out of memory|sigkill|code 137|exit code: 137|exit status 137|oomkilled|std::bad_alloc|bad allocation|cannot allocate memory|errno 12[^0-9]|memoryerror|arraymemoryerror",
+      "perhaps out of memory| killed $|killed signal terminated|sigkill|code 137|exit code: 137|exit status 137|oomkilled|std::bad_alloc|bad allocation|cannot allocate memory|errno 12[^0-9]|memoryerror|arraymemoryerror",
     shown: "«Worker was sent SIGKILL! Perhaps out of memory?», exit code 137, «std::bad_alloc»",
     cause: "the container or its host ran out of memory",
     cure: "raise «limits.memory», choose a smaller preset or «workers: 1»; on a small host add swap",
@@ -932,7 +959,7 @@ const rows = {
   "worker-boot": {
     section: "container",
     seen: ["log"],
-    pattern: "worker failed to boot",
+    pattern: "worker failed to boot|exited with code 3[^0-9]",
     shown: "«Worker failed to boot.»",
     cause: "the server ended while it started",
     cure: "look at the first error in docker logs <container>: mostly a variable («environment») or the image («image») is wrong",
@@ -993,6 +1020,14 @@ const rows = {
       '«could not select device driver "nvidia" with capabilities: [[gpu]]», «unknown or invalid runtime name: nvidia»',
     cause: "Docker cannot pass an NVIDIA card to a container yet",
     cure: `${toolkit}; Docker as a snap or rootless needs its own configuration of it`,
+  },
+  "jetson-runtime": {
+    section: "start",
+    seen: ["start"],
+    pattern: "invoking the nvidia container runtime hook directly",
+    shown: "«invoking the NVIDIA Container Runtime Hook directly … is not supported»",
+    cause: "on a board such as the Jetson the toolkit passes the GPU by its runtime only",
+    cure: "«gpus: { runtime: nvidia }»",
   },
   "lxc-cgroups": {
     section: "start",
@@ -1062,7 +1097,7 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|apparmor_parser|session key|remount-private",
+      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|apparmor_parser|session key|error creating device nodes|remount-private",
     shown: '«error mounting "proc" to rootfs», «unable to apply apparmor profile»',
     cause: "the LXC guest may not run containers of its own",
     cure: "features: nesting=1,keyctl=1 in the guest's configuration on the host, the package apparmor in the guest, then restart the guest",
@@ -1116,7 +1151,8 @@ const rows = {
   "nvidia-cli": {
     section: "start",
     seen: ["start"],
-    pattern: "nvidia-container-cli|nvidia-container-runtime|libnvidia",
+    pattern:
+      "nvidia-container-cli|error running (prestart )?hook|nvidia-container-runtime|libnvidia",
     shown: "any other error of «nvidia-container-cli»",
     cause: "the NVIDIA Container Toolkit cannot pass the card to the container",
     cure: "make nvidia-smi and nvidia-container-cli info work on the host, and update the toolkit",
@@ -1134,10 +1170,10 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "bind source path does not exist|error mounting [^:]*: [^:]*no such file|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
+      "bind source path does not exist|statfs [^ ]+: no such file|mkdir /[^ ]*: read-only|error mounting [^:]*: [^:]*no such file|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
     shown: "«bind source path does not exist: …»",
     cause: "a folder or file that the container mounts is missing on the host",
-    cure: "create it there, or correct the path in the stack file",
+    cure: "create it there, or correct the path in the stack file; Docker from the snap store sees folders under /home only",
   },
   "name-taken": {
     section: "start",
@@ -1193,7 +1229,7 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "nanocpus can not be set|your kernel does not support|interactive authentication required",
+      "nanocpus can not be set|your kernel does not support|interactive authentication required|memory[.]swap|memory[.]memsw",
     shown: "«NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler»",
     cause: "the host's kernel (that of many NAS systems) or rootless Docker cannot limit this",
     cure: "leave what the message names out of «limits»",
@@ -1259,11 +1295,11 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "message recipient disconnected|unable to start unit|did not terminate successfully: exit status|unable to retrieve oci runtime error|new shim socket|ttrpc: closed|error reading from server|transport is closing",
+      "message recipient disconnected|unable to start unit|did not terminate successfully: exit status|unable to retrieve oci runtime error|new shim socket|ttrpc: closed|error reading from server|transport is closing|containerd-shim[^ ]*: no such file|cannot connect to the docker daemon",
     shown: "«runc did not terminate successfully», «error reading from server: EOF»",
     cause:
       "Docker, containerd, runc or systemd stopped answering, as during an update of theirs or without memory",
-    cure: "restart them: systemctl restart containerd docker, or the host; if it happens again, see free -m and journalctl -u docker -u containerd",
+    cure: "restart them: systemctl restart containerd docker, or the host; install again what is missing (docker-ce, containerd.io); if it happens again, see free -m and journalctl -u docker -u containerd",
   },
   credentials: {
     section: "start",
@@ -1295,7 +1331,7 @@ const rows = {
     section: "start",
     seen: ["start", "log"],
     pattern:
-      "executable file not found|exec /[^ ]+: no such file|no python in this image|no such file or directory: unknown",
+      "executable file not found|exec user process caused[^a-z]*no such file|exec /[^ ]+: no such file|no python in this image|no such file or directory: unknown",
     shown: "«executable file not found in $PATH»",
     cause: "the image does not contain the program that the container should run",
     cure: "correct «image»: it must be an image of Immich's machine learning",
@@ -1424,7 +1460,7 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "failed to register layer|applylayer|failed to prepare (as|extraction)|error creating overlay|failed to extract layer|layer does not exist",
+      "failed to register layer|/overlay2/[^ ]*: no such file|unexpected end of json|layer verification failed|applylayer|failed to prepare (as|extraction)|error creating overlay|failed to extract layer|layer does not exist",
     shown: "«failed to register layer», «failed to prepare as …»",
     cause:
       "Docker cannot unpack the image: its storage driver does not suit the file system, or its data are damaged",

@@ -316,6 +316,10 @@ export const knownErrorsChinese: Readonly<
     cause: "宿主机没有 IPv6，而服务默认监听 IPv6",
     cure: "«environment: { host: 0.0.0.0 }»",
   },
+  "ipv6-route": {
+    cause: "宿主机有 IPv6 地址却无法通过 IPv6 上网，而 Docker 优先使用它",
+    cure: "修好 IPv6，或在宿主机上关闭它（«sysctl -w net.ipv6.conf.all.disable_ipv6=1»），再重启 Docker",
+  },
   "foreign-address": {
     cause: "这个地址不是这台机器的，或不是这个容器的",
     cure: "改正 «publish»（宿主机上 «ip address» 列出的地址），或去掉 «environment: { host: … }»",
@@ -324,9 +328,17 @@ export const knownErrorsChinese: Readonly<
     cause: "端口被另一个程序或容器占用",
     cure: "停掉它，或换一个端口（«publish»、«environment: { port: … }»）",
   },
+  emulated: {
+    cause: "镜像属于另一种 CPU 架构，而模拟它的 QEMU 出错",
+    cure: "本程序自建的镜像只支持 amd64；arm64 上用官方镜像（加速器 «cpu»、«armnn»、«rknn»）",
+  },
   "old-cpu": {
     cause: "（退出码 132）宿主机的 CPU 缺少这个镜像需要的指令（例如 SSE4.2 或 AVX）",
     cure: "更新本程序：它较新的镜像需要的这类指令更少；虚拟机请把 CPU 类型设为 host；再老的 CPU 则无法运行",
+  },
+  "static-tls": {
+    cause: "某个库加载太晚，没有预留的内存位置（例如 ARM 开发板上的 OpenMP）；并不是内存不足",
+    cure: "使用更新的 Immich 版本；自建镜像可设 «environment: { LD_PRELOAD: /usr/lib/aarch64-linux-gnu/libgomp.so.1 }»",
   },
   "host-memory": {
     cause: "（退出码 137）容器或宿主机内存不足",
@@ -397,6 +409,10 @@ export const knownErrorsChinese: Readonly<
     cause: "Docker 还不能把 NVIDIA 显卡分配给容器",
     cure: `${toolkit}；snap 版或 rootless 的 Docker 需要单独配置`,
   },
+  "jetson-runtime": {
+    cause: "在 Jetson 这类开发板上，工具包只能通过它的运行时分配 GPU",
+    cure: "«gpus: { runtime: nvidia }»",
+  },
   "lxc-cgroups": {
     cause: "LXC 容器中的 NVIDIA Container Toolkit 无权更改设备权限",
     cure: "在 LXC 容器里 «/etc/nvidia-container-runtime/config.toml» 的 «[nvidia-container-cli]» 下写 «no-cgroups = true»，再重启 Docker；LXC 容器本身也要有显卡的设备节点",
@@ -461,7 +477,7 @@ export const knownErrorsChinese: Readonly<
   },
   "mount-missing": {
     cause: "容器要挂载的文件夹或文件在宿主机上不存在",
-    cure: "创建它，或改正 stack 文件里的路径",
+    cure: "创建它，或改正 stack 文件里的路径；snap 版 Docker 只能看到 /home 下的文件夹",
   },
   "name-taken": {
     cause: "名称已被另一个容器占用，例如 docker compose 的容器",
@@ -521,7 +537,7 @@ export const knownErrorsChinese: Readonly<
   },
   "engine-restart": {
     cause: "Docker、containerd、runc 或 systemd 没有响应，例如正在更新或内存不足",
-    cure: "重启它们：«systemctl restart containerd docker»，或重启宿主机；如再出现，查看 «free -m» 和 «journalctl -u docker -u containerd»",
+    cure: "重启它们：«systemctl restart containerd docker»，或重启宿主机；缺少的重新安装（docker-ce、containerd.io）；如再出现，查看 «free -m» 和 «journalctl -u docker -u containerd»",
   },
   credentials: {
     cause: "docker 客户端要访问的密码库不存在或已锁定",

@@ -53,7 +53,8 @@ export function resolveGpu(
   // Compilers write 5.0 as sm_50.
   const name = asText(host.gpu)
     .trim()
-    .replace(/^(?:sm|compute|cc|compute capability)[ _]?(\d{1,2})\.?(\d)$/i, "$1.$2");
+    .replace(/^(?:sm|compute|cc|compute capability)[ _]?(\d{1,2})\.?(\d)$/i, "$1.$2")
+    .replace(/^(\d|1[0-2])$/, "$1.0");
   if (name === "auto") {
     const gpu = Object.hasOwn(detected, host.name) ? detected[host.name] : undefined;
     return found(gpu && { ...gpu, videoMemory: videoMemory ?? gpu.videoMemory });

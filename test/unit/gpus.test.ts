@@ -4,6 +4,7 @@ import { gpuFamilyFor, parseComputeCapability } from "../../catalog/gpuFamilies"
 import { capabilityOf } from "../../catalog/gpuChips";
 import { acceleratorOf, findGpu, nearestGpus } from "../../catalog/gpuNames";
 import { gpuModels } from "../../catalog/gpus";
+import { resolveGpu } from "../../config/gpu";
 
 const immich = { major: 2, minor: 7, patch: 5 };
 
@@ -155,6 +156,9 @@ describe("findGpu", () => {
     ["Jetson Nano B01 4GB", "5.3", 4096],
     ["NVIDIA Tegra X1 (nvgpu)/integrated", "5.3", 4096],
     ["CMP 100HX-210", "7.0", 16384],
+    ["30HX", "7.5", 6144],
+    ["Jetson TX2i", "6.2", 4096],
+    ["NVIDIA Thor", "11.0", 131072],
     // One name with several chips: the chip decides.
     ["NVIDIA Corporation GK208 [GeForce GT 630 Rev. 2] (rev a1)", "3.5", 2048],
     ["NVIDIA Corporation GK104M [GeForce GTX 860M] (rev a1)", "3.0", 2048],
@@ -260,6 +264,35 @@ function major(computeCapability: string | undefined): string | undefined {
   return /^[12]/.test(computeCapability ?? "") ? "too old" : computeCapability;
 }
 
+describe("gpu in a stack file", () => {
+  const resolved = (gpu: string | number) => resolveGpu({ name: "attic", gpu }, "hosts[0]", {});
+
+  it.each([
+    ["5", "5.0"],
+    [5, "5.0"],
+    ["12", "12.0"],
+    ["CC 5.0", "5.0"],
+    ["compute capability 6.1", "6.1"],
+    ["sm61", "6.1"],
+    ["sm_120", "12.0"],
+    ["GP106", "6.1"],
+    ["10de:1c82", "6.1"],
+    ["GeForce 210", "1.2"],
+  ])("%s has compute capability %s", (gpu, computeCapability) => {
+    expect(resolved(gpu)).toMatchObject({ value: { computeCapability }, problems: [] });
+  });
+
+  it.each([
+    ["Ryzen 7 5700G", "rocm"],
+    ["N100", "openvino"],
+    ["Coral TPU", "cpu"],
+  ])("%s leads to the accelerator %s", (gpu, accelerator) => {
+    expect(resolved(gpu).problems[0]?.expected).toBe(
+      `is no NVIDIA card: leave gpu out and set accelerator: ${accelerator}`,
+    );
+  });
+});
+
 describe("acceleratorOf", () => {
   it.each([
     [
@@ -271,7 +304,9 @@ describe("acceleratorOf", () => {
       ["HD 630", "A380", "B580", "N100", "J4125", "Celeron N5105", "i5-8500T", "Quick Sync Video"],
     ],
     ["openvino", ["Alder Lake-N", "Arc A770 16GB", "Intel HD 4600"]],
-    ["rknn", ["Orange Pi 5", "Rock 5B", "NanoPC CM3588"]],
+    ["openvino", ["openvino", "DG2"]],
+    ["rocm", ["rocm", "Renoir", "Navi 23"]],
+    ["rknn", ["Orange Pi 5", "Rock 5B", "NanoPC CM3588", "Turing RK1", "rknn"]],
     [
       "cpu",
       ["Raspberry Pi 5", "Apple M1", "Coral TPU", "llvmpipe (LLVM 15.0.6, 256 bits)", "virtio-gpu"],

@@ -1031,6 +1031,79 @@ export const samples: readonly Sample[] = [
       "ImportError: /opt/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime_providers_cuda.so: undefined symbol: cudnnBackendExecute",
     ],
   ]),
+  ...of("log", [
+    ["cuda-other", "cudaErrorStreamCaptureUnsupported"],
+    [
+      "privileged-port",
+      "[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied",
+    ],
+    [
+      "model-missing",
+      "FileNotFoundError: [Errno 2] No such file or directory: '/cache/facial-recognition/buffalo_l/recognition/model.onnx'",
+      "NotADirectoryError: [Errno 20] Not a directory: '/cache/clip'",
+    ],
+    ["cache-shared", "FileExistsError: [Errno 17] File exists: '/cache/clip/ViT-B-32__openai'"],
+    ["model-damaged", "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)"],
+    [
+      "static-tls",
+      "OSError: /opt/venv/lib/python3.11/site-packages/torch.libs/libgomp.so.1: cannot allocate memory in static TLS block",
+    ],
+    ["host-memory", "[INFO] Loading visual model to memory\nKilled"],
+    ["worker-boot", "[ERROR] Worker (pid:8) exited with code 3"],
+    [
+      "emulated",
+      "qemu: uncaught target signal 11 (Segmentation fault) - core dumped",
+      "qemu-x86_64: Could not open '/lib64/ld-linux-x86-64.so.2': No such file or directory",
+    ],
+    [
+      "no-python",
+      'standard_init_linux.go:211: exec user process caused "no such file or directory"',
+    ],
+  ]),
+  ...of("build", [
+    ["host-memory", "fatal error: Killed signal terminated program cc1plus"],
+    [
+      "engine-restart",
+      "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    ],
+  ]),
+  ...of("start", [
+    [
+      "nvidia-cli",
+      "container init caused: Running hook #0:: error running hook: signal: segmentation fault (core dumped), stdout: , stderr: : unknown",
+    ],
+    [
+      "jetson-runtime",
+      "Auto-detected mode as 'csv'\ninvoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported. Please use the NVIDIA Container Runtime (e.g. specify the --runtime=nvidia flag) instead.: unknown",
+    ],
+    [
+      "lxc-nesting",
+      "error during container init: error creating device nodes: mount dev tmpfs: operation not permitted: unknown",
+    ],
+    [
+      "kernel-limits",
+      "OCI runtime create failed: crun: error opening file `/sys/fs/cgroup/system.slice/docker-3f.scope/memory.swap.max`: No such file or directory",
+    ],
+    [
+      "mount-missing",
+      "Error: statfs /mnt/cache: no such file or directory",
+      "Error response from daemon: mkdir /volume1: read-only file system",
+    ],
+    [
+      "engine-restart",
+      "failed to start shim: fork/exec /usr/bin/containerd-shim-runc-v2: no such file or directory: unknown",
+    ],
+    [
+      "storage-driver",
+      "Error response from daemon: open /var/lib/docker/overlay2/3f1c/.tmp-committed123: no such file or directory",
+      "filesystem layer verification failed for digest sha256:3f1c",
+    ],
+    [
+      "ipv6-route",
+      'Error response from daemon: Get "https://ghcr.io/v2/": dial tcp [2606:50c0:8000::154]:443: connect: cannot assign requested address',
+      "dial tcp [2606:50c0:8000::154]:443: connect: network is unreachable",
+    ],
+  ]),
 ];
 
 /** Texts that no row may claim. */
