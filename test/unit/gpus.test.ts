@@ -5,6 +5,7 @@ import { capabilityOf } from "../../catalog/gpuChips";
 import { acceleratorOf, findGpu, nearestGpus } from "../../catalog/gpuNames";
 import { gpuModels } from "../../catalog/gpus";
 import { resolveGpu } from "../../config/gpu";
+import type { HostEntry } from "../../config/schema";
 
 const immich = { major: 2, minor: 7, patch: 5 };
 
@@ -265,7 +266,8 @@ function major(computeCapability: string | undefined): string | undefined {
 }
 
 describe("gpu in a stack file", () => {
-  const resolved = (gpu: string | number) => resolveGpu({ name: "attic", gpu }, "hosts[0]", {});
+  const resolved = (gpu: string | number) =>
+    resolveGpu({ name: "attic", gpu } as HostEntry, "hosts[0]", {});
 
   it.each([
     ["5", "5.0"],
