@@ -1,6 +1,7 @@
 import { distance } from "fastest-levenshtein";
 
 import type { AcceleratorName } from "./accelerators";
+import { capabilityOfChip } from "./gpuChips";
 import { type GpuModel, gpuModels, severalGpus } from "./gpus";
 
 /*
@@ -16,6 +17,7 @@ const aliases: Readonly<Record<string, string>> = {
   "TITAN Xp Collectors Edition": "TITAN Xp",
   "TITAN Volta": "TITAN V",
   "Tesla PG500-216": "Tesla PG503-216",
+  PG503: "Tesla PG503-216",
   "Tesla V100-LS": "Tesla V100",
   "Tesla V100-N": "Tesla V100",
   "GTX 1650S": "GeForce GTX 1650 SUPER",
@@ -26,6 +28,21 @@ const aliases: Readonly<Record<string, string>> = {
   "Jetson Nano Developer Kit": "Jetson Nano",
   "Tegra X1": "Jetson TX1",
   "Tegra X2": "Jetson TX2",
+  "Tegra K1": "Jetson TK1",
+  "Jetson TX2i": "Jetson TX2",
+  "Jetson Xavier": "Jetson AGX Xavier",
+  Thor: "Jetson AGX Thor",
+  "Shield TV": "Jetson TX1",
+  "Jetson Orin Nano Super": "Jetson Orin Nano",
+  "DGX Spark": "GB10",
+  A100X: "A100",
+  A800: "A100",
+  A30X: "A30",
+  A10M: "A10",
+  L40G: "L40",
+  H800: "H100",
+  "CMP 100HX-210": "CMP 100-210",
+  "CMP 100HX": "CMP 100-210",
   "Orin (nvgpu)": "Jetson AGX Orin",
   "P106-90": "P106-090",
   "GTX 1060 Mining": "P106-100",
@@ -68,11 +85,15 @@ const copied: readonly RegExp[] = [
   /^\d ?x (.+)$/,
 ];
 
-/** `6GB`, `6G`, `6 GiB`, `2048MB`. */
-const memoryWord = /(?<![a-z0-9])(?:(\d{1,2}) ?g(?:i?b)?|(\d{3,5}) ?m(?:i?b))(?![a-z0-9])/;
+/** `6GB`, `3.5G`, `6 GiB`, `2048MB`. */
+const memoryWord =
+  /(?<![a-z0-9.])(?:(\d{1,2}(?:\.\d)?) ?g(?:i?b)?|(\d{3,5}) ?m(?:i?b))(?![a-z0-9])/;
 
 /** A slice of a card for a virtual machine, as its driver calls it: `GRID P40-8Q`, `GRID V100DX-16C`. */
 const sliceOf = /^((?:tesla |quadro )?[a-z]+\d+)[dlpsx]*-(\d{1,2})[abcq]$/;
+
+/** A part of a divided card (MIG): `NVIDIA A100-SXM4-40GB MIG 1g.5gb`. */
+const partOf = /^(.+?) mig \dg\.(\d{1,3})gb/;
 
 const gpusByPlainName = new Map(gpuModels.map((gpu) => [plain(gpu.name), gpu]));
 for (const [alias, name] of Object.entries(aliases)) {
@@ -94,9 +115,55 @@ export function findGpu(name: string): GpuModel | undefined {
   const exact = gpusByPlainName.get(plain(name));
   if (exact) return exact;
   const lower = name.toLowerCase().replace(/_/g, " ");
-  const [line] = copied.flatMap((pattern) => pattern.exec(lower)?.[1] ?? []);
-  const known = line === undefined ? undefined : findGpu(line);
-  return known ?? findWritten(lower.replace(words, " ").trim());
+  const known =
+    findCopied(lower) ?? findWritten(lower.replace(words, " ").trim()) ?? findAmong(lower);
+  // One name was sold with several chips: GT 630, GTX 860M.
+  const computeCapability = capabilityOfChip(lower) ?? known?.computeCapability;
+  return known && { ...known, computeCapability: computeCapability! };
+}
+
+function findCopied(line: string): GpuModel | undefined {
+  const [, card, gigabytes] = partOf.exec(line) ?? [];
+  const whole = card === undefined ? undefined : findGpu(card);
+  if (whole) return { ...whole, videoMemory: Number(gigabytes) * 1024 };
+  const [copy] = copied.flatMap((pattern) => pattern.exec(line)?.[1] ?? []);
+  return copy === undefined ? undefined : findGpu(copy);
+}
+
+/** A card whose whole name stands somewhere in a text, such as a shop's. */
+function findAmong(text: string): GpuModel | undefined {
+  const tokens = text.match(/[a-z0-9]+/g)?.slice(0, maxTokens) ?? [];
+  const found: GpuModel[] = [];
+  for (let first = 0; first < tokens.length; first++) {
+    const count = [4, 3, 2, 1].find((length) => namedBy(tokens, first, length));
+    if (count === undefined) continue;
+    found.push(namedBy(tokens, first, count)!);
+    first += count - 1;
+  }
+  const [card] = found;
+  if (!card || found.some((other) => other.computeCapability !== card.computeCapability)) {
+    return undefined;
+  }
+  return withMemoryOf(text, card);
+}
+
+/** Words of a text that are looked at; a shop's line has about twenty. */
+const maxTokens = 60;
+
+function namedBy(tokens: readonly string[], first: number, count: number): GpuModel | undefined {
+  const name = tokens.slice(first, first + count).join("");
+  const isBranded = /^(nvidia|geforce|quadro|tesla)$/.test(tokens[first - 1] ?? "");
+  const next = tokens[first + count] ?? "";
+  // What follows may make it another card.
+  if (first + count > tokens.length || /^(ti|super|ada|blackwell|xp?|z|v|black|pascal)$/.test(next))
+    return undefined;
+  if (
+    !isBranded &&
+    !/^(gtx?|gts|rtx|quadro|tesla|titan|grid|jetson|tegra|mx|nvs|cmp|p10)\d?/.test(name)
+  ) {
+    return undefined;
+  }
+  return gpusByPlainName.get(name) ?? (isBranded ? gpusByShortName.get(name) : undefined);
 }
 
 function findWritten(written: string): GpuModel | undefined {
@@ -104,9 +171,14 @@ function findWritten(written: string): GpuModel | undefined {
   const sliced = card === undefined ? undefined : byName(card);
   // The smallest slices have half of one.
   if (sliced) return { ...sliced, videoMemory: (Number(gigabytes) || 0.5) * 1024 };
-  const [memory, inGigabytes, inMegabytes] = memoryWord.exec(written) ?? [];
+  const [memory] = memoryWord.exec(written) ?? [];
   const gpu = byName(memory === undefined ? written : written.replace(memory, " "));
-  if (!gpu || memory === undefined || severalGpus.includes(gpu.name)) return gpu;
+  return gpu && withMemoryOf(written, gpu);
+}
+
+function withMemoryOf(text: string, gpu: GpuModel): GpuModel {
+  const [memory, inGigabytes, inMegabytes] = memoryWord.exec(text) ?? [];
+  if (memory === undefined || severalGpus.includes(gpu.name)) return gpu;
   return { ...gpu, videoMemory: Number(inMegabytes ?? Number(inGigabytes) * 1024) };
 }
 
@@ -119,11 +191,31 @@ function byName(name: string): GpuModel | undefined {
 
 /** Words of GPUs that are no NVIDIA card, and what computes on them. */
 const otherGpus: readonly (readonly [RegExp, AcceleratorName])[] = [
-  [/^(none|no|off|false|cpu)$/, "cpu"],
+  [/^(none|no( gpu)?|off|false|cpu)$/, "cpu"],
+  [/\b(apple|raspberry|videocore|coral|tpu|hailo|adreno)\b|^m[1-5] (pro|max|ultra)$/, "cpu"],
+  // What a virtual machine or a server's remote console shows.
+  [
+    /\b(llvmpipe|softpipe|swrast|virtio|virgl|qxl|vmware|svga|matrox|g200\w*|aspeed|ast\d{4})\b/,
+    "cpu",
+  ],
+  [/\b(cirrus|bochs|hyper-?v|basic display|basic render|vbox\w*|parallels)\b/, "cpu"],
   [/\b(amd|ati|radeon|rx ?\d{3,4}|vega|instinct|firepro|gfx\d+)/, "rocm"],
-  [/\b(intel|arc|iris|u?hd graphics|uhd)\b/, "openvino"],
-  [/\bmali\b/, "armnn"],
-  [/\b(rockchip|rk\d{4}|rknpu|npu)/, "rknn"],
+  [
+    /\b(ryzen|epyc|threadripper|athlon|strix (halo|point)|rocm|migraphx|navi|polaris|ellesmere|renoir|cezanne|lucienne|rembrandt|mi\d{2,3}x?|r[579] \w?\d{3}x?)\b/,
+    "rocm",
+  ],
+  [/\b([5679]\d{3} ?(xtx?|gre)|w[5-7]\d00|80[456]0s|hd [5-8]\d{3})\b/, "rocm"],
+  [/\b(intel|openvino|dg[12]|arc|iris|u?hd graphics|uhd)\b/, "openvino"],
+  [
+    /\b(hd [2-6]\d{2,3}|[ab](310|350m?|370m?|380|50|570|580|60|750|770)|quick ?sync( video)?|qsv)\b/,
+    "openvino",
+  ],
+  [
+    /\b(n(50|95|97|1[05]0|2[05]0|3[05][05])|[jn]\d{4}|celeron|pentium|i[3579]-\d{4,5}[a-z]*|core (ultra|i[3579])|\w+ lake(-\w)?)\b/,
+    "openvino",
+  ],
+  [/\b(mali|armnn)\b/, "armnn"],
+  [/\b(rockchip|rk\d{4}|rknpu|npu|cm3588|rknn|rk1\b|orange ?pi ?5|rock ?5)/, "rknn"],
 ];
 
 /** The accelerator of a GPU that another company makes; undefined for any other text. */
@@ -135,11 +227,19 @@ export function acceleratorOf(name: string): AcceleratorName | undefined {
 export function nearestGpus(name: string): string[] {
   const wanted = plain(name);
   return gpuModels
-    .map(({ name: known }) => ({ name: known, away: distance(plain(known), wanted) }))
-    .filter(({ away }) => away <= Math.max(1, Math.floor(wanted.length / 4)))
+    .map(({ name: known }) => ({ name: known, plainName: plain(known) }))
+    .map((each) => ({ ...each, away: distance(each.plainName, wanted) }))
+    .filter(({ plainName, away }) => away <= maxTypos(plainName, wanted))
     .sort((left, right) => left.away - right.away)
     .slice(0, 3)
     .map((gpu) => gpu.name);
+}
+
+/** Two letters may be exchanged where the number, which makes the card, is right. */
+function maxTypos(known: string, wanted: string): number {
+  const number = (text: string) => text.replace(/\D/g, "");
+  const isSameNumber = number(wanted) !== "" && number(known) === number(wanted);
+  return Math.max(isSameNumber && wanted.length > 4 ? 2 : 1, Math.floor(wanted.length / 4));
 }
 
 function plain(name: string): string {
@@ -147,5 +247,5 @@ function plain(name: string): string {
 }
 
 function short(plainName: string): string {
-  return plainName.replace(/^(gtx|gt|rtx|quadro|tesla|jetson)/, "");
+  return plainName.replace(/^(gtx|gt|rtx|quadro|tesla|jetson|cmp)/, "");
 }

@@ -86,7 +86,7 @@ const rows = {
     section: "nvidia",
     seen: ["network", "model", "log", "start", "nvidia-smi"],
     pattern:
-      "gpu is lost|unable to determine the device handle|fallen off the bus|nvml: gpu is lost|requires (a )?reset",
+      "gpu is lost|unable to determine the device handle|fallen off the bus|nvml: gpu is lost|requires (a )?reset|detection error: nvml error: unknown|, .unknown error",
     shown: "«Unable to determine the device handle for GPU … GPU is lost»",
     cause: "the card no longer answers on its bus: power, heat, a loose slot or a defect",
     cure: "restart the host, look for «Xid» in its kernel log (dmesg), check the card's power and cooling",
@@ -94,20 +94,41 @@ const rows = {
   "nvml-permissions": {
     section: "nvidia",
     seen: ["start", "nvidia-smi", "log"],
-    pattern: "nvml.*insufficient permissions|blocked by the operating system",
+    pattern:
+      "nvml.*insufficient permissions|do not have suff[a-z]+ permissions|not running as root|nvidia-smi: permission denied",
     shown: "«Failed to initialize NVML: Insufficient Permissions»",
-    cause: "the container is not allowed to open the device nodes",
+    cause: "the user or the container is not allowed to open the card's device nodes",
     cure:
       "check the rights of /dev/nvidia* on the host (666 is usual), and in an LXC guest its" +
       " lxc.cgroup2.devices.allow lines",
   },
   "wsl-gpu": {
     section: "nvidia",
-    seen: ["start", "nvidia-smi"],
-    pattern: "wsl environment detected but no adapters",
-    shown: "«nvidia-container-cli: … WSL environment detected but no adapters were found»",
-    cause: "WSL shows this distribution no GPU",
-    cure: "install NVIDIA's driver on Windows (never inside WSL), then in Windows: wsl --update and wsl --shutdown",
+    seen: ["start", "nvidia-smi", "log"],
+    pattern: "wsl environment detected but no adapters|blocked by the operating system",
+    shown:
+      "«nvidia-container-cli: … WSL environment detected but no adapters were found», «GPU access blocked by the operating system»",
+    cause:
+      "WSL shows this distribution no GPU, or its version does not match the driver on Windows",
+    cure: "install NVIDIA's newest driver on Windows (never inside WSL) and update Docker Desktop, then in Windows: wsl --update and wsl --shutdown",
+  },
+  "driver-slow": {
+    section: "nvidia",
+    seen: ["start"],
+    pattern: "driver (rpc )?error: timed out|rpc error: timed out",
+    shown: "«nvidia-container-cli: initialization error: driver rpc error: timed out»",
+    cause: "the driver takes too long to wake the card, or hangs",
+    cure: "keep the card awake: systemctl enable --now nvidia-persistenced on the host (or nvidia-smi -pm 1 at each boot); if it happens again, look for «Xid» in its kernel log (dmesg) and restart it",
+  },
+  "toolkit-rights": {
+    section: "nvidia",
+    seen: ["start"],
+    pattern:
+      "privilege change failed|overflowuid|mount operation failed: [^ ]+: operation not permitted",
+    shown: "«nvidia-container-cli: … privilege change failed: operation not permitted»",
+    cause:
+      "in an unprivileged LXC guest, or without root, the NVIDIA Container Toolkit may not prepare the container",
+    cure: "pass the card by CDI instead: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml there, then «gpus: { cdi: [nvidia.com/gpu=all] }»; an LXC guest also needs features: nesting=1",
   },
   "driver-not-running": {
     section: "nvidia",
@@ -140,13 +161,22 @@ const rows = {
     cause: "the container started without a card",
     cure: `${toolkit}, then recreate the container`,
   },
+  "nvidia-smi-crashes": {
+    section: "nvidia",
+    seen: ["nvidia-smi"],
+    pattern: "segmentation fault|core dumped|bus error|exec format error",
+    shown: "«Segmentation fault» from nvidia-smi",
+    cause:
+      "the driver's libraries do not match the driver, as where Docker Desktop or WSL is older than it",
+    cure: "restart the host after a driver update; on Windows update Docker Desktop and WSL (wsl --update, then wsl --shutdown)",
+  },
 
   // --- CUDA --------------------------------------------------------------------------------------------
   "rocm-no-code": {
     section: "others",
     seen: inContainer,
     pattern:
-      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|sharedobjectinitfailed|hip (failure|error):? 30[123][^0-9]|cannot find co in the bundle|missing co for these isas|tensile|unable to find code object|unsupported gpu arch",
+      "hip (failure|error):? (98|209)[^0-9]|hip error: invalid device function|hiperrornobinaryforgpu|hiperrorinvaliddevicefunction|sharedobjectinitfailed|hip (failure|error):? 30[123][^0-9]|cannot find co in the bundle|missing co for these isas|tensilelibrary|tensile[^:]*[.]co|unable to find code object|unsupported gpu arch",
     shown: "«HIP failure 98: invalid device function», «hipErrorNoBinaryForGpu»",
     cause: "this ROCm has no machine code for the AMD GPU",
     cure:
@@ -166,7 +196,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "no rocm-capable device|hip (failure|error):? 10[01][^0-9]|hiperrornodevice|hiperrorinvaliddevice|no hip gpus|unable to open /dev/kfd|hsa_status_error_out_of_resources|/dev/kfd",
+      "no rocm-capable device|hip (failure|error):? 10[01][^0-9]|hiperrornodevice|hiperrorinvaliddevice|no hip gpus|tensile host: no devices|rock module is not loaded|unable to open /dev/kfd|hsa_status_error_out_of_resources|/dev/kfd",
     shown: "«HIP failure 100: no ROCm-capable device is detected», «Unable to open /dev/kfd»",
     cause: "the container has no access to an AMD GPU",
     cure:
@@ -189,7 +219,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "miopen(status| failure| error|[^a-z]*error)|rocblas_status|hiprtc|code object build failed|mgxkernel_|failed to call function|/migraphx/src|failed to create migraphxexecutionprovider",
+      "miopen(status| failure| error|[^a-z]*error)|rocblas_status|hiprtc|code object build failed|mgxkernel_|failed to call function|/migraphx/src|migraphx::|migraphx_onnx|migraphx error|unknown hip compiler|failed to create migraphxexecutionprovider",
     shown: "«MIOPEN failure 7: miopenStatusUnknownError», «migraphx»: «Failed to call function»",
     cause: "MIOpen or MIGraphX cannot compile the model for this AMD GPU",
     cure:
@@ -210,7 +240,7 @@ const rows = {
     section: "nvidia",
     seen: ["network", "model", "log", "start"],
     pattern:
-      "cuda (failure|error):? (35|36)[^0-9]|driver version is insufficient|insufficientdriver|incompatible_cuda_driver|unsatisfied condition: (cuda|driver)|please update your driver",
+      "cuda (failure|error):? (35|36)[^0-9]|driver version is insufficient|insufficientdriver|incompatible_cuda_driver|unsatisfied condition|please update your driver",
     shown:
       "«CUDA failure 35: CUDA driver version is insufficient», «unsatisfied condition: cuda>=12.6»",
     cause: "the NVIDIA driver is missing in the container or older than this CUDA needs",
@@ -289,7 +319,7 @@ const rows = {
     section: "nvidia",
     seen: inContainer,
     pattern:
-      "(cudnn|cublas|curand|cufft)_status_(not_initialized|internal_error)|cudnn failure:? (1|4|1001|5000)[^0-9]|cublas failure:? (1|14)[^0-9]|the library was not initialized|cublas_status_internal|an internal operation failed",
+      "(cudnn|cublas|curand|cufft)_status_(not_initialized|internal_error)|cudnn failure:? (1|4|1001|4000)[^0-9]|cublas failure:? (1|14)[^0-9]|the library was not initialized|cublas_status_internal|an internal operation failed|cudnn error executing",
     shown:
       "«CUDNN_STATUS_NOT_INITIALIZED», «CUBLAS_STATUS_NOT_INITIALIZED», «…_STATUS_INTERNAL_ERROR»",
     cause:
@@ -372,11 +402,20 @@ const rows = {
       "restart the container and look for «Xid» in the host's kernel log (dmesg); let the host's «gpu»" +
       " choose the image, and undo any overclocking",
   },
+  "fabric-manager": {
+    section: "nvidia",
+    seen: inContainer,
+    pattern: "cuda (failure|error):? 802[^0-9]|system not yet initialized",
+    shown: "«CUDA failure 802: system not yet initialized»",
+    cause:
+      "the driver is not ready yet; cards with NVSwitch wait for the Fabric Manager, others for their first start after boot",
+    cure: "on the host: systemctl enable --now nvidia-fabricmanager (of the same version as the driver) where the card has NVSwitch; otherwise run nvidia-smi and restart the container",
+  },
   "cuda-unknown": {
     section: "nvidia",
     seen: inContainer,
     pattern:
-      "cuda (failure|error):? (3|30|304|800|802|999)[^0-9]|cudaerrorunknown|cuda unknown error|cudaerrorinitializationerror|system not yet initialized|os call failed|cuda_error_unknown",
+      "cuda (failure|error):? (3|30|304|800|999)[^0-9]|cudaerrorunknown|cuda unknown error|cudaerrorinitializationerror|os call failed|cuda_error_unknown",
     shown: "«CUDA failure 999: unknown error», «CUDA failure 3: initialization error»",
     cause:
       "the driver fails to initialize: often /dev/nvidia-uvm is missing, or its module did not survive standby",
@@ -388,7 +427,7 @@ const rows = {
     section: "nvidia",
     seen: inContainer,
     pattern:
-      "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cuda runtime error|(cudnn|cublas|cufft|curand|cublaslt) failure",
+      "cuda (failure|error):? [0-9]+|cuda error cuda[a-z]+|cudaerror[a-z]+|cuda runtime error|(cudnn|cublas|cufft|curand|cublaslt) failure",
     shown: "any other «CUDA failure»",
     cause: "CUDA reports a fault in the card or its driver",
     cure: "check nvidia-smi on the host and look for «Xid» in its kernel log (dmesg), then restart the container",
@@ -410,7 +449,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "rknn_err_model_invalid|rknn model does not match|failed to load rknn model|unsupport(ed)? (os|target) platform|invalid rknn|unsupport(ed)? cpu op",
+      "rknn_err_model_invalid|rknn model does not match|mismatch target platform|not match with rknn runtime|failed to load rknn model|unsupport(ed)? (os|target) platform|invalid rknn|unsupport(ed)? cpu op",
     shown: "«RKNN_ERR_MODEL_INVALID», «Failed to load RKNN model»",
     cause: "the model's RKNN file is damaged, or it is for another chip or a newer kernel driver",
     cure: "delete the model from the cache, so that it is downloaded again, and update the host's kernel (driver rknpu 0.9.8 or newer)",
@@ -448,7 +487,7 @@ const rows = {
     section: "others",
     seen: inContainer,
     pattern:
-      "device with .?gpu[^ ]* name is not registered|no (opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_(found|available)|zeinit|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|context was not initialized for|/dev/dri",
+      "device with .?gpu[^ ]* name is not registered|no (supported )?(opencl|gpu) device|clgetplatformids|clgetdeviceids|cl_platform_not_found|cl_device_not_(found|available)|zeinit|error code: -(1|1001)[^0-9]|ze_result_error_(uninitialized|dependency_unavailable|unsupported_version|device_lost|insufficient_permissions)|failed to create plugin|no supported devices found|invalid vendor type|device name must be|no gpu found|context was not initialized for|/dev/dri",
     shown:
       '«Device with "GPU" name is not registered», «clGetPlatformIDs», «ZE_RESULT_ERROR_UNINITIALIZED»',
     cause: "OpenVINO finds no Intel GPU that it can use",
@@ -464,6 +503,34 @@ const rows = {
     shown: "«clEnqueueNDRangeKernel», «CL_BUILD_PROGRAM_FAILURE», any other «ZE_RESULT_ERROR»",
     cause: "the GPU's OpenCL or Level Zero driver fails",
     cure: "use the newest release of Immich, whose image brings newer drivers, and «openvinoPrecision: FP32»; if it happens again, «accelerator: cpu»",
+  },
+  "library-version": {
+    section: "nvidia",
+    seen: ["network", "model", "log"],
+    pattern:
+      "version .?(glibc(xx)?|cxxabi)_[0-9.]+.? not found|undefined symbol|symbol lookup error",
+    shown: "«version GLIBCXX_3.4.32 not found», «undefined symbol»",
+    cause:
+      "a library is older than another one needs: foreign libraries come first («LD_LIBRARY_PATH», mounted files), or an image of your own mixes systems",
+    cure: "leave «LD_LIBRARY_PATH» and mounted libraries out, and use an image of one release",
+  },
+  "executable-stack": {
+    section: "nvidia",
+    seen: ["network", "model", "log"],
+    pattern: "cannot enable executable stack",
+    shown: "«cannot enable executable stack as shared object requires»",
+    cause:
+      "the host's kernel, SELinux or the C library refuses the executable stack that this ONNX Runtime asks for",
+    cure: "use a newer release of Immich, whose ONNX Runtime needs none; until then «environment: { GLIBC_TUNABLES: glibc.rtld.execstack=2 }»",
+  },
+  "library-permission": {
+    section: "container",
+    seen: ["network", "model", "log"],
+    pattern: "cannot open shared object file: permission denied",
+    shown: "«cannot open shared object file: Permission denied»",
+    cause:
+      "the host refuses to let the container load a library of its image: SELinux or AppArmor, or Docker's data are on a disk mounted noexec",
+    cure: "look for DENIED in the host's kernel log (dmesg) and for noexec in findmnt; otherwise remove the image and pull it again",
   },
   "provider-library": {
     section: "nvidia",
@@ -523,6 +590,23 @@ const rows = {
     cause: "the disk or the network share fails",
     cure: "look in the host's kernel log (dmesg) and check the disk (smartctl -a) or the share",
   },
+  "cache-locks": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "no locks available|errno (37|38|95)[^0-9]|function not implemented",
+    shown: "«No locks available», «Function not implemented» below «/cache»",
+    cause: "the cache's file system, such as that of a network share, has no locks or links",
+    cure: "put the cache on a local disk («cache»)",
+  },
+  "ocr-font": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "(permission denied|read-only file system): [^ ]*rapidocr|host=.www[.]modelscope",
+    shown: "«…/rapidocr/models/FZYTK.TTF»: «Permission denied», «Read-only file system»",
+    cause:
+      "text recognition in some releases of Immich downloads a font from modelscope.cn into the image itself, where it may not write or which it cannot reach",
+    cure: "use a newer release of Immich; until then let root run the container («user» left out, «hardening: { readOnlyRoot: false }»), or «ocr: off» in «models»",
+  },
   "home-unwritable": {
     section: "models",
     seen: ["model", "log"],
@@ -535,7 +619,8 @@ const rows = {
   "privileged-port": {
     section: "container",
     seen: ["log", "start"],
-    pattern: "connection to .'[^)]*. failed: .errno 13|cannot expose privileged port",
+    pattern:
+      "connection to .'[^)]*. failed: .errno 13|cannot expose privileged port|bind on address [^:]*: permission denied",
     shown: "«connection to ('0.0.0.0', 80) failed: [Errno 13] Permission denied»",
     cause: "the container's user, or Docker without root, may not listen on a port below 1024",
     cure: "choose a higher one: «environment: { port: 3003 }», «publish: { port: 3003 }»",
@@ -544,7 +629,7 @@ const rows = {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "errno 16[^0-9]|errno 39[^0-9]|[.]nfs[0-9]|device or resource busy|directory not empty",
+      "errno 16[^0-9]|errno 17[^0-9]|errno 39[^0-9]|[.]nfs[0-9]|device or resource busy|directory not empty",
     shown: "«Device or resource busy: '/cache/….nfs…'», «Directory not empty»",
     cause: "several servers write into one cache at once, or it lies on a network share",
     cure: "give each server a cache of its own on a local disk («cache»), then restart them",
@@ -608,10 +693,19 @@ const rows = {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "invalid_protobuf|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|consistency check failed|file should be of size|invalid_argument : load model",
+      "invalid_protobuf|jsondecodeerror|expected value at line|invalidprotobuf|protobuf parsing failed|error parsing message|no graph was found|modelproto does not have a graph|wire type|deserialize tensor|out of bounds or can not be read|does not match the raw data size|raw data size|getfilelength|external (initializer|data).*(size|bounds|length|exist)|badzipfile|not a zip file|incomplete message|unexpected end of|header too (large|small)|consistency check failed|file should be of size|invalid_argument : load model",
     shown: "«INVALID_PROTOBUF: Load model from … failed: Protobuf parsing failed»",
     cause: "the model's file is damaged or incomplete",
     cure: "delete the model's folder from the cache: it is downloaded again",
+  },
+  "model-mismatch": {
+    section: "models",
+    seen: inContainer,
+    pattern:
+      "invalid feed input name|got invalid dimensions for|invalid rank for input|unexpected input data type|invalid_graph|this is an invalid model|type error: type .tensor",
+    shown: "«INVALID_ARGUMENT: Invalid Feed Input Name», «INVALID_GRAPH: This is an invalid model»",
+    cause: "the model's file does not fit this release of Immich, or was changed",
+    cure: "delete the model's folder from the cache: it is downloaded again; leave «imageVariant» and a model of your own out",
   },
   "plain-http": {
     section: "build",
@@ -667,11 +761,29 @@ const rows = {
       "Hugging Face, or the mirror in «huggingFaceEndpoint», has no such model, or gives it to no one without a token",
     cure: "correct the model's name in Immich's settings or the preset, or choose another mirror; a token is HF_TOKEN in an env file («envFiles»)",
   },
+  "hub-offline": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "offlinemodeisenabled|offline mode is enabled|outgoing traffic has been disabled",
+    shown: "«OfflineModeIsEnabled: … offline mode is enabled»",
+    cause: "«HF_HUB_OFFLINE» (or «offline») forbids downloads, and the model is not in the cache",
+    cure: "leave it out until the model is there, or copy the models in with «cacheModels»",
+  },
+  "hub-xet": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern:
+      "file reconstruction error|writer channel closed|cas service error|data processing error",
+    shown: "«Data processing error: CAS service error», «File reconstruction error»",
+    cause:
+      "the download by Hugging Face's chunk store (Xet) failed, often behind a proxy, a filter or a mirror",
+    cure: "«environment: { HF_HUB_DISABLE_XET: '1' }»; otherwise copy the models in with «cacheModels»",
+  },
   "model-download": {
     section: "models",
     seen: ["model", "log"],
     pattern:
-      "localentrynotfounderror|hfhubhttperror|cas service error|huggingface_hub.*(connecterror|connecttimeout|readtimeout|name resolution)|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
+      "localentrynotfounderror|hfhubhttperror|cas service error|huggingface_hub.*(connecterror|connecttimeout|readtimeout|name resolution)|couldn't connect to .?https?://[^ ]*hugg|we couldn't connect to|locate the files? on the hub|offlinemodeisenabled|outgoing traffic has been disabled|huggingface.*(timed out|max retries|connection|429)|(timed out|connection (aborted|reset|refused)|name resolution|not known).*huggingface|hf-mirror.*(timed out|max retries|connection|429)|snapshot folder",
     shown: "«LocalEntryNotFoundError», «couldn't connect to 'https://huggingface.co'»",
     cause: "the container cannot reach Hugging Face",
     cure: "set «environment: { huggingFaceEndpoint: https://… }» (a mirror) or a proxy, or copy the models in with «cacheModels»",
@@ -679,10 +791,19 @@ const rows = {
   "model-missing": {
     section: "models",
     seen: ["model", "log"],
-    pattern: "no_suchfile|nosuchfile|file doesn't exist|model file not found",
+    pattern:
+      "no_suchfile|no such file or directory: ./cache|not a directory: ./cache|nosuchfile|file doesn't exist|model file not found",
     shown: "«NO_SUCHFILE: … File doesn't exist», «Model file not found»",
     cause: "a file of the model is missing in the cache",
     cure: "delete the model's folder from the cache, so that it is downloaded again; without internet, copy it in with «cacheModels»",
+  },
+  "model-name": {
+    section: "models",
+    seen: ["model", "log"],
+    pattern: "unknown model combination|unknown model type",
+    shown: "«ValueError: Unknown model combination»",
+    cause: "this release of Immich has no model of that name for that task",
+    cure: "correct the model's name in Immich's settings or the preset; text recognition needs v2.2.0 or newer in server and container",
   },
 
   // --- The container ---------------------------------------------------------------------------------------
@@ -694,6 +815,15 @@ const rows = {
     shown: "«Can't connect to ('::', 3003)»",
     cause: "the host has no IPv6, and the server listens on it by default",
     cure: "«environment: { host: 0.0.0.0 }»",
+  },
+  "ipv6-route": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "dial (tcp|udp) .[0-9a-f]*:[0-9a-f:]+.:[0-9]+: connect: (cannot assign|network is unreachable|no route)",
+    shown: "«dial tcp [2606:50c0:8000::154]:443: connect: network is unreachable»",
+    cause: "the host has an IPv6 address but no way out by IPv6, and Docker tries it first",
+    cure: "repair IPv6, or switch it off on the host (sysctl -w net.ipv6.conf.all.disable_ipv6=1), then restart Docker",
   },
   "foreign-address": {
     section: "container",
@@ -712,20 +842,37 @@ const rows = {
     cause: "another program or container has the port",
     cure: "stop it, or choose another port («publish», «environment: { port: … }»)",
   },
+  emulated: {
+    section: "container",
+    seen: ["log", "build", "start"],
+    pattern: "qemu: |qemu-[a-z0-9_]+: ",
+    shown: "«qemu: uncaught target signal 11», «qemu-x86_64: Could not open …»",
+    cause: "the image is for another CPU architecture, and what emulates it (QEMU) fails",
+    cure: "the program's own images are for amd64; on arm64 use the official ones (accelerators «cpu», «armnn», «rknn»)",
+  },
   "old-cpu": {
     section: "container",
     seen: ["log", "build"],
     pattern:
-      "baseline optimizations|your machine doesn't support|illegal instruction|sigill|code 132|exit code: 132|exit status 132",
+      "baseline optimizations|cpu does not support x86|your machine doesn't support|illegal instruction|sigill|code 132|exit code: 132|exit status 132",
     shown: "«Illegal instruction», exit code 132, «NumPy was built with baseline optimizations»",
     cause: "the host's CPU lacks instructions that this image needs (such as SSE4.2 or AVX)",
     cure: "update this program: its newer images need fewer of them; in a virtual machine set the CPU type to host; an older CPU cannot run it",
+  },
+  "static-tls": {
+    section: "container",
+    seen: ["log"],
+    pattern: "static tls block",
+    shown: "«cannot allocate memory in static TLS block»",
+    cause:
+      "a library was loaded too late for its place in memory, as OpenMP on ARM boards; memory is not short",
+    cure: "use a newer release of Immich; in an image of your own «environment: { LD_PRELOAD: /usr/lib/aarch64-linux-gnu/libgomp.so.1 }»",
   },
   "host-memory": {
     section: "container",
     seen: ["log", "build", "model", "start"],
     pattern:
-      "perhaps out of memory|sigkill|code 137|exit code: 137|exit status 137|oomkilled|std::bad_alloc|bad allocation|cannot allocate memory|errno 12[^0-9]|memoryerror|arraymemoryerror",
+      "perhaps out of memory| killed $|killed signal terminated|sigkill|code 137|exit code: 137|exit status 137|oomkilled|std::bad_alloc|bad allocation|cannot allocate memory|errno 12[^0-9]|memoryerror|arraymemoryerror",
     shown: "«Worker was sent SIGKILL! Perhaps out of memory?», exit code 137, «std::bad_alloc»",
     cause: "the container or its host ran out of memory",
     cure: "raise «limits.memory», choose a smaller preset or «workers: 1»; on a small host add swap",
@@ -739,15 +886,24 @@ const rows = {
       "a request took longer than the server allows: a slow accelerator compiles, or a slow network downloads a model",
     cure: "raise «workerTimeout» (seconds, 300 by default)",
   },
+  "thread-limit": {
+    section: "container",
+    seen: ["log", "build", "start"],
+    pattern: "resource temporarily unavailable|errno[ =]11[^0-9]|rlimit_nproc",
+    shown: "«Resource temporarily unavailable» when a thread or process starts, «can't fork»",
+    cause:
+      "the limit of processes and threads is reached: the container's (4096), the LXC guest's or Docker's own",
+    cure: "«hardening: { limitProcesses: false }»; in an LXC guest raise lxc.cgroup2.pids.max in its configuration, on the host TasksMax of docker.service",
+  },
   "too-many-threads": {
     section: "container",
-    seen: ["log", "build"],
+    seen: ["log", "build", "start"],
     pattern:
-      "can't start new thread|pthread_create failed|resource temporarily unavailable|operation not permitted.*(thread|clone)",
-    shown: "«can't start new thread»",
+      "can't start new thread|pthread_create failed|failed to create new os thread|can't spawn|system_error. what[^ ]* operation not permitted|operation not permitted.*(thread|clone)",
+    shown: "«can't start new thread», «pthread_create failed: Operation not permitted»",
     cause:
-      "Docker before 20.10.10 forbids what new images use to start a thread, or the limit of processes is reached",
-    cure: "update Docker to 20.10.10 or newer; else «hardening: { limitProcesses: false }»",
+      "Docker before 20.10.10, or its libseccomp, forbids what new images use to start a thread (clone3), or the limit of processes is reached",
+    cure: "update Docker to 20.10.10 or newer, and libseccomp2 and runc with it; else «hardening: { limitProcesses: false }»",
   },
   "bad-variable": {
     section: "container",
@@ -761,10 +917,19 @@ const rows = {
   "package-missing": {
     section: "container",
     seen: ["log"],
-    pattern: "modulenotfounderror|no module named|importerror",
+    pattern: "modulenotfounderror|class uri |no module named|importerror",
     shown: "«ModuleNotFoundError: No module named …»",
     cause: "the image lacks a Python package that this release of Immich needs",
     cure: "build it again (pulumi up after docker rmi of the image); an image of your own needs the package",
+  },
+  "cores-offline": {
+    section: "container",
+    seen: ["log"],
+    pattern: "unsigned int.*assertion .__n < this->size",
+    shown: "«stl_vector.h:1130: … Assertion '__n < this->size()' failed»",
+    cause:
+      "ONNX Runtime fails on an ARM board that has some of its CPU cores switched off (microsoft/onnxruntime#24221)",
+    cure: "switch all cores on: on a Jetson by its power mode (nvpmodel -m 0), elsewhere echo 1 to /sys/devices/system/cpu/cpu*/online; then restart the container",
   },
   "worker-crash": {
     section: "container",
@@ -784,10 +949,18 @@ const rows = {
       "Gunicorn 25 of Immich v2.6.0 to v2.7.5 hangs on its control socket (immich-app/immich#27173)",
     cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
   },
+  "gunicorn-option": {
+    section: "container",
+    seen: ["log"],
+    pattern: "unrecognized arguments",
+    shown: "«gunicorn: error: unrecognized arguments: --no-control-socket»",
+    cause: "«GUNICORN_CMD_ARGS» has an option that this release's Gunicorn does not know",
+    cure: "leave it out, or correct it; releases before v2.6.0 do not know «--no-control-socket»",
+  },
   "worker-boot": {
     section: "container",
     seen: ["log"],
-    pattern: "worker failed to boot",
+    pattern: "worker failed to boot|exited with code 3[^0-9]",
     shown: "«Worker failed to boot.»",
     cause: "the server ended while it started",
     cure: "look at the first error in docker logs <container>: mostly a variable («environment») or the image («image») is wrong",
@@ -801,6 +974,23 @@ const rows = {
       "Immich's server gave up on the model after two failed loads and retries only after a restart",
     cure: "fix what the first error in the container's log names, then restart the container",
   },
+  "thread-affinity": {
+    section: "container",
+    seen: ["log"],
+    pattern: "pthread_setaffinity_np failed",
+    shown: "«pthread_setaffinity_np failed»",
+    cause:
+      "the LXC guest or the container may use fewer CPU cores than it sees; the message itself is harmless",
+    cure: "nothing, if the server answers; «modelIntraOpThreads» with the number of cores silences it",
+  },
+  "unreadable-picture": {
+    section: "container",
+    seen: ["log", "model"],
+    pattern: "cannot identify image file|image file is truncated|decompressionbomb",
+    shown: "«UnidentifiedImageError: cannot identify image file»",
+    cause: "Immich sent a picture that is damaged or of an unknown kind",
+    cure: "the server is well and goes on with the next picture; make that one's thumbnails again in Immich, or remove it",
+  },
 
   // --- Docker starts a container -----------------------------------------------------------------------------
   cdi: {
@@ -813,6 +1003,14 @@ const rows = {
     cure:
       'Docker 25 or newer with "features": { "cdi": true } in /etc/docker/daemon.json (the default since 28.3), then on the host:' +
       " nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
+  },
+  "cdi-outdated": {
+    section: "start",
+    seen: ["start"],
+    pattern: "cdi host device|(cannot stat|fulfil mount request: open) [^ ]*(nvidia|libcuda)",
+    shown: "«failed to stat CDI host device», «cannot stat …/libEGL_nvidia.so.550.67»",
+    cause: "the description of the card for CDI is of another driver or boot",
+    cure: "make it anew on the host after each driver update: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml (systemctl enable --now nvidia-cdi-refresh does it by itself since toolkit 1.18)",
   },
   "device-driver": {
     section: "start",
@@ -848,6 +1046,14 @@ const rows = {
     cause: "the host's systemd does not answer Docker",
     cure: "systemctl daemon-reexec, or restart the host",
   },
+  "jetson-runtime": {
+    section: "start",
+    seen: ["start"],
+    pattern: "invoking the nvidia container runtime hook directly",
+    shown: "«invoking the NVIDIA Container Runtime Hook directly … is not supported»",
+    cause: "on a board such as the Jetson the toolkit passes the GPU by its runtime only",
+    cure: "«gpus: { runtime: nvidia }»",
+  },
   "lxc-cgroups": {
     section: "start",
     seen: ["start"],
@@ -859,6 +1065,41 @@ const rows = {
     cure:
       "no-cgroups = true below [nvidia-container-cli] in the guest's /etc/nvidia-container-runtime/config.toml, then restart Docker;" +
       " the guest itself needs the card's device nodes",
+  },
+  "process-pipe": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "final child's pid from pipe|read init-p: connection reset|nsexec[^ ]*: ",
+    shown: "«can't get final child's PID from pipe: EOF»",
+    cause:
+      "runc could not begin a process: the LXC guest or host has too little memory, too few processes, or no user namespaces left",
+    cure: "in an LXC guest: more memory, a higher lxc.cgroup2.pids.max, and features: nesting=1,keyctl=1; on CentOS 7 and its like sysctl -w user.max_user_namespaces=15000; then restart Docker",
+  },
+  seccomp: {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "error adding seccomp|initialize seccomp|seccomp (is )?not supported|init seccomp|symbol: seccomp|libseccomp",
+    shown: "«error adding seccomp filter rule for syscall …»",
+    cause:
+      "runc or its library libseccomp is older than Docker's list of allowed calls, or the kernel (that of some NAS systems) has no seccomp",
+    cure: "update Docker, containerd.io, runc and libseccomp2 together, then restart Docker",
+  },
+  "sysctl-write": {
+    section: "start",
+    seen: ["start"],
+    pattern: "write sysctl key|ping_group_range",
+    shown: "«write sysctl key net.ipv4.ping_group_range: invalid argument»",
+    cause: "in an LXC guest, or without root, the engine may not set a value of the kernel",
+    cure: "Podman: default_sysctls = [] below [containers] in /etc/containers/containers.conf; an LXC guest needs features: nesting=1 and 65536 user numbers",
+  },
+  rlimits: {
+    section: "start",
+    seen: ["start"],
+    pattern: "error setting rlimit",
+    shown: "«error setting rlimit type 7: operation not permitted»",
+    cause: "an engine in an LXC guest or without root may not raise a limit above its own",
+    cure: "leave it out of «ulimits», or give a smaller one; in an LXC guest raise lxc.prlimit (nofile is type 7) in its configuration",
   },
   "lxc-sysctl": {
     section: "start",
@@ -882,7 +1123,7 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|apparmor_parser|session key|remount-private",
+      "error mounting .?.?(proc|sysfs|cgroup|tmpfs)|apparmor (profile|failed)|unable to apply apparmor|attr/(apparmor/)?exec|apparmor_parser|session key|error creating device nodes|remount-private",
     shown: '«error mounting "proc" to rootfs», «unable to apply apparmor profile»',
     cause: "the LXC guest may not run containers of its own",
     cure: "features: nesting=1,keyctl=1 in the guest's configuration on the host, the package apparmor in the guest, then restart the guest",
@@ -913,6 +1154,16 @@ const rows = {
       "the NVIDIA Container Toolkit looks for ldconfig in a place where this system does not have it",
     cure: 'ldconfig = "@/sbin/ldconfig" in the host\'s /etc/nvidia-container-runtime/config.toml ("@/sbin/ldconfig.real" on Ubuntu)',
   },
+  "nvidia-nodes": {
+    section: "start",
+    seen: ["start"],
+    pattern: "stat failed: /dev/nvidia|(stat|device) .?/dev/nvidia",
+    shown:
+      "«nvidia-container-cli: mount error: stat failed: /dev/nvidia-uvm: no such file or directory»",
+    cause:
+      "a device node of the card is missing: the driver makes /dev/nvidia-uvm and /dev/nvidia-modeset only when they are first used",
+    cure: "on the host, at each boot: nvidia-modprobe -u -c=0 (and -m for nvidia-modeset); an LXC guest needs every /dev/nvidia* passed through",
+  },
   "device-missing": {
     section: "start",
     seen: ["start"],
@@ -921,12 +1172,13 @@ const rows = {
     shown:
       '«error gathering device information while adding custom device "/dev/…": no such file or directory»',
     cause: "this device node does not exist on the host",
-    cure: "load its kernel driver, or pass it through to the guest; otherwise choose another «accelerator»",
+    cure: "load its kernel driver (amdgpu for /dev/kfd, i915 or xe for /dev/dri, a vendor's kernel for /dev/mali0; only WSL has /dev/dxg), or pass it through to the guest; otherwise choose another «accelerator»",
   },
   "nvidia-cli": {
     section: "start",
     seen: ["start"],
-    pattern: "nvidia-container-cli|nvidia-container-runtime|libnvidia",
+    pattern:
+      "nvidia-container-cli|error running (prestart )?hook|nvidia-container-runtime|libnvidia",
     shown: "any other error of «nvidia-container-cli»",
     cause: "the NVIDIA Container Toolkit cannot pass the card to the container",
     cure: "make nvidia-smi and nvidia-container-cli info work on the host, and update the toolkit",
@@ -934,10 +1186,11 @@ const rows = {
   "mount-kind": {
     section: "start",
     seen: ["start"],
-    pattern: "error mounting .*not a directory|mount a directory onto a file",
-    shown: "«error mounting … not a directory»",
-    cause: "a file is mounted where a folder is expected, or the other way round",
-    cure: "«cache.path» must be a folder",
+    pattern: "not a directory|mount a directory onto a file",
+    shown: "«not a directory: Are you trying to mount a directory onto a file»",
+    cause:
+      "one end of a mount is a folder and the other a file: Docker makes an empty folder where a file is missing",
+    cure: "remove the empty folder on the host (rmdir) and put the file there, such as the «libmali.so» of your board; «cache.path» must be a folder",
   },
   "volume-rights": {
     section: "start",
@@ -967,10 +1220,10 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "bind source path does not exist|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
+      "bind source path does not exist|statfs [^ ]+: no such file|mkdir /[^ ]*: read-only|error mounting [^:]*: [^:]*no such file|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
     shown: "«bind source path does not exist: …»",
     cause: "a folder or file that the container mounts is missing on the host",
-    cure: "create it there, or correct the path in the stack file",
+    cure: "create it there, or correct the path in the stack file; Docker from the snap store sees folders under /home only",
   },
   "host-read-only": {
     section: "start",
@@ -1039,6 +1292,15 @@ const rows = {
     cause: "Docker's firewall rules are gone, as after a restart of the host's firewall",
     cure: "restart Docker: systemctl restart docker",
   },
+  "kernel-network": {
+    section: "start",
+    seen: ["start"],
+    pattern: "(endpoint|veth|bridge)[^,;]*operation not supported",
+    shown: "«failed to create endpoint … on network bridge: … operation not supported»",
+    cause:
+      "the kernel's modules for networks cannot be loaded, as after an update of the kernel without a restart",
+    cure: "restart the host; in an LXC guest load them on its host: modprobe -a veth bridge br_netfilter",
+  },
   "too-few-cores": {
     section: "start",
     seen: ["start"],
@@ -1063,14 +1325,6 @@ const rows = {
     cause: "the host has no process left for another container",
     cure: "restart what starts too many; TasksMax and pid_max limit them",
   },
-  seccomp: {
-    section: "start",
-    seen: ["start"],
-    pattern: "seccomp not supported|symbol: seccomp|libseccomp",
-    shown: "«seccomp not supported», «undefined symbol: seccomp_notify_respond»",
-    cause: "runc, the host's libseccomp and its kernel do not fit together",
-    cure: "update libseccomp2 and containerd.io on the host",
-  },
   "exec-denied": {
     section: "start",
     seen: ["start", "log"],
@@ -1084,7 +1338,7 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "nanocpus can not be set|your kernel does not support|interactive authentication required",
+      "nanocpus can not be set|your kernel does not support|interactive authentication required|memory[.]swap|memory[.]memsw",
     shown: "«NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler»",
     cause: "the host's kernel (that of many NAS systems) or rootless Docker cannot limit this",
     cure: "leave what the message names out of «limits»",
@@ -1138,6 +1392,14 @@ const rows = {
     cause: "the registry or its mirror has a fault of its own",
     cure: "run it again later, or set «build.imageMirror»",
   },
+  "network-owner": {
+    section: "start",
+    seen: ["start"],
+    pattern: "non running container|namespace of a non running",
+    shown: "«cannot join network of a non running container»",
+    cause: "the container whose network this one shares («network: container:…») does not run",
+    cure: "start it, then pulumi up",
+  },
   "rate-limit": {
     section: "start",
     seen: ["start", "build"],
@@ -1170,11 +1432,29 @@ const rows = {
     cause: "Docker was restarted in the meantime",
     cure: "run it again",
   },
+  "engine-restart": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "did not terminate successfully: exit status|unable to retrieve oci runtime error|new shim socket|ttrpc: closed|error reading from server|transport is closing|containerd-shim[^ ]*: no such file|cannot connect to the docker daemon",
+    shown: "«runc did not terminate successfully», «error reading from server: EOF»",
+    cause:
+      "Docker, containerd or runc stopped answering, as during an update of theirs or without memory",
+    cure: "restart them: systemctl restart containerd docker, or the host; install again what is missing (docker-ce, containerd.io); if it happens again, see free -m and journalctl -u docker -u containerd",
+  },
+  credentials: {
+    section: "start",
+    seen: ["start", "build"],
+    pattern: "error getting credentials|docker-credential-",
+    shown: "«error getting credentials … docker-credential-desktop: executable file not found»",
+    cause: "the docker client asks a password store that is missing or locked",
+    cure: 'remove "credsStore" from ~/.docker/config.json of the user who runs this program, or docker login again',
+  },
   "image-unknown": {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|unexpected status [^,]* 40[13]|failed to fetch (oauth|anonymous) token|denied: |: denied ?$|no such image",
+      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|unexpected status [^,]* 40[13]|failed to fetch (oauth|anonymous) token|[^n] denied: |: denied ?$|no such image",
     shown: "«manifest unknown», «pull access denied»",
     cause:
       "the registry or its mirror has no such image, or not for this CPU, or a login is required",
@@ -1192,7 +1472,8 @@ const rows = {
   "no-python": {
     section: "start",
     seen: ["start", "log"],
-    pattern: "executable file not found|no python in this image|no such file or directory: unknown",
+    pattern:
+      "executable file not found|exec user process caused[^a-z]*no such file|exec /[^ ]+: no such file|no python in this image|no such file or directory: unknown",
     shown: "«executable file not found in $PATH»",
     cause: "the image does not contain the program that the container should run",
     cure: "correct «image»: it must be an image of Immich's machine learning",
@@ -1265,7 +1546,7 @@ const rows = {
     section: "build",
     seen: ["build", "start", "log"],
     pattern:
-      "readtimeout|read timed out|connecttimeout|connection timed out|timed out waiting|i/o timeout|tls handshake timeout|connection broken|incompleteread|newconnectionerror|max retries exceeded|connection reset|connection refused|network is unreachable|no route to host|name or service not known|temporary failure (in name resolution|resolving)|could not resolve|no such host|server misbehaving|context deadline exceeded|client.timeout|unexpected eof|remote end closed|protocolerror",
+      "readtimeout|read timed out|connecttimeout|connection timed out|timed out waiting|i/o timeout|tls handshake timeout|connection broken|incompleteread|newconnectionerror|max retries exceeded|connection reset|connection refused|network is unreachable|no route to host|name or service not known|temporary failure (in name resolution|resolving)|could not resolve|no such host|server misbehaving|context deadline exceeded|client.timeout|unexpected eof|anonymous token|oauth token|deadlineexceeded|failed to do request|remote end closed|protocolerror",
     shown:
       "«Read timed out», «Temporary failure in name resolution», «i/o timeout», «TLS handshake timeout»",
     cause: "Docker Hub, PyPI, Debian or Hugging Face is slow, filtered or not reachable from there",
@@ -1273,11 +1554,20 @@ const rows = {
       "run it again: finished steps are kept. Else «build.imageMirror», «build.packageIndex», «build.aptMirror», a proxy" +
       ' («build.httpsProxy»), or working DNS in Docker ("dns" in /etc/docker/daemon.json)',
   },
+  "apt-signature": {
+    section: "build",
+    seen: ["build"],
+    pattern: "invalid signature was encountered|signatures couldn.t be verified",
+    shown: "«At least one invalid signature was encountered»",
+    cause:
+      "apt cannot check Debian's signatures: the disk is full, or Docker or its libseccomp2 is too old for this Debian",
+    cure: "docker system df and docker builder prune for the disk; update Docker and libseccomp2",
+  },
   apt: {
     section: "build",
     seen: ["build"],
     pattern:
-      "failed to fetch|unable to locate package|has no installation candidate|does not have a release file|no longer has a release file|index files failed|hash sum mismatch|repository .* is not signed|release file .* expired|e: unable to|sub-process .* returned an error",
+      "failed to fetch|unable to locate package|has no installation candidate|does not have a release file|no longer has a release file|index files failed|hash sum mismatch|repository .* is not signed|release file .* expired|e: unable to|sub-process .* returned an error|apt-get [^:]*did not complete successfully|apt-get [^:]*non-zero code: 100",
     shown: "«E: Failed to fetch …», «does not have a Release file», «Unable to locate package»",
     cause: "the Debian mirror is incomplete or its address is wrong",
     cure: "correct «build.aptMirror» (an address that ends with /debian, with debian-security beside it), or leave it out",
@@ -1290,6 +1580,15 @@ const rows = {
     cause: "the finished image lacks what this release of Immich needs",
     cure: "choose another release of Immich that the program supports, and report the line: the lock file needs an update",
   },
+  "no-buildx": {
+    section: "build",
+    seen: ["build"],
+    pattern:
+      "buildx component is missing|.buildx. is not a docker command|buildx: no such|unknown command: docker buildx",
+    shown: "«BuildKit is enabled but the buildx component is missing or broken»",
+    cause: "the docker client lacks its plugin buildx",
+    cure: "install it: apt install docker-buildx-plugin (Docker's packages) or docker-buildx (Debian's, Arch's)",
+  },
   "no-buildkit": {
     section: "build",
     seen: ["build"],
@@ -1298,6 +1597,25 @@ const rows = {
     shown: "«the --mount option requires BuildKit»",
     cause: "this Docker engine does not use BuildKit",
     cure: 'update Docker (20.10.10 or newer), and remove "buildkit": false from /etc/docker/daemon.json',
+  },
+  "no-dockerfile": {
+    section: "build",
+    seen: ["build"],
+    pattern: "failed to read dockerfile",
+    shown: "«failed to read dockerfile: open …: no such file or directory»",
+    cause:
+      "Docker cannot see the folder: from the snap store it reads no files outside /home and none that begin with a dot",
+    cure: "install Docker's own packages, or move this program's folder below /home",
+  },
+  "storage-driver": {
+    section: "start",
+    seen: ["start", "build"],
+    pattern:
+      "failed to register layer|/overlay2/[^ ]*: no such file|unexpected end of json|layer verification failed|applylayer|failed to prepare (as|extraction)|error creating overlay|failed to extract layer|layer does not exist",
+    shown: "«failed to register layer», «failed to prepare as …»",
+    cause:
+      "Docker cannot unpack the image: its storage driver does not suit the file system, or its data are damaged",
+    cure: "docker info names the Storage Driver; put /var/lib/docker on ext4 or xfs (overlay2), run docker builder prune, then try again",
   },
   "pip-other": {
     section: "build",
@@ -1313,6 +1631,15 @@ const rows = {
 /** A row's name, the same in every language. */
 export type KnownErrorName = keyof typeof rows;
 
+/**
+ * What Immich logs on every healthy machine at the level `debug` and some row would claim, as patterns like
+ * those of the rows: it is taken out of a text before the rows are compared.
+ */
+const quiet: readonly string[] = [
+  "debug could not load ann shared libraries, using onnx: [^ ]+ cannot open shared object file: no such file or directory",
+  "debug rknn is not available",
+];
+
 /** In the order in which they are compared. */
 export const knownErrors = Object.entries(rows) as readonly (readonly [
   KnownErrorName,
@@ -1327,10 +1654,11 @@ const maxTextLength = 20_000;
 
 /** The first row that is known at that place and found in the text. */
 export function findKnownError(text: string, place: Place): FoundError | undefined {
-  const compared = ` ${text.slice(-maxTextLength)} `
+  const flat = ` ${text.slice(-maxTextLength)} `
     .replace(/\u001b\[[0-9;]*m/g, "")
     .replace(/[^!-~]+/g, " ")
     .toLowerCase();
+  const compared = quiet.reduce((rest, each) => rest.replace(new RegExp(each, "g"), " "), flat);
   const found = knownErrors.find(
     ([, { seen, pattern }]) => seen.includes(place) && new RegExp(pattern).test(compared),
   );
@@ -1342,9 +1670,13 @@ export function hintOf({ cause, cure }: KnownError): string {
   return `${cause}: ${cure}`;
 }
 
-/** The rows for verify/common.sh and verify/inference.py: places, pattern and hint, between tabs. */
+/**
+ * The rows for verify/common.sh and verify/inference.py: places, pattern and hint, between tabs. Those of the
+ * place `quiet` come first, without a hint.
+ */
 export function renderRows(): string {
-  return knownErrors
-    .map(([, row]) => `${row.seen.join(",")}\t${row.pattern}\t${hintOf(row)}\n`)
+  const rows = knownErrors.map(([, row]) => [row.seen.join(","), row.pattern, hintOf(row)]);
+  return [...quiet.map((pattern) => ["quiet", pattern, ""]), ...rows]
+    .map((row) => `${row.join("\t")}\n`)
     .join("");
 }

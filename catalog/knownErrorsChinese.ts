@@ -32,12 +32,20 @@ export const knownErrorsChinese: Readonly<
     cure: "重启宿主机，在内核日志（dmesg）里查 «Xid»，检查供电和散热",
   },
   "nvml-permissions": {
-    cause: "容器没有权限打开设备节点",
+    cause: "用户或容器没有权限打开显卡的设备节点",
     cure: "检查宿主机上 «/dev/nvidia*» 的权限（通常为 666）；在 LXC 容器中还要检查 «lxc.cgroup2.devices.allow»",
   },
   "wsl-gpu": {
-    cause: "WSL 没有把 GPU 提供给这个发行版",
-    cure: "在 Windows 上安装 NVIDIA 驱动（不要装在 WSL 里），再在 Windows 里执行 «wsl --update» 和 «wsl --shutdown»",
+    cause: "WSL 没有把 GPU 提供给这个发行版，或它的版本与 Windows 上的驱动不匹配",
+    cure: "在 Windows 上安装最新的 NVIDIA 驱动（不要装在 WSL 里）并更新 Docker Desktop，再在 Windows 里执行 «wsl --update» 和 «wsl --shutdown»",
+  },
+  "driver-slow": {
+    cause: "驱动唤醒显卡太慢，或已卡死",
+    cure: "让显卡保持唤醒：在宿主机上执行 «systemctl enable --now nvidia-persistenced»（或每次开机执行 «nvidia-smi -pm 1»）；如再出现，在内核日志（dmesg）里查 «Xid» 并重启宿主机",
+  },
+  "toolkit-rights": {
+    cause: "在非特权 LXC 容器里，或没有 root 权限时，NVIDIA Container Toolkit 无权准备容器",
+    cure: "改用 CDI 分配显卡：在那里执行 «nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml»，再设 «gpus: { cdi: [nvidia.com/gpu=all] }»；LXC 容器还需要 «features: nesting=1»",
   },
   "driver-not-running": {
     cause: "没有安装 NVIDIA 驱动，或内核模块没有运行",
@@ -49,6 +57,10 @@ export const knownErrorsChinese: Readonly<
     cure: "安装支持该卡的专有驱动（Kepler 最高 470，Maxwell、Pascal、Volta 最高 580）并重启宿主机；虚拟机请检查直通",
   },
   "no-nvidia-smi": { cause: "容器启动时没有分配显卡", cure: `${toolkit}，然后重新创建容器` },
+  "nvidia-smi-crashes": {
+    cause: "驱动库与驱动不匹配，例如 Docker Desktop 或 WSL 比驱动旧",
+    cure: "更新过驱动就重启宿主机；在 Windows 上更新 Docker Desktop 和 WSL（先 «wsl --update»，再 «wsl --shutdown»）",
+  },
   "rocm-no-code": {
     cause: "这个 ROCm 不带该 AMD GPU 的机器码",
     cure: "把 «HSA_OVERRIDE_GFX_VERSION» 设为 ROCm 支持的相近型号，例如 gfx1031 到 gfx1036 用 10.3.0；没有相近型号就用 «accelerator: cpu»",
@@ -136,6 +148,10 @@ export const knownErrorsChinese: Readonly<
     cause: "显卡上的计算失败：镜像不适合该卡，或显卡有故障、过热、超频",
     cure: "重启容器，在宿主机内核日志（dmesg）里查 «Xid»；由主机的 «gpu» 决定镜像，并取消超频",
   },
+  "fabric-manager": {
+    cause: "驱动尚未就绪：带 NVSwitch 的显卡要等 Fabric Manager，其他显卡要等开机后的首次启动",
+    cure: "带 NVSwitch 的：在宿主机上执行 «systemctl enable --now nvidia-fabricmanager»（版本与驱动相同）；其他的：运行 nvidia-smi 后重启容器",
+  },
   "cuda-unknown": {
     cause: "驱动初始化失败：常见原因是缺少 «/dev/nvidia-uvm»，或待机后它的模块已失效",
     cure: "在宿主机上执行 «nvidia-modprobe -u -c=0»（待机后先 «rmmod nvidia_uvm»）或重启宿主机，再重启容器；LXC 容器也需要 «/dev/nvidia-uvm»",
@@ -143,6 +159,20 @@ export const knownErrorsChinese: Readonly<
   "cuda-other": {
     cause: "其他任何 «CUDA failure»：CUDA 报告显卡或驱动出错",
     cure: "在宿主机上检查 nvidia-smi，在内核日志（dmesg）里查 «Xid»，再重启容器",
+  },
+  "library-version": {
+    cause:
+      "有一个库比另一个库所需的版本旧：外来的库排在前面（«LD_LIBRARY_PATH»、挂载的文件），或自建镜像混用了多个系统",
+    cure: "去掉 «LD_LIBRARY_PATH» 和挂载的库，使用同一版本的镜像",
+  },
+  "executable-stack": {
+    cause: "宿主机内核、SELinux 或 C 库不允许这个 ONNX Runtime 要求的可执行栈",
+    cure: "使用更新的 Immich 版本，其 ONNX Runtime 不再需要；在此之前设 «environment: { GLIBC_TUNABLES: glibc.rtld.execstack=2 }»",
+  },
+  "library-permission": {
+    cause:
+      "宿主机不允许容器加载镜像里的库：SELinux、AppArmor，或 Docker 的数据所在磁盘以 noexec 挂载",
+    cure: "在宿主机内核日志（dmesg）里查 DENIED，用 findmnt 查 noexec；否则删除镜像重新拉取",
   },
   "provider-library": {
     cause: "镜像里缺少 provider 的库，或容器里缺少驱动的库",
@@ -190,6 +220,15 @@ export const knownErrorsChinese: Readonly<
     cause: "磁盘或网络共享出错",
     cure: "查看宿主机内核日志（dmesg），检查磁盘（«smartctl -a»）或网络共享",
   },
+  "cache-locks": {
+    cause: "缓存所在的文件系统（例如网络共享）不支持文件锁或链接",
+    cure: "把缓存放到本地磁盘（«cache»）",
+  },
+  "ocr-font": {
+    cause:
+      "某些 Immich 版本的文字识别会从 modelscope.cn 下载字体到镜像内部，而那里不可写，或该网站无法访问",
+    cure: "使用更新的 Immich 版本；在此之前以 root 运行容器（不设 «user»，«hardening: { readOnlyRoot: false }»），或在 «models» 中设 «ocr: off»",
+  },
   "home-unwritable": { cause: "容器的用户没有可写的主目录", cure: "«environment: { HOME: /tmp }»" },
   "privileged-port": {
     cause: "容器的用户，或没有 root 权限的 Docker，不能监听 1024 以下的端口",
@@ -227,6 +266,10 @@ export const knownErrorsChinese: Readonly<
     cause: "模型文件损坏或不完整",
     cure: "从缓存中删除该模型的文件夹：它会重新下载",
   },
+  "model-mismatch": {
+    cause: "模型文件与这个 Immich 版本不符，或被改动过",
+    cure: "从缓存中删除该模型的文件夹，它会重新下载；不要设 «imageVariant»，也不要用自己的模型",
+  },
   "plain-http": {
     cause: "镜像仓库、镜像站或代理不支持 TLS",
     cure: '代理和镜像站的地址写成 http://；镜像仓库则在宿主机的 «/etc/docker/daemon.json» 里设 «"insecure-registries"»，或给它配置证书',
@@ -249,6 +292,14 @@ export const knownErrorsChinese: Readonly<
       "Hugging Face 或 «huggingFaceEndpoint» 指定的镜像站没有这个模型，或只对持有令牌的用户提供",
     cure: "改正 Immich 设置或预设里的模型名，或换一个镜像站；令牌写在 env 文件（«envFiles»）的 HF_TOKEN 里",
   },
+  "hub-offline": {
+    cause: "«HF_HUB_OFFLINE»（或 «offline»）禁止下载，而缓存里没有这个模型",
+    cure: "模型就位之前不要设它，或用 «cacheModels» 把模型复制进去",
+  },
+  "hub-xet": {
+    cause: "通过 Hugging Face 的分块存储（Xet）下载失败，多因代理、过滤或镜像站",
+    cure: "«environment: { HF_HUB_DISABLE_XET: '1' }»；否则用 «cacheModels» 把模型复制进去",
+  },
   "model-download": {
     cause: "容器访问不到 Hugging Face",
     cure: "设置 «environment: { huggingFaceEndpoint: https://… }»（镜像站）或代理，或用 «cacheModels» 拷贝模型",
@@ -257,9 +308,17 @@ export const knownErrorsChinese: Readonly<
     cause: "缓存里缺少模型的文件",
     cure: "从缓存中删除该模型的文件夹，它会重新下载；没有外网时用 «cacheModels» 拷贝",
   },
+  "model-name": {
+    cause: "这个 Immich 版本里没有该任务的同名模型",
+    cure: "在 Immich 设置或预设中更正模型名；文字识别要求服务器和容器都是 v2.2.0 或更新",
+  },
   "no-ipv6": {
     cause: "宿主机没有 IPv6，而服务默认监听 IPv6",
     cure: "«environment: { host: 0.0.0.0 }»",
+  },
+  "ipv6-route": {
+    cause: "宿主机有 IPv6 地址却无法通过 IPv6 上网，而 Docker 优先使用它",
+    cure: "修好 IPv6，或在宿主机上关闭它（«sysctl -w net.ipv6.conf.all.disable_ipv6=1»），再重启 Docker",
   },
   "foreign-address": {
     cause: "这个地址不是这台机器的，或不是这个容器的",
@@ -269,9 +328,17 @@ export const knownErrorsChinese: Readonly<
     cause: "端口被另一个程序或容器占用",
     cure: "停掉它，或换一个端口（«publish»、«environment: { port: … }»）",
   },
+  emulated: {
+    cause: "镜像属于另一种 CPU 架构，而模拟它的 QEMU 出错",
+    cure: "本程序自建的镜像只支持 amd64；arm64 上用官方镜像（加速器 «cpu»、«armnn»、«rknn»）",
+  },
   "old-cpu": {
     cause: "（退出码 132）宿主机的 CPU 缺少这个镜像需要的指令（例如 SSE4.2 或 AVX）",
     cure: "更新本程序：它较新的镜像需要的这类指令更少；虚拟机请把 CPU 类型设为 host；再老的 CPU 则无法运行",
+  },
+  "static-tls": {
+    cause: "某个库加载太晚，没有预留的内存位置（例如 ARM 开发板上的 OpenMP）；并不是内存不足",
+    cure: "使用更新的 Immich 版本；自建镜像可设 «environment: { LD_PRELOAD: /usr/lib/aarch64-linux-gnu/libgomp.so.1 }»",
   },
   "host-memory": {
     cause: "（退出码 137）容器或宿主机内存不足",
@@ -280,6 +347,10 @@ export const knownErrorsChinese: Readonly<
   "worker-timeout": {
     cause: "请求超过了服务允许的时间：加速器较慢、还在编译，或网络较慢、还在下载模型",
     cure: "调大 «workerTimeout»（秒，默认 300）",
+  },
+  "thread-limit": {
+    cause: "进程和线程数达到上限：容器的（4096）、LXC 容器的，或 Docker 自身的",
+    cure: "«hardening: { limitProcesses: false }»；在 LXC 容器中调高其配置里的 «lxc.cgroup2.pids.max»，在宿主机上调高 docker.service 的 TasksMax",
   },
   "too-many-threads": {
     cause: "早于 20.10.10 的 Docker 不允许新镜像创建线程时使用的系统调用，或已达到进程数上限",
@@ -293,6 +364,10 @@ export const knownErrorsChinese: Readonly<
     cause: "镜像缺少这个 Immich 版本需要的 Python 包",
     cure: "重新构建镜像（先用 docker rmi 删除镜像，再 pulumi up）；自制镜像请装上该包",
   },
+  "cores-offline": {
+    cause: "ARM 开发板关闭了部分 CPU 核心时，ONNX Runtime 会崩溃（microsoft/onnxruntime#24221）",
+    cure: "打开所有核心：Jetson 用电源模式（«nvpmodel -m 0»），其他板子向 «/sys/devices/system/cpu/cpu*/online» 写 1；再重启容器",
+  },
   "worker-crash": {
     cause: "（退出码 139）服务崩溃：这个镜像无法在该 GPU 或其驱动上运行",
     cure: "由主机的 «gpu» 决定镜像，检查驱动（nvidia-smi）；用 «accelerator: cpu» 可判断是不是 GPU 的原因",
@@ -302,6 +377,10 @@ export const knownErrorsChinese: Readonly<
       "日志到这一行为止，容器不健康：Immich v2.6.0 到 v2.7.5 的 Gunicorn 25 卡在 control socket 上（immich-app/immich#27173）",
     cure: "«environment: { GUNICORN_CMD_ARGS: --no-control-socket }»",
   },
+  "gunicorn-option": {
+    cause: "«GUNICORN_CMD_ARGS» 里有这个版本的 Gunicorn 不认识的选项",
+    cure: "去掉或更正；v2.6.0 起才认识 «--no-control-socket»",
+  },
   "worker-boot": {
     cause: "服务在启动时退出",
     cure: "查看 «docker logs <container>» 里的第一个错误：多半是变量（«environment»）或镜像（«image»）有误",
@@ -310,9 +389,21 @@ export const knownErrorsChinese: Readonly<
     cause: "这一行反复出现：加载失败两次后，Immich 的服务不再尝试该模型，重启后才会重试",
     cure: "先按容器日志里的第一个错误处理，再重启容器",
   },
+  "thread-affinity": {
+    cause: "LXC 容器或容器可用的 CPU 核心比它看到的少；这条消息本身无害",
+    cure: "服务器有响应就不必处理；把 «modelIntraOpThreads» 设为核心数就不再出现",
+  },
+  "unreadable-picture": {
+    cause: "Immich 发来的图片已损坏或格式不明",
+    cure: "服务器正常，会继续处理下一张；在 Immich 里重新生成这张图的缩略图，或删除它",
+  },
   cdi: {
     cause: "Docker 没有启用 CDI，或没有该显卡的描述文件",
     cure: 'Docker 25 或更新，在 «/etc/docker/daemon.json» 里设 «"features": { "cdi": true }»（28.3 起默认启用），再在宿主机上执行 «nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml»',
+  },
+  "cdi-outdated": {
+    cause: "CDI 里的显卡描述属于另一个驱动版本或另一次开机",
+    cure: "每次更新驱动后在宿主机上重新生成：«nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml»（toolkit 1.18 起可用 «systemctl enable --now nvidia-cdi-refresh» 自动完成）",
   },
   "device-driver": {
     cause: "Docker 还不能把 NVIDIA 显卡分配给容器",
@@ -330,9 +421,29 @@ export const knownErrorsChinese: Readonly<
     cause: "宿主机的 systemd 没有响应 Docker",
     cure: "«systemctl daemon-reexec»，或重启宿主机",
   },
+  "jetson-runtime": {
+    cause: "在 Jetson 这类开发板上，工具包只能通过它的运行时分配 GPU",
+    cure: "«gpus: { runtime: nvidia }»",
+  },
   "lxc-cgroups": {
     cause: "LXC 容器中的 NVIDIA Container Toolkit 无权更改设备权限",
     cure: "在 LXC 容器里 «/etc/nvidia-container-runtime/config.toml» 的 «[nvidia-container-cli]» 下写 «no-cgroups = true»，再重启 Docker；LXC 容器本身也要有显卡的设备节点",
+  },
+  "process-pipe": {
+    cause: "runc 无法启动进程：LXC 容器或宿主机的内存、进程数或用户命名空间不够",
+    cure: "在 LXC 容器中：加大内存、调高 «lxc.cgroup2.pids.max»、设 «features: nesting=1,keyctl=1»；CentOS 7 一类的系统执行 «sysctl -w user.max_user_namespaces=15000»；再重启 Docker",
+  },
+  seccomp: {
+    cause: "runc 或它的 libseccomp 库比 Docker 的系统调用白名单旧，或内核（某些 NAS）没有 seccomp",
+    cure: "把 Docker、containerd.io、runc 和 libseccomp2 一起更新，再重启 Docker",
+  },
+  "sysctl-write": {
+    cause: "在 LXC 容器里，或没有 root 权限时，引擎无权设置内核参数",
+    cure: "Podman：在 /etc/containers/containers.conf 的 «[containers]» 下设 «default_sysctls = []»；LXC 容器需要 «features: nesting=1» 和 65536 个用户号",
+  },
+  rlimits: {
+    cause: "LXC 容器里的引擎或无 root 的引擎不能把上限设得比自己的高",
+    cure: "从 «ulimits» 中去掉，或改小；在 LXC 容器中调高其配置里的 «lxc.prlimit»（type 7 是 nofile）",
   },
   "lxc-sysctl": {
     cause:
@@ -363,13 +474,18 @@ export const knownErrorsChinese: Readonly<
     cause: "其他任何 «nvidia-container-cli» 报错：NVIDIA Container Toolkit 无法把显卡交给容器",
     cure: "先让宿主机上的 nvidia-smi 和 «nvidia-container-cli info» 正常工作，并升级 toolkit",
   },
+  "nvidia-nodes": {
+    cause:
+      "缺少显卡的设备节点：«/dev/nvidia-uvm» 和 «/dev/nvidia-modeset» 在首次使用时才由驱动创建",
+    cure: "在宿主机上每次开机执行 «nvidia-modprobe -u -c=0»（nvidia-modeset 用 «-m»）；LXC 容器需要直通全部 «/dev/nvidia*»",
+  },
   "device-missing": {
     cause: "宿主机上没有这个设备节点",
-    cure: "加载它的内核驱动，或把它直通给虚拟机或 LXC 容器；否则换一个 «accelerator»",
+    cure: "加载它的内核驱动（/dev/kfd 用 amdgpu，/dev/dri 用 i915 或 xe，/dev/mali0 用厂商内核；/dev/dxg 只有 WSL 有），或把它直通给虚拟机或 LXC 容器；否则换一个 «accelerator»",
   },
   "mount-kind": {
-    cause: "挂载时把文件和文件夹弄反了",
-    cure: "«cache.path» 必须是文件夹",
+    cause: "挂载的一端是文件夹，另一端是文件：文件不存在时 Docker 会建一个空文件夹",
+    cure: "在宿主机上删除这个空文件夹（rmdir），把文件放到那里，例如开发板的 «libmali.so»；«cache.path» 必须是文件夹",
   },
   "volume-rights": {
     cause: "卷下面的存储（例如 NFS 共享）不允许更改所有者",
@@ -385,7 +501,7 @@ export const knownErrorsChinese: Readonly<
   },
   "mount-missing": {
     cause: "容器要挂载的文件夹或文件在宿主机上不存在",
-    cure: "创建它，或改正 stack 文件里的路径",
+    cure: "创建它，或改正 stack 文件里的路径；snap 版 Docker 只能看到 /home 下的文件夹",
   },
   "host-read-only": {
     cause: "宿主机的文件系统是只读的：磁盘有故障，或 Docker 不能更改这个文件夹",
@@ -419,6 +535,10 @@ export const knownErrorsChinese: Readonly<
     cause: "Docker 的防火墙规则已丢失，例如宿主机的防火墙重启过",
     cure: "重启 Docker：«systemctl restart docker»",
   },
+  "kernel-network": {
+    cause: "内核的网络模块加载不了，例如更新内核后没有重启",
+    cure: "重启宿主机；LXC 容器则在其宿主机上加载：«modprobe -a veth bridge br_netfilter»",
+  },
   "too-few-cores": {
     cause: "宿主机的 CPU 核心比 «limits» 要求的少",
     cure: "改正 «limits.cpus» 或 «limits.cpuset»；«nproc» 显示核心数",
@@ -430,10 +550,6 @@ export const knownErrorsChinese: Readonly<
   "host-processes": {
     cause: "宿主机已没有可用的进程数",
     cure: "重启占用过多进程的程序；上限是 TasksMax 和 pid_max",
-  },
-  seccomp: {
-    cause: "runc、宿主机的 libseccomp 与内核不匹配",
-    cure: "在宿主机上升级 libseccomp2 和 containerd.io",
   },
   "exec-denied": {
     cause: "宿主机的 AppArmor（例如 snap 版 Docker）或以 noexec 挂载的存储禁止运行该程序",
@@ -467,6 +583,10 @@ export const knownErrorsChinese: Readonly<
     cause: "镜像仓库或镜像站自身有故障",
     cure: "稍后重试，或设置 «build.imageMirror»",
   },
+  "network-owner": {
+    cause: "本容器共享其网络的那个容器（«network: container:…»）没有运行",
+    cure: "先启动它，再 pulumi up",
+  },
   "rate-limit": {
     cause: "镜像仓库限制了来自你这个地址的拉取次数",
     cure: "«docker login»，或等几个小时，或设置 «build.imageMirror»",
@@ -482,6 +602,14 @@ export const knownErrorsChinese: Readonly<
   "docker-restarts": {
     cause: "Docker 在此期间重启了",
     cure: "重试",
+  },
+  "engine-restart": {
+    cause: "Docker、containerd 或 runc 没有响应，例如正在更新或内存不足",
+    cure: "重启它们：«systemctl restart containerd docker»，或重启宿主机；缺少的重新安装（docker-ce、containerd.io）；如再出现，查看 «free -m» 和 «journalctl -u docker -u containerd»",
+  },
+  credentials: {
+    cause: "docker 客户端要访问的密码库不存在或已锁定",
+    cure: '从运行本程序的用户的 ~/.docker/config.json 中删除 "credsStore"，或重新 docker login',
   },
   "image-unknown": {
     cause: "镜像仓库或镜像站没有这个镜像，或没有适合这种 CPU 的版本，或需要登录",
@@ -527,6 +655,11 @@ export const knownErrorsChinese: Readonly<
     cause: "访问 Docker Hub、PyPI、Debian 或 Hugging Face 很慢、受限或不通",
     cure: '重试：已完成的部分会保留。否则设置 «build.imageMirror»、«build.packageIndex»、«build.aptMirror»、代理（«build.httpsProxy»），或修好 Docker 的 DNS（«/etc/docker/daemon.json» 里的 «"dns"»）',
   },
+  "apt-signature": {
+    cause:
+      "apt 无法校验 Debian 的签名：磁盘已满，或 Docker 及其 libseccomp2 对这个 Debian 来说太旧",
+    cure: "磁盘：«docker system df» 和 «docker builder prune»；更新 Docker 和 libseccomp2",
+  },
   apt: {
     cause: "Debian 镜像站不完整，或地址有误",
     cure: "改正 «build.aptMirror»（以 /debian 结尾，旁边要有 debian-security），或去掉它",
@@ -535,9 +668,21 @@ export const knownErrorsChinese: Readonly<
     cause: "构建出的镜像缺少这个 Immich 版本需要的内容",
     cure: "换一个本程序支持的 Immich 版本，并反馈这一行：锁文件需要更新",
   },
+  "no-buildx": {
+    cause: "docker 客户端缺少 buildx 插件",
+    cure: "安装它：«apt install docker-buildx-plugin»（Docker 的软件源）或 docker-buildx（Debian、Arch 的软件源）",
+  },
   "no-buildkit": {
     cause: "Docker 引擎没有使用 BuildKit",
     cure: '把 Docker 升级到 20.10.10 或更新，并从 «/etc/docker/daemon.json» 中去掉 «"buildkit": false»',
+  },
+  "no-dockerfile": {
+    cause: "Docker 看不到这个文件夹：snap 版只能读 /home 下且不以点开头的文件",
+    cure: "安装 Docker 官方软件包，或把本程序的文件夹移到 /home 下",
+  },
+  "storage-driver": {
+    cause: "Docker 无法解开镜像：存储驱动与文件系统不匹配，或数据已损坏",
+    cure: "«docker info» 会显示 Storage Driver；把 /var/lib/docker 放到 ext4 或 xfs（overlay2），执行 «docker builder prune» 后重试",
   },
   "pip-other": {
     cause: "pip 的其他任何 «ERROR:»：无法安装锁文件中的包",

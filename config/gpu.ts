@@ -5,6 +5,7 @@ import {
   isAcceleratorName,
   type AcceleratorName,
 } from "../catalog/accelerators";
+import { capabilityOf } from "../catalog/gpuChips";
 import { acceleratorOf, findGpu, nearestGpus } from "../catalog/gpuNames";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { nearestNames } from "../util/nearestNames";
@@ -52,7 +53,8 @@ export function resolveGpu(
   // Compilers write 5.0 as sm_50.
   const name = asText(host.gpu)
     .trim()
-    .replace(/^(?:sm|compute)_?(\d{1,2})(\d)$/i, "$1.$2");
+    .replace(/^(?:sm|compute|cc|compute capability)[ _]?(\d{1,2})\.?(\d)$/i, "$1.$2")
+    .replace(/^(\d|1[0-2])$/, "$1.0");
   if (name === "auto") {
     const gpu = Object.hasOwn(detected, host.name) ? detected[host.name] : undefined;
     return found(gpu && { ...gpu, videoMemory: videoMemory ?? gpu.videoMemory });
@@ -61,6 +63,8 @@ export function resolveGpu(
   const known = findGpu(name);
   if (known) return found({ ...known, videoMemory: videoMemory ?? known.videoMemory });
   const other = acceleratorOf(name);
+  const computeCapability = other ? undefined : capabilityOf(name);
+  if (computeCapability) return found({ computeCapability, videoMemory });
   const expected = other
     ? `is not an NVIDIA card: leave gpu out and set accelerator: ${other}`
     : "is not a GPU that this program knows; write its compute capability instead (https://developer.nvidia.com/cuda-gpus), such as 5.0, or auto";

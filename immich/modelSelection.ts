@@ -1,6 +1,7 @@
 import { clipModels, findClipModel } from "../catalog/clipModels";
 import { faceModels } from "../catalog/faceModels";
 import { atLeast, formatImmichVersion, type ImmichVersion } from "../catalog/immichVersion";
+import { nearestModels } from "../catalog/modelNames";
 import { misspelledOcrNames, ocrModels, ocrSince } from "../catalog/ocrModels";
 import {
   presets,
@@ -259,7 +260,7 @@ function unknownModel(part: ModelPart, name: string, context: SelectionContext):
       "(immich-ml:immich.api), which checks the name";
     return [{ ...problem, expected }];
   }
-  const near = nearestNames(
+  const near = nearestModels(
     name,
     availableModels(part, context).map((model) => model.name),
   );

@@ -1,4 +1,6 @@
+import { capabilityOf } from "../catalog/gpuChips";
 import { findGpu } from "../catalog/gpuNames";
+import { findKnownError, hintOf, type KnownErrorName } from "../catalog/knownErrors";
 import { sanitize } from "../util/sanitize";
 import { type Answer, unanswered } from "../util/docker";
 
@@ -31,6 +33,15 @@ const timeoutCodes: readonly number[] = [124, 143, 137];
 /** Success, also with a warning that a card's own description (infoROM) is damaged. */
 const successCodes: readonly number[] = [0, 14];
 
+/** The complaints of nvidia-smi that have the same cause and cure on a host as in a container. */
+const alsoOnHost: readonly KnownErrorName[] = [
+  "gpu-lost",
+  "nvml-permissions",
+  "wsl-gpu",
+  "driver-not-running",
+  "nvidia-smi-crashes",
+];
+
 /**
  * Reads what `nvidia-smi --query-gpu=… --format=csv,noheader,nounits` printed, with either list of
  * fields.
@@ -61,9 +72,16 @@ export function parseNvidiaSmi(output: string, code: number): Answer<readonly Nv
     );
   }
   const message = sanitize(text.split("\n")[0]!, maxMessageLength) || `exit code ${code}`;
-  return unanswered(
-    `NVIDIA's driver does not work (nvidia-smi: ${message}): restart the machine after a driver update, and check that the driver still supports the card`,
-  );
+  return unanswered(`NVIDIA's driver does not work (nvidia-smi: ${message}): ${cureOf(text)}`);
+}
+
+function cureOf(complaint: string): string {
+  const known = findKnownError(complaint, "nvidia-smi");
+  if (known && alsoOnHost.includes(known.name)) return hintOf(known);
+  // In a container that has worked, the same words mean another thing.
+  return known?.name === "gpu-cut-off"
+    ? "in an LXC guest its configuration must allow the card's devices (lxc.cgroup2.devices.allow); elsewhere restart the machine and look for NVRM and Xid in dmesg"
+    : "restart the machine after a driver update, and check that the driver still supports the card";
 }
 
 function parseGpu(line: string): NvidiaGpu | undefined {
@@ -71,6 +89,8 @@ function parseGpu(line: string): NvidiaGpu | undefined {
     .split(",")
     .map((field) => field.trim());
   if (index === undefined || !/^\d+$/.test(index) || !uuid || !name || !driver) return undefined;
+  // What a lost card has in place of its name.
+  if (/^(ERR!|\[.*(error|lost).*\])$/i.test(name)) return undefined;
   const known = findGpu(name);
   return {
     index: Number(index),
@@ -79,7 +99,9 @@ function parseGpu(line: string): NvidiaGpu | undefined {
     driver,
     videoMemory: memory && /^\d+$/.test(memory) ? Number(memory) : known?.videoMemory,
     computeCapability:
-      capability && /^\d+\.\d$/.test(capability) ? capability : known?.computeCapability,
+      capability && /^\d+\.\d$/.test(capability)
+        ? capability
+        : (known?.computeCapability ?? capabilityOf(name)),
   };
 }
 

@@ -278,7 +278,10 @@ function planGpu({ gpus, immich }: Situation, gpu: NvidiaGpu | undefined) {
   // A NAS may know NVIDIA's runtime and no other way.
   const runtime = given?.runtime === "nvidia" && !given.asksForGpus ? "nvidia" : undefined;
   const ids = gpus.length > 1 ? [gpu.index] : undefined;
-  const known = findGpu(gpu.name);
+  const named = findGpu(gpu.name);
+  // One name was sold with several chips: the driver knows which.
+  const isAsNamed = [undefined, named?.computeCapability].includes(gpu.computeCapability);
+  const known = isAsNamed ? named : undefined;
   const memory = gpu.videoMemory;
   // One name is sold with several sizes.
   const differs = known && memory && Math.abs(memory - known.videoMemory) > known.videoMemory / 10;

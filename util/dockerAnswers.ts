@@ -22,6 +22,7 @@ const dockerInfo = z
     SecurityOptions: z.array(z.string()).catch([]),
     CgroupDriver: z.string().catch(""),
     DefaultRuntime: z.string().catch("runc"),
+    ProductLicense: z.string().catch(""),
     OSType: z.string().catch("linux"),
     NCPU: z.number().positive().optional().catch(undefined),
     MemTotal: z.number().positive().optional().catch(undefined),
@@ -50,11 +51,7 @@ const dockerInfo = z
     /** Such as `Docker Desktop`. */
     operatingSystem: info.OperatingSystem,
     /** Whether it is Podman that answers Docker's questions. */
-    isPodman:
-      info.BuildahVersion !== "" ||
-      /\/containers\/storage$/.test(info.DockerRootDir) ||
-      // Docker went from 1.13 to 17.
-      /^[2-9]\./.test(info.ServerVersion),
+    isPodman: isPodman(info),
     /** Whether it runs as an ordinary user. */
     isRootless: info.SecurityOptions.some((option) => option.startsWith("name=rootless")),
     /** Whether it comes from the snap store and sees only some of the machine's files. */
@@ -87,6 +84,24 @@ const dockerInfo = z
     /** Its role in a Docker Swarm; only a manager answers for services. */
     swarm: swarmRole(info.Swarm.LocalNodeState, info.Swarm.ControlAvailable),
   }));
+
+/** Podman has Docker's answer with a licence of its own; Docker may run containers with crun, too. */
+function isPodman(info: {
+  readonly ServerVersion: string;
+  readonly BuildahVersion: string;
+  readonly DockerRootDir: string;
+  readonly ProductLicense: string;
+  readonly Runtimes: Readonly<Record<string, unknown>>;
+}): boolean {
+  return (
+    info.BuildahVersion !== "" ||
+    // Docker went from 1.13 to 17.
+    /^[2-9]\./.test(info.ServerVersion) ||
+    /\/containers\/storage$/.test(info.DockerRootDir) ||
+    info.ProductLicense === "Apache-2.0" ||
+    ("crun" in info.Runtimes && !("io.containerd.runc.v2" in info.Runtimes))
+  );
+}
 
 /** A Docker engine. */
 export type DockerInfo = z.infer<typeof dockerInfo>;

@@ -286,7 +286,10 @@ def hint_for(details, place="network"):
     """What to do, by the first row of the known errors of that place that the text matches."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(details)[-20000:])
     text = " %s " % re.sub(r"[^!-~]+", " ", text).lower()
-    rows = (row.split("\t") for row in KNOWN_ERRORS.splitlines())
+    rows = [row.split("\t") for row in KNOWN_ERRORS.splitlines()]
+    for seen, mark, _ in rows:
+        if seen == "quiet":
+            text = re.sub(mark, " ", text)
     return next(
         (hint for seen, mark, hint in rows if place in seen.split(",") and re.search(mark, text)), None
     )

@@ -102,6 +102,18 @@ it.each([
     /Podman 4\.9\.3 answers .*, not Docker: .*set gpus: \{ cdi:/,
   ],
   [
+    "Podman 5 whose storage was moved",
+    {
+      ...debian,
+      ServerVersion: "5.2.2",
+      DockerRootDir: "/mnt/tank/podman",
+      ProductLicense: "Apache-2.0",
+    },
+    machine(gtx750ti),
+    {},
+    /Podman 5\.2\.2 answers .*, not Docker: .*set gpus: \{ cdi:/,
+  ],
+  [
     "an image of one's own on a Jetson",
     { ...debian, Architecture: "aarch64", Runtimes: { nvidia: {}, runc: {} } },
     "free 52428800\nnvidia-exit 127",
@@ -199,6 +211,16 @@ it.each<readonly [what: string, docker: object, probed: string, more: object]>([
       "nvidia WARNING: infoROM is corrupted at gpu 0000:01:00.0",
       "nvidia-exit 14",
     ].join("\n"),
+    {},
+  ],
+  [
+    "Docker that knows crun, too",
+    {
+      ...withToolkit,
+      ServerVersion: "27.3.1",
+      Runtimes: { crun: {}, "io.containerd.runc.v2": {}, nvidia: {}, runc: {} },
+    },
+    machine(gtx750ti),
     {},
   ],
   ["the beginning of a UUID", withToolkit, machine(gtx750ti), { gpus: { ids: ["GPU-8e5e22a2"] } }],

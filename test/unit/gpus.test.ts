@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
 
 import { gpuFamilyFor, parseComputeCapability } from "../../catalog/gpuFamilies";
-import { findGpu, nearestGpus } from "../../catalog/gpuNames";
+import { capabilityOf } from "../../catalog/gpuChips";
+import { acceleratorOf, findGpu, nearestGpus } from "../../catalog/gpuNames";
 import { gpuModels } from "../../catalog/gpus";
+import { resolveGpu } from "../../config/gpu";
+import type { HostEntry } from "../../config/schema";
 
 const immich = { major: 2, minor: 7, patch: 5 };
 
@@ -125,6 +128,55 @@ describe("findGpu", () => {
     expect(findGpu(name)).toMatchObject({ computeCapability, videoMemory });
   });
 
+  it.each([
+    ["EVGA GTX 1060 SC GAMING 6GB 06G-P4-6163-KR", "6.1", 6144],
+    ["Palit GeForce GTX 1660 SUPER GamingPro", "7.5", 6144],
+    ["PNY NVIDIA Quadro P400 2GB GDDR5 VCQP400-PB", "6.1", 2048],
+    ["Lenovo ThinkStation Nvidia Quadro P620 2GB", "6.1", 2048],
+    ["HP NVIDIA T400 4GB 3mDP", "7.5", 4096],
+    ["Inno3D GTX 1080 Ti X3", "6.1", 11264],
+    ["Asus GT1030-2G-BRK", "6.1", 2048],
+    ["影驰 GTX 1060 6G", "6.1", 6144],
+    ["英伟达 Tesla P4 8G", "6.1", 8192],
+    ["eGPU GTX 1070", "6.1", 8192],
+    ["GTX 1070 x2", "6.1", 8192],
+    ["GTX 970 3.5GB", "5.2", 3584],
+    ["GeForce RTX 2070 SUPER Mobile / Max-Q", "7.5", 8192],
+    ["GeForce RTX 3060 Lite Hash Rate", "8.6", 8192],
+    ["GeForce 945M / 945A", "5.0", 2048],
+    ["OpenGL renderer string: NVIDIA GeForce GTX 1060 6GB/PCIe/SSE2", "6.1", 6144],
+    ["NVIDIA GeForce GTX 1050 Ti (NVK GP107)", "6.1", 4096],
+    [
+      "|   0  Tesla K80           On   | 0000:04:00.0     Off |                    0 |",
+      "3.7",
+      12288,
+    ],
+    ["Product Name                          : NVIDIA GeForce GTX 980 Ti", "5.2", 6144],
+    ["NVIDIA A30 MIG 1g.6gb", "8.0", 6144],
+    ["NVIDIA A100-SXM4-40GB MIG 1g.5gb+me", "8.0", 5120],
+    ["Jetson Nano B01 4GB", "5.3", 4096],
+    ["NVIDIA Tegra X1 (nvgpu)/integrated", "5.3", 4096],
+    ["CMP 100HX-210", "7.0", 16384],
+    ["30HX", "7.5", 6144],
+    ["Jetson TX2i", "6.2", 4096],
+    ["NVIDIA Thor", "11.0", 131072],
+    // One name with several chips: the chip decides.
+    ["NVIDIA Corporation GK208 [GeForce GT 630 Rev. 2] (rev a1)", "3.5", 2048],
+    ["NVIDIA Corporation GK104M [GeForce GTX 860M] (rev a1)", "3.0", 2048],
+    ["NVIDIA Corporation GF108 [GeForce GT 730] (rev a1)", "2.1", 1024],
+  ])("finds the card in %s", (name, computeCapability, videoMemory) => {
+    expect(findGpu(name)).toMatchObject({ computeCapability, videoMemory });
+  });
+
+  it.each([
+    "GTX 1070, GTX 750 Ti",
+    "RTX 3000 Ada Generation Laptop GPU",
+    "Titan X/Xp",
+    "GTX 1660 Ti Ada",
+  ])("takes %s for no card by a part of it", (name) => {
+    expect(findGpu(name)).toBeUndefined();
+  });
+
   it("finds every card by its name in any case, with the maker and without blanks", () => {
     for (const { name, computeCapability } of gpuModels) {
       for (const spelling of [name.toUpperCase(), `NVIDIA ${name}`, name.replaceAll(" ", "")]) {
@@ -162,7 +214,125 @@ describe("findGpu", () => {
   });
 });
 
+describe("capabilityOf", () => {
+  it.each([
+    ["GM107", "5.0"],
+    ["gp104-400", "6.1"],
+    ["GK210GL", "3.7"],
+    ["TU116", "7.5"],
+    ["OpenGL renderer string: NV117", "5.0"],
+    ["NV134", "6.1"],
+    ["10de:1381", "5.0"],
+    ["NVIDIA Corporation Device [10de:1b81]", "6.1"],
+    ["01:00.0 VGA compatible controller: NVIDIA Corporation Device 2187 (rev a1)", "7.5"],
+    ["10de:102d", "3.7"],
+    ["GeForce 210", "1.2"],
+    ["GeForce 8400 GS", "1.1"],
+    ["GTX 285", "1.2"],
+    ["Quadro FX 580", "1.1"],
+    ["GeForce GTS 450", "2.1"],
+    ["GeForce 820M", "2.1"],
+    ["RTX 3500 Ada Generation Laptop GPU", "8.9"],
+    ["RTX PRO 6000 Blackwell Workstation Edition", "12.0"],
+    ["GeForce RTX 5070 Ti SUPER", "12.0"],
+    ["GH200 480GB", "9.0"],
+  ])("knows %s without a row of its own", (name, computeCapability) => {
+    expect(capabilityOf(name)).toBe(computeCapability);
+  });
+
+  it.each([
+    "GTX 1061",
+    "GTX 75O Ti",
+    "Pascal",
+    "NVIDIA Graphics Device",
+    "10de:2000",
+    "1002:67df",
+    "GeForce",
+    "",
+  ])("guesses nothing of %s", (name) => {
+    expect(capabilityOf(name)).toBeUndefined();
+  });
+
+  it("contradicts no row of the table", () => {
+    for (const { name, computeCapability } of gpuModels) {
+      expect([undefined, computeCapability].map(major), name).toContain(major(capabilityOf(name)));
+    }
+  });
+});
+
+/** Fermi's and older series mix two capabilities, none of which any image serves. */
+function major(computeCapability: string | undefined): string | undefined {
+  return /^[12]/.test(computeCapability ?? "") ? "too old" : computeCapability;
+}
+
+describe("gpu in a stack file", () => {
+  const resolved = (gpu: string | number) =>
+    resolveGpu({ name: "attic", gpu } as HostEntry, "hosts[0]", {});
+
+  it.each([
+    ["5", "5.0"],
+    [5, "5.0"],
+    ["12", "12.0"],
+    ["CC 5.0", "5.0"],
+    ["compute capability 6.1", "6.1"],
+    ["sm61", "6.1"],
+    ["sm_120", "12.0"],
+    ["GP106", "6.1"],
+    ["10de:1c82", "6.1"],
+    ["GeForce 210", "1.2"],
+  ])("%s has compute capability %s", (gpu, computeCapability) => {
+    expect(resolved(gpu)).toMatchObject({ value: { computeCapability }, problems: [] });
+  });
+
+  it.each([
+    ["Ryzen 7 5700G", "rocm"],
+    ["N100", "openvino"],
+    ["Coral TPU", "cpu"],
+  ])("%s leads to the accelerator %s", (gpu, accelerator) => {
+    expect(resolved(gpu).problems[0]?.expected).toBe(
+      `is no NVIDIA card: leave gpu out and set accelerator: ${accelerator}`,
+    );
+  });
+});
+
+describe("acceleratorOf", () => {
+  it.each([
+    [
+      "rocm",
+      ["Ryzen 7 5700G", "MI50", "R9 290X", "HD 7970", "W6600", "7900 XTX", "9070 XT", "8060S"],
+    ],
+    [
+      "openvino",
+      ["HD 630", "A380", "B580", "N100", "J4125", "Celeron N5105", "i5-8500T", "Quick Sync Video"],
+    ],
+    ["openvino", ["Alder Lake-N", "Arc A770 16GB", "Intel HD 4600"]],
+    ["openvino", ["openvino", "DG2"]],
+    ["rocm", ["rocm", "Renoir", "Navi 23"]],
+    ["rknn", ["Orange Pi 5", "Rock 5B", "NanoPC CM3588", "Turing RK1", "rknn"]],
+    [
+      "cpu",
+      ["Raspberry Pi 5", "Apple M1", "Coral TPU", "llvmpipe (LLVM 15.0.6, 256 bits)", "virtio-gpu"],
+    ],
+    ["cpu", ["VMware SVGA", "Matrox G200eW3", "ASPEED AST2500", "Cirrus Logic GD 5446", "no gpu"]],
+  ] as const)("names %s for %s", (accelerator, names) => {
+    for (const name of names) {
+      expect(findGpu(name), name).toBeUndefined();
+      expect(acceleratorOf(name), name).toBe(accelerator);
+    }
+  });
+
+  it("takes no card of NVIDIA's for another company's", () => {
+    for (const { name } of gpuModels) expect(acceleratorOf(name), name).toBeUndefined();
+  });
+});
+
 describe("nearestGpus", () => {
+  it("finds a name with two letters exchanged, and none with another number", () => {
+    expect(nearestGpus("Telsa P4")[0]).toBe("Tesla P4");
+    expect(nearestGpus("Quadra P2000")[0]).toBe("Quadro P2000");
+    expect(nearestGpus("GeForce 999")).toEqual([]);
+  });
+
   it("names the meant card first", () => {
     expect(nearestGpus("GeForce GTX 750 To")[0]).toBe("GeForce GTX 750 Ti");
     expect(nearestGpus("GTX 9600")).toContain("GeForce GTX 960");

@@ -119,7 +119,6 @@ export const samples: readonly Sample[] = [
       "cuda-unknown",
       cuda(999, "unknown error"),
       cuda(3, "initialization error"),
-      cuda(802, "system not yet initialized"),
       cuda(304, "OS call failed or operation not supported on this OS"),
       cuda(800, "operation not permitted"),
     ],
@@ -380,11 +379,7 @@ export const samples: readonly Sample[] = [
       "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.  Reboot the system to recover this GPU",
       "Unable to determine the device handle for GPU0000:02:00.0: Unknown Error",
     ],
-    [
-      "nvml-permissions",
-      "Failed to initialize NVML: Insufficient Permissions",
-      "Failed to initialize NVML: GPU access blocked by the operating system",
-    ],
+    ["nvml-permissions", "Failed to initialize NVML: Insufficient Permissions"],
     [
       "no-nvidia-smi",
       'OCI runtime exec failed: exec failed: unable to start container process: exec: "nvidia-smi": executable file not found in $PATH: unknown',
@@ -432,10 +427,6 @@ export const samples: readonly Sample[] = [
     [
       "ldconfig",
       hook("ldcache error: open failed: /sbin/ldconfig.real: no such file or directory"),
-    ],
-    [
-      "nvidia-cli",
-      hook("detection error: open failed: /proc/sys/kernel/overflowuid: permission denied"),
     ],
     [
       "device-missing",
@@ -489,7 +480,7 @@ export const samples: readonly Sample[] = [
     ["cuda-other", library("CUFFT", "5: CUFFT_INTERNAL_ERROR")],
     ["card-fault", "CUDA error cudaErrorIllegalAddress:an illegal memory access was encountered"],
     ["rocm-hang", "hipErrorInvalidValue"],
-    ["rocm-no-code", "rocBLAS error: Could not initialize Tensile host: No devices found"],
+    ["rocm-no-gpu", "rocBLAS error: Could not initialize Tensile host: No devices found"],
     ["intel-no-gpu", "clCreateContext: CL_DEVICE_NOT_AVAILABLE"],
     ["armnn", "ValueError: Cannot load model!"],
   ]),
@@ -664,7 +655,6 @@ export const samples: readonly Sample[] = [
     [
       "model-download",
       "huggingface_hub.errors.HfHubHTTPError: 500 Server Error: Internal Server Error for url: https://huggingface.co/api/models/immich-app/x",
-      "RuntimeError: Data processing error: CAS service error : Reqwest Error: HTTP status client error",
     ],
     [
       "model-damaged",
@@ -725,12 +715,7 @@ export const samples: readonly Sample[] = [
         "mount error: file creation failed: /var/lib/docker/overlay2/1a2b/merged/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1: file exists",
       ),
     ],
-    [
-      "device-missing",
-      hook("mount error: stat failed: /dev/nvidia-modeset: no such file or directory"),
-      "Error: stat /dev/kfd: no such file or directory",
-      'Error: setting up CDI devices: failed to inject devices: failed to stat CDI host device "/dev/dri/renderD129": no such file or directory',
-    ],
+    ["device-missing", "Error: stat /dev/kfd: no such file or directory"],
     [
       "lxc-nesting",
       "AppArmor enabled on system but the docker-default profile could not be loaded: apparmor_parser: Access denied. You need policy admin privileges to manage profiles.",
@@ -913,6 +898,328 @@ export const samples: readonly Sample[] = [
       'image operating system "linux" cannot be used on this platform: operating system is not supported',
     ],
   ]),
+  ...of("nvidia-smi", [
+    [
+      "gpu-lost",
+      "NVIDIA GeForce GTX 1070, [Unknown Error], [Unknown Error]",
+      "ERR!, [GPU is lost], [GPU is lost]",
+    ],
+    [
+      "nvml-permissions",
+      "NVIDIA-SMI has failed because you do not have suffient permissions. Please try running as an administrator.",
+      "NVIDIA-SMI has failed because you are not running as root",
+      "sh: 1: nvidia-smi: Permission denied",
+    ],
+    [
+      "wsl-gpu",
+      "Failed to initialize NVML: GPU access blocked by the operating system\nFailed to properly shut down NVML: GPU access blocked by the operating system",
+    ],
+    ["nvidia-smi-crashes", "Segmentation fault (core dumped)"],
+  ]),
+  ...of("start", [
+    ["gpu-lost", "nvidia-container-cli: detection error: nvml error: unknown error: unknown"],
+    [
+      "driver-slow",
+      "nvidia-container-cli: initialization error: driver rpc error: timed out: unknown",
+      "nvidia-container-cli: detection error: driver error: timed out",
+    ],
+    [
+      "toolkit-rights",
+      "nvidia-container-cli: initialization error: privilege change failed: operation not permitted: unknown",
+      "nvidia-container-cli: detection error: open failed: /proc/sys/kernel/overflowuid: permission denied: unknown",
+      "nvidia-container-cli: mount error: mount operation failed: /var/lib/docker/overlay2/1b/merged/usr/lib/firmware/nvidia/535.54.03: operation not permitted: unknown",
+    ],
+    [
+      "driver-too-old",
+      "nvidia-container-cli: requirement error: unsatisfied condition: brand = tesla: unknown",
+    ],
+    [
+      "thread-limit",
+      "runtime/cgo: pthread_create failed: Resource temporarily unavailable\nSIGABRT: abort",
+      "runc did not terminate successfully: exit status 2: runtime: failed to create new OS thread (have 5 already; errno=11)",
+      "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: unable to start init: fork/exec /proc/self/fd/7: resource temporarily unavailable: unknown",
+    ],
+    ["too-many-threads", "runtime/cgo: pthread_create failed: Operation not permitted"],
+    [
+      "cdi-outdated",
+      'Error: setting up CDI devices: failed to inject devices: failed to stat CDI host device "/dev/dri/renderD129": no such file or directory',
+      "Error: crun: cannot stat `/lib64/libEGL_nvidia.so.550.67`: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+      "failed to fulfil mount request: open /usr/lib/x86_64-linux-gnu/libEGL_nvidia.so.535.129.03: no such file or directory: unknown",
+    ],
+    [
+      "nvidia-nodes",
+      "nvidia-container-cli: mount error: stat failed: /dev/nvidia-uvm: no such file or directory: unknown",
+      "nvidia-container-cli: mount error: stat failed: /dev/nvidia-modeset: no such file or directory: unknown",
+      'error gathering device information while adding custom device "/dev/nvidia0": no such file or directory',
+    ],
+    [
+      "process-pipe",
+      "OCI runtime create failed: runc create failed: unable to start container process: can't get final child's PID from pipe: EOF: unknown",
+      "OCI runtime create failed: container_linux.go:380: starting container process caused: process_linux.go:402: getting the final child's pid from pipe caused: EOF: unknown",
+    ],
+    [
+      "seccomp",
+      "OCI runtime create failed: container_linux.go:380: starting container process caused: error adding seccomp filter rule for syscall bdflush: requested action matches default action of filter: unknown",
+      "error adding seccomp filter rule for syscall clone3: permission denied: unknown",
+      "OCI runtime create failed: seccomp: config provided but seccomp not supported: unknown",
+    ],
+    [
+      "sysctl-write",
+      "error during container init: write sysctl key net.ipv4.ping_group_range: write /proc/sys/net/ipv4/ping_group_range: invalid argument: unknown",
+    ],
+    [
+      "rlimits",
+      "OCI runtime create failed: runc create failed: unable to start container process: error during container init: error setting rlimit type 7: operation not permitted: unknown",
+    ],
+    [
+      "mount-kind",
+      'error mounting "/usr/lib/libmali.so" to rootfs at "/usr/lib/libmali.so": mount src=/usr/lib/libmali.so, dst=/usr/lib/libmali.so: not a directory: Are you trying to mount a directory onto a file (or vice-versa)?',
+    ],
+    [
+      "network-owner",
+      "Error response from daemon: cannot join network of a non running container: 3f1c",
+    ],
+    [
+      "kernel-network",
+      "failed to create endpoint immich_ml on network bridge: failed to add the host (veth1a2b) <=> sandbox (veth3c4d) pair interfaces: operation not supported",
+    ],
+    ["no-python", "exec /usr/src/entrypoint.sh: no such file or directory"],
+    [
+      "engine-restart",
+      "OCI runtime create failed: unable to retrieve OCI runtime error (open /run/containerd/io.containerd.runtime.v2.task/moby/abc/log.json: no such file or directory): runc did not terminate successfully: exit status 127: unknown",
+      'unable to apply cgroup configuration: unable to start unit "docker-abc.scope": Message recipient disconnected from message bus without replying',
+      "start failed: io.containerd.runc.v2: create new shim socket: listen unix /run/containerd/s/abc: bind: permission denied",
+    ],
+    [
+      "storage-driver",
+      "failed to register layer: ApplyLayer exit status 1 stdout:  stderr: unlinkat /var/log/apt: invalid argument",
+    ],
+  ]),
+  ...of("log", [
+    ["rocm-no-gpu", "ROCk module is NOT loaded, possibly no GPU devices"],
+    [
+      "miopen",
+      "terminate called after throwing an instance of 'migraphx::version_1::exception'\n  what():  compile_hip_src: Unknown hip compiler: /opt/rocm",
+      "migraphx_onnx: PARSE_FROM: Failed reading onnx file",
+    ],
+    [
+      "cudnn-arch",
+      "Non-zero status code returned while running Conv node. Status Message: CUDNN failure 5000: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0 ; hostname=attic",
+    ],
+    [
+      "intel-no-gpu",
+      "[GPU] No supported OpenCL devices found or unexpected error happened during devices query.",
+    ],
+    [
+      "rknn-model",
+      "E RKNN: [00:11:22.333] Mismatch target platform, The target platform of the rknn model is rk3566, but current platform is rk3588",
+      "W RKNN: [00:11:22.333] RKNN Model version: 2.3.0 not match with rknn runtime version: 1.6.0",
+    ],
+    [
+      "library-version",
+      "ImportError: /lib/x86_64-linux-gnu/libstdc++.so.6: version `GLIBCXX_3.4.32' not found (required by /opt/venv/lib/python3.11/site-packages/onnxruntime/capi/libopenvino.so)",
+    ],
+    [
+      "executable-stack",
+      "ImportError: /opt/venv/lib/python3.11/site-packages/onnxruntime/capi/onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so: cannot enable executable stack as shared object requires: Invalid argument",
+    ],
+    [
+      "library-permission",
+      "ImportError: onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so: cannot open shared object file: Permission denied",
+    ],
+    [
+      "cache-locks",
+      "OSError: [Errno 37] No locks available",
+      "OSError: [Errno 38] Function not implemented: '/cache/clip/.cache/huggingface/.gitignore.lock'",
+      "OSError: [Errno 95] Operation not supported: '/cache/clip'",
+    ],
+    [
+      "model-download",
+      "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))\nopenat /opt/venv/lib/python3.11/site-packages/huggingface_hub/file_download.py:1202",
+    ],
+    [
+      "hub-xet",
+      "RuntimeError: Data processing error: CAS service error : Reqwest Error: HTTP status client error",
+      "RuntimeError: Data processing error: File reconstruction error: Internal Writer Error: Background writer channel closed",
+    ],
+    [
+      "hub-offline",
+      "OfflineModeIsEnabled: Cannot reach https://huggingface.co/api/models/immich-app/buffalo_l: offline mode is enabled. To disable it, please unset the `HF_HUB_OFFLINE` environment variable.",
+    ],
+    ["model-name", "ValueError: Unknown model combination: None, clip, visual"],
+    [
+      "thread-limit",
+      "OpenBLAS blas_thread_init: pthread_create failed for thread 3 of 4: Resource temporarily unavailable\nOpenBLAS blas_thread_init: RLIMIT_NPROC -1 current, -1 max",
+      "BlockingIOError: [Errno 11] Resource temporarily unavailable",
+      "terminate called after throwing an instance of 'std::system_error'\n  what():  Resource temporarily unavailable",
+    ],
+    [
+      "too-many-threads",
+      "thread '<unnamed>' panicked at 'OS can't spawn a new worker thread: Operation not permitted (os error 1)'",
+      "terminate called after throwing an instance of 'std::system_error'\n  what():  Operation not permitted",
+    ],
+    ["old-cpu", "Fatal glibc error: CPU does not support x86-64-v2"],
+    [
+      "package-missing",
+      "Error: class uri 'immich_ml.config.CustomUvicornWorker' invalid or not found:",
+    ],
+    [
+      "cores-offline",
+      "/opt/rh/gcc-toolset-14/root/usr/include/c++/14/bits/stl_vector.h:1130: std::vector<_Tp, _Alloc>::reference std::vector<_Tp, _Alloc>::operator[](size_type) [with _Tp = unsigned int; _Alloc = std::allocator<unsigned int>]: Assertion '__n < this->size()' failed.\n[ERROR] Worker (pid:131) was sent code 134!",
+    ],
+    [
+      "gunicorn-option",
+      "usage: gunicorn [OPTIONS] [APP_MODULE]\ngunicorn: error: unrecognized arguments: --no-control-socket",
+    ],
+    [
+      "thread-affinity",
+      "[E:onnxruntime:Default, env.cc:251 ThreadMain] pthread_setaffinity_np failed for thread: 59, index: 1, mask: {2, }, error code: 22 error msg: Invalid argument. Specify the number of threads explicitly so the affinity is not set.",
+    ],
+    [
+      "unreadable-picture",
+      "PIL.UnidentifiedImageError: cannot identify image file <_io.BytesIO object at 0x7f1c>",
+    ],
+  ]),
+  ...of("network", [
+    [
+      "fabric-manager",
+      "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 802: system not yet initialized ; GPU=0 ; hostname=attic",
+    ],
+  ]),
+  ...of("model", [
+    [
+      "cudnn-not-initialized",
+      "Non-zero status code returned while running Conv node. Name:'Conv_0' Status Message: CUDNN error executing cudnnConvolutionForward(s_.handle, &alpha, s_.x_tensor, s_.x_data)",
+    ],
+    [
+      "model-mismatch",
+      "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Invalid Feed Input Name:input",
+      "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions for input: input for the following indices index: 0 Got: 4 Expected: 1",
+      "[ONNXRuntimeError] : 10 : INVALID_GRAPH : This is an invalid model. Error: the graph is not acyclic.",
+    ],
+  ]),
+  ...of("build", [
+    [
+      "engine-restart",
+      "ERROR: failed to solve: rpc error: code = Unavailable desc = error reading from server: EOF",
+    ],
+    ["package-network", "failed to solve: DeadlineExceeded: failed to fetch anonymous token"],
+    [
+      "apt-signature",
+      "At least one invalid signature was encountered.\nE: The repository 'http://deb.debian.org/debian bookworm InRelease' is not signed.",
+    ],
+    [
+      "apt",
+      'ERROR: failed to solve: process "/bin/sh -c apt-get update" did not complete successfully: exit code: 100',
+    ],
+    [
+      "no-buildx",
+      "ERROR: BuildKit is enabled but the buildx component is missing or broken.\n       Install the buildx component to build images with BuildKit:\n       https://docs.docker.com/go/buildx/",
+    ],
+    [
+      "no-dockerfile",
+      "failed to solve: failed to read dockerfile: open /var/lib/docker/tmp/buildkit-mount123/Dockerfile: no such file or directory",
+    ],
+    [
+      "credentials",
+      'error getting credentials - err: exec: "docker-credential-desktop": executable file not found in $PATH, out: ``',
+      "error getting credentials - err: exit status 1, out: `User interaction is not allowed.`",
+    ],
+    [
+      "storage-driver",
+      "ERROR: failed to solve: rpc error: code = Unknown desc = failed to prepare as x: symlink: too many levels",
+    ],
+  ]),
+  ...of("log", [
+    [
+      "no-cuda-device",
+      "[07/03/25 11:44:08] DEBUG    Could not load ANN shared libraries, using ONNX:   \n                             libmali.so: cannot open shared object file: No such\n                             file or directory\n[07/03/25 11:44:08] DEBUG    RKNN is not available\nCUDA failure 100: no CUDA-capable device is detected ; GPU=-1",
+    ],
+  ]),
+  ...of("log", [
+    [
+      "ocr-font",
+      "PermissionError: [Errno 13] Permission denied: '/opt/venv/lib/python3.11/site-packages/rapidocr/models/FZYTK.TTF'",
+      "OSError: [Errno 30] Read-only file system: '/opt/venv/lib/python3.11/site-packages/rapidocr/models/FZYTK.TTF'",
+    ],
+    [
+      "library-version",
+      "ImportError: /opt/venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime_providers_cuda.so: undefined symbol: cudnnBackendExecute",
+    ],
+  ]),
+  ...of("log", [
+    ["cuda-other", "cudaErrorStreamCaptureUnsupported"],
+    [
+      "privileged-port",
+      "[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied",
+    ],
+    [
+      "model-missing",
+      "FileNotFoundError: [Errno 2] No such file or directory: '/cache/facial-recognition/buffalo_l/recognition/model.onnx'",
+      "NotADirectoryError: [Errno 20] Not a directory: '/cache/clip'",
+    ],
+    ["cache-shared", "FileExistsError: [Errno 17] File exists: '/cache/clip/ViT-B-32__openai'"],
+    ["model-damaged", "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)"],
+    [
+      "static-tls",
+      "OSError: /opt/venv/lib/python3.11/site-packages/torch.libs/libgomp.so.1: cannot allocate memory in static TLS block",
+    ],
+    ["host-memory", "[INFO] Loading visual model to memory\nKilled"],
+    ["worker-boot", "[ERROR] Worker (pid:8) exited with code 3"],
+    [
+      "emulated",
+      "qemu: uncaught target signal 11 (Segmentation fault) - core dumped",
+      "qemu-x86_64: Could not open '/lib64/ld-linux-x86-64.so.2': No such file or directory",
+    ],
+    [
+      "no-python",
+      'standard_init_linux.go:211: exec user process caused "no such file or directory"',
+    ],
+  ]),
+  ...of("build", [
+    ["host-memory", "fatal error: Killed signal terminated program cc1plus"],
+    [
+      "engine-restart",
+      "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    ],
+  ]),
+  ...of("start", [
+    [
+      "nvidia-cli",
+      "container init caused: Running hook #0:: error running hook: signal: segmentation fault (core dumped), stdout: , stderr: : unknown",
+    ],
+    [
+      "jetson-runtime",
+      "Auto-detected mode as 'csv'\ninvoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported. Please use the NVIDIA Container Runtime (e.g. specify the --runtime=nvidia flag) instead.: unknown",
+    ],
+    [
+      "lxc-nesting",
+      "error during container init: error creating device nodes: mount dev tmpfs: operation not permitted: unknown",
+    ],
+    [
+      "kernel-limits",
+      "OCI runtime create failed: crun: error opening file `/sys/fs/cgroup/system.slice/docker-3f.scope/memory.swap.max`: No such file or directory",
+    ],
+    [
+      "mount-missing",
+      "Error: statfs /mnt/cache: no such file or directory",
+      "Error response from daemon: mkdir /volume1: read-only file system",
+    ],
+    [
+      "engine-restart",
+      "failed to start shim: fork/exec /usr/bin/containerd-shim-runc-v2: no such file or directory: unknown",
+    ],
+    [
+      "storage-driver",
+      "Error response from daemon: open /var/lib/docker/overlay2/3f1c/.tmp-committed123: no such file or directory",
+      "filesystem layer verification failed for digest sha256:3f1c",
+    ],
+    [
+      "ipv6-route",
+      'Error response from daemon: Get "https://ghcr.io/v2/": dial tcp [2606:50c0:8000::154]:443: connect: cannot assign requested address',
+      "dial tcp [2606:50c0:8000::154]:443: connect: network is unreachable",
+    ],
+  ]),
 ];
 
 /** Texts that no row may claim. */
@@ -943,4 +1250,9 @@ export const unknown: readonly (readonly [Place, string])[] = [
   ],
   ["build", "Collecting numpy==1.26.4\n  Downloading numpy-1.26.4.whl (18.2 MB)"],
   ["nvidia-smi", "NVIDIA GeForce GTX 750 Ti, 321, 1680"],
+  [
+    "log",
+    "[07/03/25 11:44:08] DEBUG    Could not load ANN shared libraries, using ONNX:   \n                             libmali.so: cannot open shared object file: No such\n                             file or directory                                  \n[07/03/25 11:44:08] DEBUG    RKNN is not available                              \n[07/03/25 11:44:11] INFO     Application startup complete.",
+  ],
+  ["start", "open /etc/subsomething: permission denied: unknown"],
 ];

@@ -141,6 +141,31 @@ describe("overrides", () => {
     );
   });
 
+  test.each([
+    ["clip", "ViT-B-32", "ViT-B-32__openai"],
+    ["clip", "ViT-B/32", "ViT-B-32__openai"],
+    ["clip", "clip-ViT-B-32", "ViT-B-32__openai"],
+    ["clip", "openai/clip-vit-base-patch32", "ViT-B-32__openai"],
+    ["clip", "VIT-B-32__OPENAI", "ViT-B-32__openai"],
+    ["clip", "ViT-L/14@336px", "ViT-L-14-336__openai"],
+    ["clip", "ViT-B-16-SigLIP2", "ViT-B-16-SigLIP2__webli"],
+    ["clip", "siglip2", "ViT-B-16-SigLIP2__webli"],
+    ["clip", "nllb-clip-large-siglip", "nllb-clip-large-siglip__v1"],
+    ["clip", "XLM-Roberta-Base-ViT-B-32", "XLM-Roberta-Base-ViT-B-32__laion5b_s13b_b90k"],
+    ["facialRecognition", "buffalo_l-RK3588", "buffalo_l"],
+    ["facialRecognition", "insightface/buffalo_l", "buffalo_l"],
+    ["facialRecognition", "buffalo-l", "buffalo_l"],
+    ["ocr", "PP-OCRv5", "PP-OCRv5_mobile"],
+    ["ocr", "latin__PP-OCRv5_mobile", "LATIN__PP-OCRv5_mobile"],
+  ])("%s: %s suggests %s", (part, modelName, suggestion) => {
+    const { problems } = resolved(
+      "none",
+      { [part]: modelName },
+      { immichVersion: { major: 3, minor: 1, patch: 0 } },
+    );
+    expect(problems).toMatchObject([{ key: `models.${part}`, suggestion }]);
+  });
+
   test("whatever stands there, a list of problems comes back, never an exception", () => {
     fc.assert(
       fc.property(

@@ -83,7 +83,7 @@ const probes = {
   gtx1060: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 1060 3GB, 570.133.07, 3072, 6.1`)}`,
   gtx1060OldDriver: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce GTX 1060 3GB, 470.256.02, 3019, 6.1`)}`,
   twoCards: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, NVIDIA GeForce RTX 3060, 570.133.07, 12288, 8.6`, `1, ${otherUuid}, NVIDIA GeForce GTX 750 Ti, 570.133.07, 2048, 5.0`)}`,
-  unknownOldCard: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, GeForce 610M Special, 390.157, 1024`)}`,
+  unknownOldCard: `free 52428800\ntoolkit nvidia-ctk\n${nvidia(`0, ${uuid}, GeForce Engineering Sample, 390.157, 1024`)}`,
   noDriver: "free 52428800\ntoolkit nvidia-ctk\nnvidia-exit 127",
   brokenDriver:
     "free 52428800\ntoolkit nvidia-ctk\nnvidia NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.\nnvidia-exit 9",
@@ -557,6 +557,35 @@ describe("parseNvidiaSmi", () => {
     ["Unable to determine the device handle for GPU 0000:01:00.0: Unknown Error", 15],
   ])("takes %j (exit code %i) for a failure", (output, code) => {
     expect(parseNvidiaSmi(output, code).ok).toBe(false);
+  });
+
+  it.each([
+    [
+      "Unable to determine the device handle for GPU0: 0000:65:00.0: GPU is lost.  Reboot the system to recover this GPU",
+      15,
+      /loose slot/,
+    ],
+    [`0, ${uuid}, [Unknown Error], 535.183.01, [Unknown Error], [Unknown Error]`, 0, /loose slot/],
+    [`0, ${uuid}, ERR!, 535.183.01, [GPU is lost], [GPU is lost]`, 0, /loose slot/],
+    ["Failed to initialize NVML: Insufficient Permissions", 4, /rights of \/dev\/nvidia/],
+    ["sh: 1: nvidia-smi: Permission denied", 126, /rights of \/dev\/nvidia/],
+    ["Failed to initialize NVML: GPU access blocked by the operating system", 17, /wsl --update/],
+    ["Failed to initialize NVML: Driver Not Loaded", 9, /dkms/],
+    ["Failed to initialize NVML: Unknown Error", 255, /LXC guest/],
+    ["Segmentation fault", 139, /libraries do not match/],
+  ])("says of %j (exit code %i) what it means on a host", (output, code, message) => {
+    expect(parseNvidiaSmi(output, code)).toMatchObject({
+      ok: false,
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it("takes the cards that answer where another one is lost", () => {
+    const lines = [
+      `0, ${uuid}, NVIDIA GeForce GTX 1070, 580.82.09, 8192, 6.1`,
+      "1, GPU-11111111-2222-3333-4444-555555555555, [Unknown Error], [Unknown Error], [Unknown Error]",
+    ];
+    expect(parseNvidiaSmi(lines.join("\n"), 0)).toMatchObject({ ok: true, value: [{ index: 0 }] });
   });
 });
 
@@ -1084,7 +1113,7 @@ describe("detectGpus", () => {
 
   it("asks for the compute capability where an old driver does not report it", async () => {
     await expect(detect(probes.unknownOldCard)).rejects.toThrow(
-      /attic: this driver does not report the compute capability of GeForce 610M Special/,
+      /attic: this driver does not report the compute capability of GeForce Engineering Sample/,
     );
   });
 

@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 
+import { findGpu } from "../../catalog/gpuNames";
 import { formatProblem } from "../../config/errors";
 import { readSettings } from "../../config/read";
 import { serverDatabase } from "../../immich/serverDatabase";
@@ -38,7 +39,7 @@ const card = (name: string, videoMemory: number, index = 0) => ({
   name,
   driver: "535.183.01",
   videoMemory,
-  computeCapability: "5.0",
+  computeCapability: findGpu(name)?.computeCapability ?? "5.0",
 });
 
 function situation(change: Partial<Situation> = {}): Situation {
@@ -233,6 +234,17 @@ describe("the stack file", () => {
             environment: { modelTtl: "600" }
       "
     `);
+  });
+
+  it.each([
+    ["NVIDIA GeForce GTX 860M", "3.0", '"3.0"'],
+    ["NVIDIA GeForce GTX 860M", "5.0", "GeForce GTX 860M"],
+    ["NVIDIA GeForce GT 630", "3.5", '"3.5"'],
+    ["NVIDIA XYZ 1", "8.6", '"8.6"'],
+  ])("of a %s that the driver says is %s", (name, computeCapability, gpu) => {
+    expect(write({ gpus: [{ ...card(name, 2048), computeCapability }] })).toContain(
+      `gpu: ${gpu}\n`,
+    );
   });
 
   const cases: readonly (readonly [string, Partial<Situation>, Partial<Answers>])[] = [
