@@ -25,10 +25,32 @@ require.extensions[".ts"] = (module, file) => {
   module._compile(compiled, file);
 };
 
-// The SDK loads both, half a second of each run, for functions that it stores in the state. This program has none.
-for (const name of ["typescript", "@npmcli/arborist"]) loadWhenUsed(name);
+/*
+ * What the SDK loads in every run for things that this program does not do: functions stored in the state (the
+ * TypeScript compiler, npm's arborist, a debugger's session), stacks run by code, tracing. A third of what
+ * Node.js does in a run without changes.
+ */
+for (const name of ["typescript", "@npmcli/arborist", "@pulumi/pulumi/automation"])
+  standIn(name, whenUsed);
+standIn("@pulumi/pulumi/cmd/run/tracing", (load) => {
+  let tracing;
+  const noSpan = () => require(resolve("@opentelemetry/api")).trace.getTracer("none").startSpan("");
+  return {
+    start: (address) => (tracing = load()).start(address),
+    stop: () => tracing?.stop(),
+    newSpan: (name) => tracing?.newSpan(name) ?? noSpan(),
+  };
+});
+standIn("@pulumi/pulumi/runtime/closure/v8Hooks", (load) => ({
+  isInitializedAsync: () => Promise.resolve(),
+  getSessionAsync: () => load().getSessionAsync(),
+  getScriptUrl: (id) => load().getScriptUrl(id),
+}));
+// See prepareForRunner.
+standIn("source-map-support/register", () => ({}));
 
-function loadWhenUsed(name) {
+/** Puts other exports in a module's place; `load` loads the module itself. */
+function standIn(name, makeExports) {
   const file = resolve(name);
   if (file === undefined || require.cache[file] !== undefined) return;
   let loaded;
@@ -39,20 +61,28 @@ function loadWhenUsed(name) {
     }
     return loaded;
   };
-  // Compiled imports copy the properties of what is no ES module.
-  const get = (_, key) => (loaded === undefined && key === "__esModule" ? true : load()[key]);
   const placeholder = new Module(file, module);
-  placeholder.exports = new Proxy({}, { get, has: (_, key) => key in load() });
+  placeholder.exports = makeExports(load, () => loaded !== undefined);
   placeholder.loaded = true;
   require.cache[file] = placeholder;
 }
 
+function whenUsed(load, isLoaded) {
+  // Compiled imports copy the properties of what is no ES module.
+  const get = (_, key) => (!isLoaded() && key === "__esModule" ? true : load()[key]);
+  return new Proxy({}, { get, has: (_, key) => key in load() });
+}
+
+/** As the SDK finds it; undefined where it is not installed. */
 function resolve(name) {
-  try {
-    return require.resolve(name, { paths: [path.dirname(require.resolve("@pulumi/pulumi"))] });
-  } catch {
-    return undefined;
-  }
+  const find = (wanted, from) => {
+    try {
+      return require.resolve(wanted, { paths: [from] });
+    } catch {
+      return undefined;
+    }
+  };
+  return find(name, path.dirname(find("@pulumi/pulumi", __dirname) ?? __filename));
 }
 
 /** What was loaded, with its source map, by the file's path. */
@@ -61,7 +91,7 @@ const compiledFiles = new Map();
 let isPrepared = false;
 
 /**
- * The SDK keeps a stack trace with every promise, and its runner maps each of them to the sources, which takes
+ * The SDK keeps a stack trace with every promise, and with source maps its runner maps each of them, which takes
  * a third of a run. Only the trace of an error that ends the run is shown, so only that one is mapped.
  *
  * The runner prints such an error with `util.inspect`, which takes 15 s and 3 GB on Node.js 20 and 22. So the
@@ -69,15 +99,12 @@ let isPrepared = false;
  */
 function prepareForRunner() {
   isPrepared = true;
-  const file = path.join("source-map-support", "source-map-support.js");
-  const mapper = Object.values(require.cache).find(({ filename }) => filename?.endsWith(file));
-  if (mapper === undefined) return;
-  const mapStackTrace = Error.prepareStackTrace;
-  Error.prepareStackTrace = undefined;
+  // Where nobody listens, a listener of ours would keep Node.js from ending.
+  if (process.listenerCount("unhandledRejection") === 0) return;
   const printCheaply = (error) => {
     if (!(error instanceof Error)) return;
-    mapper.exports.install({ retrieveFile: (source) => compiledFiles.get(source) ?? null });
-    Error.prepareStackTrace = mapStackTrace;
+    const retrieveFile = (source) => compiledFiles.get(source) ?? null;
+    require(resolve("source-map-support")).install({ retrieveFile });
     const { stack } = error;
     Error.prepareStackTrace = undefined;
     Object.defineProperty(error, inspect.custom, { value: () => stack, configurable: true });

@@ -1,5 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { readSaved } from "../util/readSaved";
+
 /** A resource as this stack's state has it. */
 export interface StoredResource {
   readonly type: string;
@@ -16,7 +18,8 @@ export type Stored = Readonly<Record<string, StoredResource>>;
 export async function storedResources(): Promise<Stored> {
   const stackName = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
   const token = "pulumi:pulumi:readStackResourceOutputs";
-  const answer = (await pulumi.runtime.invoke(token, { stackName })) as
+  // The engine may be saving its first step just now.
+  const answer = (await readSaved(() => pulumi.runtime.invoke(token, { stackName }))) as
     { outputs?: Record<string, StoredResource> } | undefined;
   return answer?.outputs ?? {};
 }

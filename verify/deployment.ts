@@ -1,6 +1,7 @@
 import path from "node:path";
 
 import { type AcceleratorName, acceleratorNames, isAcceleratorName } from "../catalog/accelerators";
+import { readSaved } from "../util/readSaved";
 import { run } from "../util/run";
 import { sanitize } from "../util/sanitize";
 import { engineContext } from "../util/stackFolder";
@@ -37,7 +38,11 @@ export interface Deployment {
  * @param stack its name; undefined for the selected one
  * @throws when there is no engine, or with the first line of the engine's message; all of it is the cause
  */
-export async function askEngine(stack: string | undefined, ...words: string[]): Promise<string> {
+export function askEngine(stack: string | undefined, ...words: string[]): Promise<string> {
+  return readSaved(() => askOnce(stack, words));
+}
+
+async function askOnce(stack: string | undefined, words: readonly string[]): Promise<string> {
   const chosen = stack === undefined ? [] : ["--stack", stack];
   const { folder, environment } = engineContext(path.join(__dirname, ".."));
   const there = folder === undefined ? [] : ["--cwd", folder];

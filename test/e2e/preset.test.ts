@@ -63,15 +63,19 @@ class PresetStack {
     );
     const opened = new PresetStack(stack, folder, stack.outputs.bind(stack));
     askNothingAfterRuns(stack, () => Promise.resolve({}));
-    await opened.configure(config);
-    for (const [key, value] of Object.entries(secrets)) {
-      await stack.setConfig(key, { value, secret: true });
-    }
+    await opened.configure(config, secrets);
     return opened;
   }
 
-  async configure(config: Record<string, string>): Promise<void> {
-    for (const [key, value] of Object.entries(config)) await this.stack.setConfig(key, { value });
+  async configure(
+    config: Record<string, string>,
+    secrets: Record<string, string> = {},
+  ): Promise<void> {
+    const valuesOf = (values: Record<string, string>, secret: boolean) =>
+      Object.entries(values).map(([key, value]) => [key, { value, secret }] as const);
+    await this.stack.setAllConfig(
+      Object.fromEntries([...valuesOf(config, false), ...valuesOf(secrets, true)]),
+    );
   }
 
   preview = (refresh = false) =>
