@@ -180,6 +180,9 @@ attempt() {
   wait_for_health
   started=$(started_at)
   log "computing on $IMMICH_ML_EXPECTED"
+  # Some of its workers may have given up on that model.
+  failed_loads=$(ask_docker logs --since "$started" -- "$IMMICH_ML_CONTAINER" 2>&1 | grep -c 'Failed to load .* model' || true)
+  export IMMICH_ML_FAILED_LOADS="${failed_loads#0}"
   began=$(now)
   output=$(infer)
   computed=$(($(now) - began))

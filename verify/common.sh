@@ -71,7 +71,7 @@ python_in() {
   shift 2
   # shellcheck disable=SC2016 # expanded in the container
   limited "$limit" docker exec -i -e IMMICH_ML_EXPECTED -e IMMICH_ML_SESSION -e IMMICH_ML_SESSION_HINT \
-    -e IMMICH_ML_MODELS -e IMMICH_ML_DOWNLOAD -- "$container" sh -c '
+    -e IMMICH_ML_MODELS -e IMMICH_ML_DOWNLOAD -e IMMICH_ML_FAILED_LOADS -- "$container" sh -c '
       for python in /opt/venv/bin/python python3 python; do
         command -v "$python" >/dev/null || continue
         if command -v timeout >/dev/null; then exec timeout -s KILL "$0" "$python" - "$@"; fi

@@ -163,3 +163,9 @@ start_new() { is_running "$new" || try start -- "$new"; }
 
 # Docker restarts a container after a power cut unless its policy was taken away, so a stop keeps it.
 stop() { ! is_running "$1" || try stop --time "$2" -- "$1"; }
+
+# Lets it answer the requests under way, too, which Immich's own command cuts.
+stop_gently() {
+  python_in 15 "$1" <"${folder:?}/drain.py" >/dev/null 2>&1 || true
+  stop "$1" "$2"
+}

@@ -9,6 +9,7 @@ Runs on any image that has Python, numpy and ONNX Runtime 1.14.1 or newer. Reads
   IMMICH_ML_SESSION_HINT       what to do when that session is not available
   IMMICH_ML_MODELS             models as task/name, separated by commas; "cached" for those in the cache,
                                "any" for the smallest of them
+  IMMICH_ML_FAILED_LOADS       set where the server's log has a model that could not be loaded
   IMMICH_ML_DOWNLOAD           seconds the server may take to download missing models; absent: none
   MACHINE_LEARNING_DEVICE_IDS  the GPUs the workers use, separated by commas; absent: 0
 The last line of standard output is the result as JSON. Exits 0 when the expected provider computed the
@@ -763,7 +764,8 @@ def ask_for_model(task, name, seconds):
     deadline = time.monotonic() + seconds
     for entries, attachment in requests:
         try:
-            ask_server(entries, attachment, deadline - time.monotonic())
+            for _ in range(times_to_ask()):
+                ask_server(entries, attachment, deadline - time.monotonic())
         except ServerRefused as refused:
             if not refused.has_given_up() or not restart_workers():
                 raise
@@ -775,6 +777,12 @@ def ask_for_model(task, name, seconds):
         notes.append(what_is_missing(task, ask_server(entries, attachment, TIMEOUT)))
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     return milliseconds, next((note for note in notes if note), None)
+
+
+def times_to_ask():
+    """Once, or so often that each worker is likely to get a request, where one may have given up."""
+    workers = len((gunicorn_processes() or (0, ()))[1])
+    return 6 * workers if workers > 1 and os.environ.get("IMMICH_ML_FAILED_LOADS") else 1
 
 
 def what_is_missing(task, answer):

@@ -208,7 +208,7 @@ swap() {
 }
 
 stop_formers() {
-  for id in $own $foreign; do stop "$id" "$grace" || log "$(name_of "$id") cannot be stopped: $answer"; done
+  for id in $own $foreign; do stop_gently "$id" "$grace" || log "$(name_of "$id") cannot be stopped: $answer"; done
 }
 
 # What served runs again, under its name. Ends with one line on what runs now.
@@ -379,7 +379,7 @@ release() {
   fi
   critical=1
   if exists "$new"; then
-    stop "$new" "$grace" || log "$answer"
+    stop_gently "$new" "$grace" || log "$answer"
     [ "$(name_of "$new")" != "$name" ] || try rename "$new" "$name-removed-$(short "$new")" || log "$answer"
   fi
   try rename "$kept" "$name" || fail "$kept cannot have its name back: $answer"

@@ -1,15 +1,21 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
 import type Docker from "dockerode";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
+import { gracefulCommand } from "../../components/server";
 import { dockerProviders } from "../../demo/providers/docker";
 import { freePort } from "../../demo/postgres";
 import { askService } from "../../demo/service";
 import { fakes, startedDocker, testName } from "../support/docker";
+import { stopGently } from "../support/stopGently";
 
 const name = testName("service");
+const immichs = ["python3", "-m", "immich_ml"];
 let docker: Docker;
 let folder: string;
 let url: string;
@@ -33,19 +39,33 @@ beforeAll(async () => {
     { type: "image", name, inputs: { name, build: { context: folder } }, provider: {} },
     () => undefined,
   );
+  await start(immichs);
+});
+
+/** Starts it with a command, in the place of an earlier one. */
+async function start(command: string[], restart = "no"): Promise<Docker.Container> {
+  const former = docker.getContainer(name);
+  await former.remove({ force: true, v: true }).catch(() => undefined);
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
   const container = await docker.createContainer({
     name,
     Image: name,
+    Cmd: command,
     ExposedPorts: { "3003/tcp": {} },
-    HostConfig: { PortBindings: { "3003/tcp": [{ HostIp: "127.0.0.1", HostPort: `${port}` }] } },
+    HostConfig: {
+      // Immich's image has one, too; a first process ignores the signal that stops it.
+      Init: true,
+      PortBindings: { "3003/tcp": [{ HostIp: "127.0.0.1", HostPort: `${port}` }] },
+      RestartPolicy: { Name: restart },
+    },
   });
   await container.start();
   // A connection made before the service listens may never be answered.
   const ping = () => fetch(`${url}/ping`, { signal: AbortSignal.timeout(1000) });
   await vi.waitFor(ping, { timeout: 60_000, interval: 500 });
-});
+  return container;
+}
 
 afterAll(async () => {
   await docker.getContainer(name).remove({ force: true, v: true });
@@ -155,8 +175,40 @@ test("it gives a model up after two failed attempts", async () => {
   expect(body).toEqual({ detail: "Failed to load model 'broken'" });
 });
 
-test("it ends at once when it is stopped, unless serve.py started it", async () => {
-  await docker.getContainer(name).stop({ t: 20 });
-  const { State } = await docker.getContainer(name).inspect();
-  expect(State.ExitCode).not.toBe(0);
+/** Stops it while half of a request is sent. @returns the answer to the whole one */
+async function answerWhile(stop: () => Promise<unknown>): Promise<string> {
+  const body = String(new URLSearchParams({ entries: textual("ViT-B-32__openai"), text: "a cat" }));
+  const headers = {
+    "content-type": "application/x-www-form-urlencoded",
+    "content-length": body.length,
+  };
+  const asked = request(`${url}/predict`, { method: "POST", headers });
+  const answered = new Promise<string>((resolve) => {
+    asked.on("response", (answer) => resolve(String(answer.statusCode)));
+    asked.on("error", () => resolve("cut"));
+  });
+  asked.write(body.slice(0, 9));
+  await pause(500);
+  const stopped = stop();
+  await pause(2000);
+  asked.end(body.slice(9));
+  await stopped;
+  return answered;
+}
+
+test("it cuts the requests under way when it is stopped", async () => {
+  const container = docker.getContainer(name);
+  expect(await answerWhile(() => container.stop({ t: 20 }))).toBe("cut");
+  expect((await container.inspect()).State.ExitCode).not.toBe(0);
+});
+
+test("it answers them when another container takes over from it", async () => {
+  const container = await start(immichs, "unless-stopped");
+  expect(await answerWhile(() => stopGently(name))).toBe("200");
+  expect((await container.inspect()).State.Status).toBe("exited");
+});
+
+test("it answers them when the program's command started it", async () => {
+  const container = await start(gracefulCommand("v2.7.5")!);
+  expect(await answerWhile(() => container.stop({ t: 20 }))).toBe("200");
 });

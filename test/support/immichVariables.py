@@ -2,6 +2,8 @@
 each release where that changed. Reads Immich's own files in a Git repository with its history.
 
     python3 test/support/immichVariables.py REPOSITORY > test/unit/immichVariables.json
+
+With --folder it prints those of one release, from its folder machine-learning.
 """
 
 import ast
@@ -9,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 OLDEST = (1, 94, 0)  # the first with CUDA
 FOLDER = "machine-learning"
@@ -29,12 +32,21 @@ def releases():
     return [(commits[version], version) for version in sorted(commits) if version >= OLDEST]
 
 
-def sources(commit):
-    for name in git("ls-tree", "-r", "--name-only", commit, FOLDER).splitlines():
-        parts = name.split("/")
-        is_server = parts[1] in ("immich_ml", "app") or parts[-1] == "gunicorn_conf.py"
-        if name.endswith(".py") and is_server and not parts[-1].startswith(("test_", "conftest")):
-            yield name, ast.parse(git("show", f"{commit}:{name}"))
+def files_of_commit(commit):
+    names = git("ls-tree", "-r", "--name-only", commit, FOLDER).splitlines()
+    return {name.partition("/")[2]: lambda name=name: git("show", f"{commit}:{name}") for name in names}
+
+
+def files_of_folder(folder):
+    return {str(path.relative_to(folder)): path.read_text for path in folder.rglob("*") if path.is_file()}
+
+
+def sources(files):
+    for name, read in files.items():
+        is_server = name.split("/")[0] in ("immich_ml", "app") or name.endswith("gunicorn_conf.py")
+        is_test = name.split("/")[-1].startswith(("test_", "conftest"))
+        if name.endswith(".py") and is_server and not is_test:
+            yield name, ast.parse(read())
 
 
 def text_of(node):
@@ -94,23 +106,29 @@ def declared(tree):
                     yield (prefix + delimiter.join(path)).upper()
 
 
-def variables(commit):
+def variables(files):
     found = set()
-    for name, tree in sources(commit):
+    for name, tree in sources(files):
         found.update(asked_for(tree))
         if name.endswith("/config.py"):
             found.update(declared(tree))
-    start = git("show", f"{commit}:{FOLDER}/start.sh")
-    if start:
+    if "start.sh" in files:
+        start = files["start.sh"]()
         # It hands the address to the server; fields of that name have no effect.
         found -= {f"{who}_{what}" for who in ("MACHINE_LEARNING", "IMMICH") for what in ("HOST", "PORT")}
         found.update(re.findall(r"\$\{?([A-Z][A-Z0-9_]+)", start))
     return sorted(found - {None})
 
 
-changes = []
-for commit, version in releases():
-    names = variables(commit)
-    if not changes or changes[-1]["variables"] != names:
-        changes.append({"since": ".".join(map(str, version)), "variables": names})
-print(json.dumps(changes, indent=2))
+def history():
+    changes = []
+    for commit, version in releases():
+        names = variables(files_of_commit(commit))
+        if not changes or changes[-1]["variables"] != names:
+            changes.append({"since": ".".join(map(str, version)), "variables": names})
+    return changes
+
+
+given = sys.argv[1]
+result = variables(files_of_folder(Path(sys.argv[2]))) if given == "--folder" else history()
+print(json.dumps(result, indent=2))

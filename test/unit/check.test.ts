@@ -87,6 +87,19 @@ ${beside("inference.py").toString()}`,
     );
   });
 
+  it.each([
+    ["first line", ""],
+    ["[WARNING] Failed to load textual model 'ViT-B-32__openai'. Clearing cache.", "1"],
+  ])("has the server asked more often where a worker may have given up: %s", async (log, loads) => {
+    const inference = (fake: FakeCommands) => {
+      fake.write("log", `${log}\n`);
+      return `printf '{"ok": true, "loads": "%s"}\\n' "$IMMICH_ML_FAILED_LOADS"`;
+    };
+    const { stdout } = await check([healthy], inference);
+    expect(JSON.parse(stdout)).toEqual({ ok: true, loads });
+    expect(calls().join("\n")).toMatch(/ -e IMMICH_ML_FAILED_LOADS /);
+  });
+
   it("checks a container without a health check as soon as it runs", async () => {
     expect((await check(["running 0 0 false none"])).code).toBe(0);
   });

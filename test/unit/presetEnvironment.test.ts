@@ -2,9 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import { readSettings } from "../../config/read";
 
-/** The environment settings of a host under the preset legacy-2gb. */
-function environmentOf(host: object, version = "v2.7.5", file: object = { preset: "legacy-2gb" }) {
-  const { value, problems } = readSettings(
+function read(host: object, version = "v2.7.5", file: object = { preset: "legacy-2gb" }) {
+  return readSettings(
     {
       immich: { version, network: "immich_default", database: { container: "immich_postgres" } },
       hosts: [{ name: "attic", gpu: "GTX 750 Ti", ...host }],
@@ -12,6 +11,11 @@ function environmentOf(host: object, version = "v2.7.5", file: object = { preset
     },
     { project: "immich-ml", stack: "home", secrets: { databasePassword: "x" } },
   );
+}
+
+/** The environment settings of a host under the preset legacy-2gb. */
+function environmentOf(...given: Parameters<typeof read>) {
+  const { value, problems } = read(...given);
   expect(problems).toEqual([]);
   return value!.hosts[0]!.environment;
 }
@@ -31,6 +35,16 @@ describe("a legacy preset sets what its memory allows", () => {
     });
     expect(environment).toMatchObject({ workers: 1, modelTtl: 300 });
     expect(environment).not.toHaveProperty("requestThreads");
+  });
+
+  it("but not what several GPUs of one container need otherwise", () => {
+    const environment = environmentOf({ gpus: { count: 2 } });
+    expect(environment).toMatchObject({ ...sparing, deviceIds: "0,1", workers: 2, modelTtl: 0 });
+    const chosen = environmentOf({ gpus: { count: "all" }, environment: { deviceIds: "0,1" } });
+    expect(chosen).toEqual(environment);
+    expect(environmentOf({ gpus: { count: 1 } })).toMatchObject(sparing);
+    const { problems } = read({ gpus: { count: 2 }, environment: { modelTtl: 300 } });
+    expect(problems.map(({ key }) => key)).toEqual(["hosts[0].environment.modelTtl"]);
   });
 
   it("nothing on the CPU, and nothing without a legacy preset", () => {
