@@ -1099,7 +1099,7 @@ const rows = {
     pattern: "error setting rlimit",
     shown: "«error setting rlimit type 7: operation not permitted»",
     cause: "an engine in an LXC guest or without root may not raise a limit above its own",
-    cure: "leave it out of «ulimits», or give a smaller one; in an LXC guest raise lxc.prlimit (nofile is type 7) in its configuration",
+    cure: "leave it out of «ulimits», or give a smaller one; LimitNOFILE or LimitMEMLOCK in docker.service raises the engine's own, lxc.prlimit that of an LXC guest (nofile is type 7)",
   },
   "lxc-sysctl": {
     section: "start",
@@ -1220,7 +1220,7 @@ const rows = {
     section: "start",
     seen: ["start"],
     pattern:
-      "bind source path does not exist|statfs [^ ]+: no such file|mkdir /[^ ]*: read-only|error mounting [^:]*: [^:]*no such file|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
+      "bind source path does not exist|statfs [^ ]+: no such file|mkdir /(mnt|media|srv|opt|home|data|volume|share)[^ ]*: read-only|error mounting [^:]*: [^:]*no such file|invalid mount config|error while creating mount source path|not shared from the host|mounts denied|failed to mount local volume",
     shown: "«bind source path does not exist: …»",
     cause: "a folder or file that the container mounts is missing on the host",
     cure: "create it there, or correct the path in the stack file; Docker from the snap store sees folders under /home only",
@@ -1253,9 +1253,9 @@ const rows = {
   "shared-network": {
     section: "start",
     seen: ["start"],
-    pattern: "cannot join network of|conflicting options: .*network",
+    pattern: "cannot join network of|non running container|conflicting options: .*network",
     shown: "«cannot join network of a non running container»",
-    cause: "the container whose network is shared does not run",
+    cause: "the container whose network this one shares («network: container:…») does not run",
     cure: "start it, then pulumi up",
   },
   "addresses-used-up": {
@@ -1270,7 +1270,8 @@ const rows = {
   "kernel-module": {
     section: "start",
     seen: ["start"],
-    pattern: "can.t initialize iptables table|pair interfaces|module ip_tables not found",
+    pattern:
+      "can.t initialize iptables table|pair interfaces|module ip_tables not found|(endpoint|veth|bridge)[^,;]*operation not supported",
     shown: "«failed to add the host … pair interfaces: operation not supported»",
     cause:
       "the running kernel lacks a module that Docker's networks need, as after an update without a restart",
@@ -1292,15 +1293,6 @@ const rows = {
     cause: "Docker's firewall rules are gone, as after a restart of the host's firewall",
     cure: "restart Docker: systemctl restart docker",
   },
-  "kernel-network": {
-    section: "start",
-    seen: ["start"],
-    pattern: "(endpoint|veth|bridge)[^,;]*operation not supported",
-    shown: "«failed to create endpoint … on network bridge: … operation not supported»",
-    cause:
-      "the kernel's modules for networks cannot be loaded, as after an update of the kernel without a restart",
-    cure: "restart the host; in an LXC guest load them on its host: modprobe -a veth bridge br_netfilter",
-  },
   "too-few-cores": {
     section: "start",
     seen: ["start"],
@@ -1312,18 +1304,10 @@ const rows = {
   "limit-refused": {
     section: "start",
     seen: ["start"],
-    pattern: "minimum memory ?(swap)? ?limit|error setting rlimit",
-    shown: "«Minimum memory limit allowed is 6MB», «error setting rlimit type 7»",
-    cause: "«limits» or «ulimits» asks for what Docker does not give",
-    cure: "correct it; a higher ulimit needs LimitNOFILE or LimitMEMLOCK in docker.service",
-  },
-  "host-processes": {
-    section: "start",
-    seen: ["start"],
-    pattern: "resource temporarily unavailable",
-    shown: "«fork/exec …: resource temporarily unavailable»",
-    cause: "the host has no process left for another container",
-    cure: "restart what starts too many; TasksMax and pid_max limit them",
+    pattern: "minimum memory ?(swap)? ?limit",
+    shown: "«Minimum memory limit allowed is 6MB»",
+    cause: "«limits» asks for less memory than Docker gives",
+    cure: "correct «limits.memory»",
   },
   "exec-denied": {
     section: "start",
@@ -1392,14 +1376,6 @@ const rows = {
     cause: "the registry or its mirror has a fault of its own",
     cure: "run it again later, or set «build.imageMirror»",
   },
-  "network-owner": {
-    section: "start",
-    seen: ["start"],
-    pattern: "non running container|namespace of a non running",
-    shown: "«cannot join network of a non running container»",
-    cause: "the container whose network this one shares («network: container:…») does not run",
-    cure: "start it, then pulumi up",
-  },
   "rate-limit": {
     section: "start",
     seen: ["start", "build"],
@@ -1419,8 +1395,8 @@ const rows = {
   "docker-store": {
     section: "start",
     seen: ["start", "build"],
-    pattern: "content digest sha256|/overlay2/[^ ]*: no such file|failed to remove root filesystem",
-    shown: "«content digest sha256:…: not found», «open /var/lib/docker/overlay2/…: no such file»",
+    pattern: "content digest sha256|failed to remove root filesystem",
+    shown: "«content digest sha256:…: not found»",
     cause: "Docker's own store of images is damaged, or still in use",
     cure: "restart Docker, remove the image (docker image rm) and run it again; dmesg shows a fault of the disk",
   },
@@ -1454,7 +1430,7 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|unexpected status [^,]* 40[13]|failed to fetch (oauth|anonymous) token|[^n] denied: |: denied ?$|no such image",
+      "manifest unknown|manifest for .* not found|no matching manifest|pull access denied|repository does not exist|: not found ?$|unauthorized|unexpected status [^,]* 40[13]|[^n] denied: |: denied ?$|no such image",
     shown: "«manifest unknown», «pull access denied»",
     cause:
       "the registry or its mirror has no such image, or not for this CPU, or a login is required",
@@ -1527,7 +1503,7 @@ const rows = {
   "damaged-download": {
     section: "start",
     seen: ["start", "build"],
-    pattern: "layer verification failed|unexpected commit digest|failed to register layer",
+    pattern: "layer verification failed|unexpected commit digest",
     shown: "«filesystem layer verification failed»",
     cause: "a layer of the image arrived damaged, or could not be unpacked",
     cure: "run it again; if it happens again, check the host's memory and disk",
@@ -1611,7 +1587,7 @@ const rows = {
     section: "start",
     seen: ["start", "build"],
     pattern:
-      "failed to register layer|/overlay2/[^ ]*: no such file|unexpected end of json|layer verification failed|applylayer|failed to prepare (as|extraction)|error creating overlay|failed to extract layer|layer does not exist",
+      "failed to register layer|/overlay2/[^ ]*: no such file|unexpected end of json|applylayer|failed to prepare (as|extraction)|error creating overlay|failed to extract layer|layer does not exist",
     shown: "«failed to register layer», «failed to prepare as …»",
     cause:
       "Docker cannot unpack the image: its storage driver does not suit the file system, or its data are damaged",

@@ -443,7 +443,7 @@ export const knownErrorsChinese: Readonly<
   },
   rlimits: {
     cause: "LXC 容器里的引擎或无 root 的引擎不能把上限设得比自己的高",
-    cure: "从 «ulimits» 中去掉，或改小；在 LXC 容器中调高其配置里的 «lxc.prlimit»（type 7 是 nofile）",
+    cure: "从 «ulimits» 中去掉，或改小；引擎自己的上限用 docker.service 的 LimitNOFILE 或 LimitMEMLOCK 调高，LXC 容器的用 «lxc.prlimit»（type 7 是 nofile）",
   },
   "lxc-sysctl": {
     cause:
@@ -516,7 +516,7 @@ export const knownErrorsChinese: Readonly<
     cure: "把 «network» 设为 Immich 自己的网络，例如 «immich_default»",
   },
   "shared-network": {
-    cause: "共用网络的那个容器没有运行",
+    cause: "本容器共享其网络的那个容器（«network: container:…»）没有运行",
     cure: "先启动它，再 «pulumi up»",
   },
   "addresses-used-up": {
@@ -535,21 +535,13 @@ export const knownErrorsChinese: Readonly<
     cause: "Docker 的防火墙规则已丢失，例如宿主机的防火墙重启过",
     cure: "重启 Docker：«systemctl restart docker»",
   },
-  "kernel-network": {
-    cause: "内核的网络模块加载不了，例如更新内核后没有重启",
-    cure: "重启宿主机；LXC 容器则在其宿主机上加载：«modprobe -a veth bridge br_netfilter»",
-  },
   "too-few-cores": {
     cause: "宿主机的 CPU 核心比 «limits» 要求的少",
     cure: "改正 «limits.cpus» 或 «limits.cpuset»；«nproc» 显示核心数",
   },
   "limit-refused": {
-    cause: "«limits» 或 «ulimits» 的值 Docker 不接受",
-    cure: "改正它；更高的 ulimit 需要在 docker.service 里设置 LimitNOFILE 或 LimitMEMLOCK",
-  },
-  "host-processes": {
-    cause: "宿主机已没有可用的进程数",
-    cure: "重启占用过多进程的程序；上限是 TasksMax 和 pid_max",
+    cause: "«limits» 要的内存比 Docker 允许的最小值还少",
+    cure: "改正 «limits.memory»",
   },
   "exec-denied": {
     cause: "宿主机的 AppArmor（例如 snap 版 Docker）或以 noexec 挂载的存储禁止运行该程序",
@@ -582,10 +574,6 @@ export const knownErrorsChinese: Readonly<
   "registry-ill": {
     cause: "镜像仓库或镜像站自身有故障",
     cure: "稍后重试，或设置 «build.imageMirror»",
-  },
-  "network-owner": {
-    cause: "本容器共享其网络的那个容器（«network: container:…»）没有运行",
-    cure: "先启动它，再 pulumi up",
   },
   "rate-limit": {
     cause: "镜像仓库限制了来自你这个地址的拉取次数",

@@ -91,15 +91,13 @@ function isPodman(info: {
   readonly BuildahVersion: string;
   readonly DockerRootDir: string;
   readonly ProductLicense: string;
-  readonly Runtimes: Readonly<Record<string, unknown>>;
 }): boolean {
   return (
     info.BuildahVersion !== "" ||
     // Docker went from 1.13 to 17.
     /^[2-9]\./.test(info.ServerVersion) ||
     /\/containers\/storage$/.test(info.DockerRootDir) ||
-    info.ProductLicense === "Apache-2.0" ||
-    ("crun" in info.Runtimes && !("io.containerd.runc.v2" in info.Runtimes))
+    info.ProductLicense === "Apache-2.0"
   );
 }
 

@@ -343,19 +343,19 @@ const failures: readonly (readonly [
     "noname",
     "tcp",
     'error during connect: Get "http://nas:2375/v1.24/info": dial tcp: lookup nas on 192.168.1.1:53: no such host',
-    /no machine/,
+    /cannot be resolved/,
   ],
   [
     "noname",
     "tcp",
     'error during connect: Get "http://nas:2375/v1.24/info": dial tcp: lookup nas: Temporary failure in name resolution',
-    /no machine/,
+    /cannot be resolved/,
   ],
   [
     "noname",
     "tcp",
     'error during connect: Get "http://nas:2375/v1.24/info": dial tcp: lookup nas on 127.0.0.11:53: server misbehaving',
-    /no machine/,
+    /cannot be resolved/,
   ],
   [
     "off",

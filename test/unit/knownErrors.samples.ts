@@ -792,6 +792,7 @@ export const samples: readonly Sample[] = [
     ],
     [
       "systemd-bus",
+      'unable to apply cgroup configuration: unable to start unit "docker-abc.scope": Message recipient disconnected from message bus without replying',
       'runc create failed: unable to start container process: unable to apply cgroup configuration: unable to start unit "docker-abc.scope": Message recipient disconnected from message bus without replying',
     ],
     [
@@ -829,10 +830,9 @@ export const samples: readonly Sample[] = [
       "limit-refused",
       "Error response from daemon: Minimum memory limit allowed is 6MB",
       "Minimum memoryswap limit should be larger than memory limit, see usage",
-      "error setting rlimits for ready process: error setting rlimit type 7: operation not permitted",
     ],
     [
-      "host-processes",
+      "thread-limit",
       "failed to start shim: fork/exec /usr/bin/containerd-shim-runc-v2: resource temporarily unavailable",
       "fork/exec /proc/self/exe: resource temporarily unavailable",
     ],
@@ -859,7 +859,6 @@ export const samples: readonly Sample[] = [
     [
       "docker-store",
       "content digest sha256:abc: not found",
-      "open /var/lib/docker/overlay2/abc/link: no such file or directory",
       'driver "overlay2" failed to remove root filesystem: unlinkat /var/lib/docker/overlay2/x/merged: device or resource busy',
     ],
     [
@@ -870,9 +869,9 @@ export const samples: readonly Sample[] = [
     ["docker-restarts", "dockerd is shutting down"],
     [
       "damaged-download",
+      "filesystem layer verification failed for digest sha256:3f1c",
       "filesystem layer verification failed for digest sha256:abc",
       'failed commit on ref "layer-sha256:abc": unexpected commit digest sha256:def, expected sha256:abc: failed precondition',
-      "failed to register layer: ApplyLayer exit status 1 stdout:  stderr: unlinkat /x: directory not empty",
     ],
     [
       "port-in-use",
@@ -969,6 +968,7 @@ export const samples: readonly Sample[] = [
     ],
     [
       "rlimits",
+      "error setting rlimits for ready process: error setting rlimit type 7: operation not permitted",
       "OCI runtime create failed: runc create failed: unable to start container process: error during container init: error setting rlimit type 7: operation not permitted: unknown",
     ],
     [
@@ -976,22 +976,23 @@ export const samples: readonly Sample[] = [
       'error mounting "/usr/lib/libmali.so" to rootfs at "/usr/lib/libmali.so": mount src=/usr/lib/libmali.so, dst=/usr/lib/libmali.so: not a directory: Are you trying to mount a directory onto a file (or vice-versa)?',
     ],
     [
-      "network-owner",
+      "shared-network",
       "Error response from daemon: cannot join network of a non running container: 3f1c",
     ],
     [
-      "kernel-network",
+      "kernel-module",
       "failed to create endpoint immich_ml on network bridge: failed to add the host (veth1a2b) <=> sandbox (veth3c4d) pair interfaces: operation not supported",
     ],
     ["no-python", "exec /usr/src/entrypoint.sh: no such file or directory"],
     [
       "engine-restart",
       "OCI runtime create failed: unable to retrieve OCI runtime error (open /run/containerd/io.containerd.runtime.v2.task/moby/abc/log.json: no such file or directory): runc did not terminate successfully: exit status 127: unknown",
-      'unable to apply cgroup configuration: unable to start unit "docker-abc.scope": Message recipient disconnected from message bus without replying',
       "start failed: io.containerd.runc.v2: create new shim socket: listen unix /run/containerd/s/abc: bind: permission denied",
     ],
     [
       "storage-driver",
+      "failed to register layer: ApplyLayer exit status 1 stdout:  stderr: unlinkat /x: directory not empty",
+      "open /var/lib/docker/overlay2/abc/link: no such file or directory",
       "failed to register layer: ApplyLayer exit status 1 stdout:  stderr: unlinkat /var/log/apt: invalid argument",
     ],
   ]),
@@ -1212,7 +1213,6 @@ export const samples: readonly Sample[] = [
     [
       "storage-driver",
       "Error response from daemon: open /var/lib/docker/overlay2/3f1c/.tmp-committed123: no such file or directory",
-      "filesystem layer verification failed for digest sha256:3f1c",
     ],
     [
       "ipv6-route",
