@@ -670,7 +670,7 @@ export const knownErrorsChinese: Readonly<
   },
   "storage-driver": {
     cause: "Docker 无法解开镜像：存储驱动与文件系统不匹配，或数据已损坏",
-    cure: "«docker info» 会显示 Storage Driver；把 /var/lib/docker 放到 ext4 或 xfs（overlay2），执行 «docker builder prune» 后重试",
+    cure: "docker info 会显示 Storage Driver；把 /var/lib/docker 放到 ext4 或 xfs（overlay2），执行 «docker builder prune» 后重试",
   },
   "pip-other": {
     cause: "pip 的其他任何 «ERROR:»：无法安装锁文件中的包",

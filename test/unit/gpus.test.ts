@@ -290,7 +290,7 @@ describe("gpu in a stack file", () => {
     ["Coral TPU", "cpu"],
   ])("%s leads to the accelerator %s", (gpu, accelerator) => {
     expect(resolved(gpu).problems[0]?.expected).toBe(
-      `is no NVIDIA card: leave gpu out and set accelerator: ${accelerator}`,
+      `is not an NVIDIA card: leave gpu out and set accelerator: ${accelerator}`,
     );
   });
 });

@@ -103,7 +103,7 @@ describe("one engine under two spellings is one engine", () => {
   it("and a port or container of it belongs to one host", () => {
     expect(
       two({ ...lan, dockerHost: "ssh://root@NAS" }, { ...lan, dockerHost: "ssh://root@nas" }),
-    ).toEqual([expect.stringMatching(/hosts\[1\]\.publish: .* is already that of hosts\[0\]/)]);
+    ).toEqual([expect.stringMatching(/hosts\[1\]\.publish: .* is already used by hosts\[0\]/)]);
     const named = { containerName: "ml" };
     expect(two({ ...named, dockerHost: "unix:///run/docker.sock" }, named)).toEqual([
       expect.stringMatching(/hosts\[1\]\.containerName/),
@@ -151,7 +151,7 @@ it.each([
 it.each<[host: object, expected: RegExp]>([
   [{ cache: { volume: "/mnt/user/appdata/ml" } }, /cache\.path/],
   [{ cache: { path: "/mnt/$USER/cache" } }, /contains a variable/],
-  [{ cache: { path: "/home" } }, /folder of the system/],
+  [{ cache: { path: "/home" } }, /system folder/],
   [{ cache: { name: "model-cache" } }, /volume: model-cache/],
   [{ cache: { source: "/mnt/cache" } }, /path: \/folder/],
   [{ publish: { ...lan.publish, host_ip: "0.0.0.0" } }, /address: 192/],
@@ -165,8 +165,8 @@ it.each<[host: object, expected: RegExp]>([
   [{ use_api_socket: true }, /docker compose's name/],
   [{ log: { driver: "syslog", options: { "syslog-address": "192.168.1.5:514" } } }, /udp:\/\//],
   [{ log: { driver: "gelf", options: { "gelf-address": "192.168.1.5:12201" } } }, /udp:\/\//],
-  [{ environment: { TZ: "$TZ" } }, /holds a variable of docker compose/],
-  [{ environment: { workers: "${WORKERS:-1}" } }, /holds a variable of docker compose/],
+  [{ environment: { TZ: "$TZ" } }, /contains a variable of docker compose/],
+  [{ environment: { workers: "${WORKERS:-1}" } }, /contains a variable of docker compose/],
 ])("%j: one message says what to write", (host, expected) => {
   const { problems } = told(host);
   expect(problems).toHaveLength(1);

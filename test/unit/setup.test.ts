@@ -91,8 +91,8 @@ describe("setup finds Immich among an engine's containers", () => {
       databaseContainer: "immich_postgres",
       machineLearning: "immich_machine_learning",
       otherMachineLearning: [],
-        ownUrl: undefined,
-        hasConfigFile: false,
+      ownUrl: undefined,
+      hasConfigFile: false,
       isAllInOne: false,
     });
   });
