@@ -174,8 +174,8 @@ export class MachineLearning extends pulumi.ComponentResource {
       parent: this,
       // The provider would remove the one that serves before the new one is made.
       deleteBeforeReplace: false,
-      // Docker ignores removing a limit and changing a health check in place, so replace. The last one stands for nothing else: no
-      // run waits here, and a container that is gone is replaced by another value of it.
+      // Docker ignores a limit that is removed and a health check that changes, so replace. The last one stands
+      // for nothing else: no run waits here, and a container that is gone is replaced by another value of it.
       replaceOnChanges: ["memory", "memorySwap", "cpus", "healthcheck", "waitTimeout"],
       ignoreChanges: [
         ...(areMountsUnknown(args) ? ["mounts"] : []),

@@ -41,7 +41,7 @@ function rename(entry: unknown, key: string, old: string, now: string): Resolved
   }
   const moved = put(rest, now.split("."), value);
   if (!moved) {
-    const expected = `is now called ${now}, which is also set; remove ${old} out`;
+    const expected = `is now called ${now}, which is also set; remove ${old}`;
     return { value: rest, problems: [{ key: `${key}.${old}`, value, expected }], notes: [] };
   }
   const note = `${key}.${old} is now called ${now}; the old name works in this release only`;

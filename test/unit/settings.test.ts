@@ -261,7 +261,7 @@ describe("keys with another name now", () => {
   it("is an error beside the new one", () => {
     const hosts = [{ ...attic, proof: "warn", check: "off" }];
     expect(read({ ...good, hosts }).lines).toEqual([
-      'immich-ml:hosts[0].proof: "warn": is now called check, which is also set; remove proof out',
+      'immich-ml:hosts[0].proof: "warn": is now called check, which is also set; remove proof',
     ]);
   });
 
