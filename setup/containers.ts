@@ -1,6 +1,8 @@
 import { z } from "zod";
 
 import { environmentOf } from "../immich/serverVersion";
+import { areOnlyMissing, lines, reasonOf } from "../util/docker";
+import type { CommandResult } from "../util/run";
 
 /*
  * The containers of an engine, as `docker container inspect` prints them, read leniently.
@@ -142,6 +144,26 @@ const container = z
   }));
 
 export type Container = z.infer<typeof container>;
+
+/**
+ * Reads all containers of an engine. One that ends while it is asked for is left out.
+ *
+ * @param ask runs the docker client
+ * @throws with the client's reason
+ */
+export async function readContainers(
+  ask: (...words: string[]) => Promise<CommandResult>,
+): Promise<Container[]> {
+  const listed = await ask("container", "ls", "--all", "--no-trunc", "--quiet");
+  if (listed.code !== 0) throw new Error(`docker container: ${reasonOf(listed)}`);
+  const ids = lines(listed.stdout);
+  if (ids.length === 0) return [];
+  const inspected = await ask("container", "inspect", ...ids);
+  if (inspected.code !== 0 && !areOnlyMissing(inspected)) {
+    throw new Error(`docker container: ${reasonOf(inspected)}`);
+  }
+  return parseContainers(inspected.stdout);
+}
 
 /**
  * Reads `docker container inspect NAME…`. One that is no container is left out.

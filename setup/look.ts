@@ -7,11 +7,11 @@ import { containerVersion, environmentOf } from "../immich/serverVersion";
 import type { DatabaseAddress } from "../immich/store";
 import { probeHost } from "../preflight/hostProbe";
 import { dockerClientEnvironment } from "../util/dockerClient";
-import { lines, reasonOf, timeout } from "../util/docker";
+import { reasonOf, timeout } from "../util/docker";
 import { parseDockerInfo } from "../util/dockerAnswers";
 import { memoize, type Run } from "../util/run";
 import { sanitize } from "../util/sanitize";
-import { type Container, parseContainers } from "./containers";
+import { type Container, readContainers } from "./containers";
 import { findImmich, type FoundImmich } from "./findImmich";
 import type { Situation } from "./plan";
 
@@ -35,9 +35,10 @@ export async function look(
   anyRun: Run,
 ): Promise<Look> {
   const run = memoize(anyRun);
+  const ask = (...words: string[]) =>
+    run("docker", words, { environment: dockerClientEnvironment({ dockerHost }), timeout });
   const docker = async (...words: string[]) => {
-    const environment = dockerClientEnvironment({ dockerHost });
-    const ended = await run("docker", words, { environment, timeout });
+    const ended = await ask(...words);
     if (ended.code !== 0) throw new Error(`docker ${words[0]}: ${reasonOf(ended)}`);
     return ended.stdout;
   };
@@ -45,8 +46,7 @@ export async function look(
   if (!host.ok) throw new Error(host.message);
   const engine = JSON.parse(await docker("info", "--format", "{{json .}}")) as EngineAnswer;
   const remarks = remarksOn(engine);
-  const ids = lines(await docker("container", "ls", "--all", "--no-trunc", "--quiet"));
-  const all = ids.length === 0 ? [] : parseContainers(await docker("container", "inspect", ...ids));
+  const all = await readContainers(ask);
   const found = await findWithFiles(all, chosen, docker);
   if (!found.ok) throw new Error(found.message);
   const immich = found.value;

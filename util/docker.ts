@@ -157,6 +157,12 @@ export class DockerClient {
 const noSuchObject =
   /no such (container|network|object|service|volume)|\b(container|network|service) \S+ not found$/i;
 
+/** Whether a question for several objects failed only because some were removed in the meantime. */
+export function areOnlyMissing({ stderr }: CommandResult): boolean {
+  const said = lines(stderr);
+  return said.length > 0 && said.every((line) => noSuchObject.test(line));
+}
+
 function first<Info>(answer: Answer<readonly Info[]>): Answer<Info | undefined> {
   return answer.ok ? { ok: true, value: answer.value[0] } : answer;
 }

@@ -194,7 +194,7 @@ const knownFailures: readonly KnownFailure[] = [
     only: "ssh",
     pattern: /host key verification failed/i,
     message: ({ dockerHost }) =>
-      `the ssh key of ${dockerHost}, or of the jump host before it, is not known: connect once by hand with ssh and accept it`,
+      `the ssh key of ${dockerHost} (or of its jump host) is not known: connect once by hand with ssh and accept it`,
   },
 ];
 

@@ -108,7 +108,7 @@ describe.skipIf(missingPrivateEngine)("the preflight of real engines", () => {
         /^ {2}shed: Docker at unix:\/\/\/run\/immich-ml-test-nowhere\.sock does not answer/,
       ),
       expect.stringMatching(
-        /^ {2}barn: the ssh key of ssh:\/\/.*@localhost:\d+ is not known: connect once by hand/,
+        /^ {2}barn: the ssh key of ssh:\/\/.*@localhost:\d+ \(or of its jump host\) is not known: connect once by hand/,
       ),
     ]);
     expect(await engine.docker("ps", "--all", "--quiet")).toBe(before);

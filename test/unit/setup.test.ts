@@ -12,7 +12,8 @@ import { serverDatabase } from "../../immich/serverDatabase";
 import { versionOfImage } from "../../immich/serverVersion";
 import { mirrorProblem, parseMirrors } from "../../setup/ask";
 import { overrideFor, writeOverride } from "../../setup/composeOverride";
-import { parseContainers } from "../../setup/containers";
+import { parseContainers, readContainers } from "../../setup/containers";
+import type { CommandResult } from "../../util/run";
 import { findImmich, type FoundImmich } from "../../setup/findImmich";
 import { remarksOn } from "../../setup/look";
 import { type Answers, choosePreset, makePlan, type Situation } from "../../setup/plan";
@@ -448,5 +449,24 @@ describe("the question for mirrors", () => {
     expect(mirrorProblem("pypi=https://x")).toMatch(/pypi is not one of imageMirror/);
     expect(mirrorProblem("aptMirror=ftp://x")).toMatch(/aptMirror must be a URL/);
     expect(mirrorProblem("")).toBeUndefined();
+  });
+});
+
+describe("the containers of an engine", () => {
+  const asked = (inspected: CommandResult) => (_kind: string, word?: string) =>
+    Promise.resolve(word === "ls" ? { code: 0, stdout: "a1\nb2\n", stderr: "" } : inspected);
+  const stdout = JSON.stringify([{ Id: "a1", Name: "/a", Config: {}, State: {} }]);
+
+  it("are read without one that ended in the meantime", async () => {
+    const stderr = "Error response from daemon: No such container: b2\n";
+    const found = await readContainers(asked({ code: 1, stdout, stderr }));
+    expect(found.map(({ name }) => name)).toEqual(["a"]);
+  });
+
+  it("fault: Docker stops between the two questions; its reason is told", async () => {
+    const stderr = "Error: No such container: b2\nCannot connect to the Docker daemon";
+    await expect(readContainers(asked({ code: 1, stdout: "[]", stderr }))).rejects.toThrow(
+      /Cannot connect to the Docker daemon/,
+    );
   });
 });
