@@ -198,7 +198,7 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
         folder,
         ["Which languages", "\r"],
         ["Mirrors, if your network", "huggingFaceEndpoint=hf.lan\r"],
-        ["huggingFaceEndpoint is a URL", "\x15huggingFaceEndpoint=https://hf.lan\r"],
+        ["huggingFaceEndpoint must be a URL", "\x15huggingFaceEndpoint=https://hf.lan\r"],
         [`Replace ${names.machineLearning}?`, "\r"],
         ["docker-compose.override.yml?", "\r"],
       );
