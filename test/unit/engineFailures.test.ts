@@ -20,7 +20,7 @@ const failures: readonly (readonly [
   [
     "mistake",
     "ssh",
-    "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r\nIT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\r\nOffending ECDSA key in /root/.ssh/known_hosts:3\r\nHost key for box has changed and you have requested strict checking.\r\nHost key verification failed.",
+    "@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r\nIT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!\r\nOffending ECDSA key in /home/pi/.ssh/known_hosts:3\r\nHost key for box has changed and you have requested strict checking.\r\nHost key verification failed.",
     /ssh-keygen -R/,
   ],
   [
@@ -43,19 +43,19 @@ const failures: readonly (readonly [
   [
     "mistake",
     "ssh",
-    "@@@@@@@@@\r\n@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\r\n@@@@@@@@@\r\nPermissions 0644 for '/root/.ssh/id_ed25519' are too open.\r\nIt is required that your private key files are NOT accessible by others.\r\nThis private key will be ignored.\r\nLoad key \"/root/.ssh/id_ed25519\": bad permissions\r\npi@box: Permission denied (publickey).",
+    "@@@@@@@@@\r\n@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\r\n@@@@@@@@@\r\nPermissions 0644 for '/home/pi/.ssh/id_ed25519' are too open.\r\nIt is required that your private key files are NOT accessible by others.\r\nThis private key will be ignored.\r\nLoad key \"/home/pi/.ssh/id_ed25519\": bad permissions\r\npi@box: Permission denied (publickey).",
     /chmod 600/,
   ],
   [
     "mistake",
     "ssh",
-    'Load key "/root/.ssh/id_rsa": error in libcrypto\r\npi@box: Permission denied (publickey).',
+    'Load key "/home/pi/.ssh/id_rsa": error in libcrypto\r\npi@box: Permission denied (publickey).',
     /key/,
   ],
   [
     "mistake",
     "ssh",
-    'Load key "/root/.ssh/id_rsa": invalid format\r\npi@box: Permission denied (publickey).',
+    'Load key "/home/pi/.ssh/id_rsa": invalid format\r\npi@box: Permission denied (publickey).',
     /key/,
   ],
   [
@@ -64,11 +64,11 @@ const failures: readonly (readonly [
     "sign_and_send_pubkey: no mutual signature supported\r\npi@box: Permission denied (publickey).",
     /ssh-rsa|key/,
   ],
-  ["mistake", "ssh", "Bad owner or permissions on /root/.ssh/config", /config/],
+  ["mistake", "ssh", "Bad owner or permissions on /home/pi/.ssh/config", /config/],
   [
     "mistake",
     "ssh",
-    "/root/.ssh/config: line 3: Bad configuration option: usekeychain\r\n/root/.ssh/config: terminating, 1 bad configuration options",
+    "/home/pi/.ssh/config: line 3: Bad configuration option: usekeychain\r\n/home/pi/.ssh/config: terminating, 1 bad configuration options",
     /config/,
   ],
   ["mistake", "ssh", "command-line: line 0: Bad configuration option: foo", /config/],
@@ -245,13 +245,13 @@ const failures: readonly (readonly [
   [
     "mistake",
     "ssh",
-    "no such identity: /root/.ssh/id_nas: No such file or directory\r\npi@box: Permission denied (publickey).",
+    "no such identity: /home/pi/.ssh/id_nas: No such file or directory\r\npi@box: Permission denied (publickey).",
     /ssh-copy-id|key/,
   ],
   [
     "mistake",
     "ssh",
-    "Enter passphrase for key '/root/.ssh/id_ed25519': \r\npi@box: Permission denied (publickey).",
+    "Enter passphrase for key '/home/pi/.ssh/id_ed25519': \r\npi@box: Permission denied (publickey).",
     /ssh-agent/,
   ],
   [
