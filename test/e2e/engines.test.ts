@@ -97,7 +97,7 @@ describe.skipIf(missing)("the life of a stack", () => {
       await expectDeclaredToRun(opened, { docker });
     });
 
-    step("a container that was changed or renamed by hand is repaired", async (opened) => {
+    step("a container that was changed by hand is repaired", async (opened) => {
       const container = docker.getContainer(containerName);
       const memory = 512 * 1024 * 1024;
       const limited = { Memory: memory, MemorySwap: memory, RestartPolicy: { Name: "no" } };
@@ -106,8 +106,6 @@ describe.skipIf(missing)("the life of a stack", () => {
       expect(steps.join()).toMatch(/(update|replace) attic/);
       await opened.up({ refresh: true });
       expect((await container.inspect()).HostConfig).toMatchObject({ Memory: 0 });
-      await container.rename({ name: `${containerName}-renamed` });
-      await opened.up({ refresh: true });
       await expectDeclaredToRun(opened, { docker });
     });
 

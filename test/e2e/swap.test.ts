@@ -218,6 +218,17 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
     expect((await stack.preview()).steps).toEqual([]);
   });
 
+  it("gives a container that was renamed by hand its name back, in a plain up, and preview shows it", async () => {
+    await up("g");
+    const id = await state(name, "{{.Id}}");
+    await command("rename", name, `${name}-renamed`);
+    expect((await stack.preview()).steps).toEqual(["update attic-check"]);
+    await stack.up();
+    expect(await owned()).toEqual([name]);
+    expect(await state(name, "{{.Id}}")).toBe(id);
+    expect((await stack.preview()).steps).toEqual([]);
+  });
+
   it("mends a deleted container and its volume in a plain up, and preview shows them", async () => {
     await command("rm", "-f", name);
     await command("volume", "rm", volume);
