@@ -420,13 +420,13 @@ const failures: readonly (readonly [
   [
     "mistake",
     "local",
-    'unable to resolve docker endpoint: context "desktop-linux": context not found: open /root/.docker/contexts/meta/fe9c/meta.json: no such file or directory',
+    'unable to resolve docker endpoint: context "desktop-linux": context not found: open /home/pi/.docker/contexts/meta/fe9c/meta.json: no such file or directory',
     /context/,
   ],
   [
     "off",
     "local",
-    "WARNING: Error loading config file: /root/.docker/config.json: EOF\nCannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    "WARNING: Error loading config file: /home/pi/.docker/config.json: EOF\nCannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
     /does not answer/,
   ],
   [

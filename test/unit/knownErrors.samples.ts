@@ -1066,7 +1066,7 @@ export const samples: readonly Sample[] = [
     ],
     [
       "cores-offline",
-      "/opt/rh/gcc-toolset-14/root/usr/include/c++/14/bits/stl_vector.h:1130: std::vector<_Tp, _Alloc>::reference std::vector<_Tp, _Alloc>::operator[](size_type) [with _Tp = unsigned int; _Alloc = std::allocator<unsigned int>]: Assertion '__n < this->size()' failed.\n[ERROR] Worker (pid:131) was sent code 134!",
+      "/usr/include/c++/14/bits/stl_vector.h:1130: std::vector<_Tp, _Alloc>::reference std::vector<_Tp, _Alloc>::operator[](size_type) [with _Tp = unsigned int; _Alloc = std::allocator<unsigned int>]: Assertion '__n < this->size()' failed.\n[ERROR] Worker (pid:131) was sent code 134!",
     ],
     [
       "gunicorn-option",
@@ -1107,7 +1107,7 @@ export const samples: readonly Sample[] = [
     ["package-network", "failed to solve: DeadlineExceeded: failed to fetch anonymous token"],
     [
       "apt-signature",
-      "At least one invalid signature was encountered.\nE: The repository 'http://deb.debian.org/debian bookworm InRelease' is not signed.",
+      "At least one invalid signature was encountered.\nE: The repository 'http://mirror.example/debian bookworm InRelease' is not signed.",
     ],
     [
       "apt",
