@@ -4,6 +4,7 @@ import { isNamespace } from "../catalog/networks";
 import { atLeast, type ImmichVersion } from "../catalog/immichVersion";
 import { machineOf } from "../util/dockerClient";
 import type { Problem } from "../util/problem";
+import { bareHostname } from "../util/webUrl";
 import type { HostEntry, ImmichEntry } from "./schema";
 import { isEveryAddress } from "./values";
 
@@ -30,7 +31,7 @@ function urlProblems({ url: value, ...host }: HostEntry, key: string, reach: Rea
   if (value === undefined || !URL.canParse(value)) return [];
   const problem = (expected: string) => [{ key: `${key}.url`, value, expected }];
   const { hostname, pathname, search, hash } = new URL(value);
-  const name = hostname.replace(/^\[(.*)\]$/, "$1");
+  const name = bareHostname(hostname);
   if (isIP(name) && isEveryAddress(name)) {
     return problem(
       "is no address to reach: give the one of the host, such as http://192.168.1.20:3003",
@@ -76,7 +77,7 @@ function listenProblems({ environment }: HostEntry, key: string, { network }: Re
   if (network !== undefined && isNamespace(network)) return [];
   return ["host", "IMMICH_HOST"].flatMap((name) => {
     const value = environment[name];
-    if (typeof value !== "string" || !isLoopback(value.replace(/^\[(.*)\]$/, "$1"))) return [];
+    if (typeof value !== "string" || !isLoopback(bareHostname(value))) return [];
     const expected =
       "is reached from inside the container only, so Immich's server cannot reach it: leave it out, or give 0.0.0.0";
     return [{ key: `${key}.environment.${name}`, value, expected }];

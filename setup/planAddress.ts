@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 
+import { bareHostname } from "../util/webUrl";
 import type { Container } from "./containers";
 import { type FoundImmich, namesOf } from "./findImmich";
 
@@ -69,7 +70,7 @@ function kept(
 ): Readonly<Record<string, unknown>> {
   if (isManaged || !served || !old || old.sharedWith) return {};
   const { hostname, port } = new URL(served);
-  const name = bare(hostname);
+  const name = bareHostname(hostname);
   const open = Object.values(old.published).find((each) => each.port === Number(port || "80"));
   if (network === undefined) {
     const isLocal = server.networkMode === "host" && isLoopback(name);
@@ -86,7 +87,7 @@ function kept(
 /** Whether a URL leads to a container: by a name, an address, or a port of the host. */
 function isServedBy(url: string, container: Container, server: Container): boolean {
   const { hostname, port } = new URL(url);
-  const name = bare(hostname);
+  const name = bareHostname(hostname);
   // A fixed address goes with its container.
   if (container.addresses.includes(name) && !container.sharedWith) return false;
   if (namesOf(container, server).includes(name)) return true;
@@ -111,8 +112,4 @@ function notesOn(others: readonly string[], isManaged: boolean): string[] {
 
 function isLoopback(name: string): boolean {
   return name === "localhost" || name === "::1" || name.startsWith("127.");
-}
-
-function bare(hostname: string): string {
-  return hostname.replace(/^\[(.*)\]$/, "$1");
 }

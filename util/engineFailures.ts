@@ -1,6 +1,7 @@
 import type { EngineAddress } from "./dockerClient";
 import { lines } from "./lines";
 import { sanitize } from "./sanitize";
+import { bareHostname } from "./webUrl";
 
 /*
  * Why an engine did not answer, by the words of the docker client, OpenSSH and the machine's shell.
@@ -210,7 +211,7 @@ function oldMethod(quote: string): string {
 /** How ssh's list of known machines calls it. */
 function knownAs(dockerHost: string): string {
   const { hostname, port } = new URL(dockerHost);
-  const bare = hostname.replace(/^\[(.*)\]$/, "$1");
+  const bare = bareHostname(hostname);
   return port === "" || port === "22" ? bare : `'[${bare}]:${port}'`;
 }
 

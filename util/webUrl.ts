@@ -2,3 +2,8 @@
 export function isWebUrl(text: string): boolean {
   return /^https?:\/\/[^\s/]\S*$/.test(text) && URL.canParse(text);
 }
+
+/** A URL's host name; an IPv6 address without its brackets. */
+export function bareHostname(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
+}
