@@ -26,12 +26,16 @@ require.extensions[".ts"] = (module, file) => {
 };
 
 /*
- * What the SDK loads in every run for things that this program does not do: functions stored in the state (the
- * TypeScript compiler, npm's arborist, a debugger's session), stacks run by code, tracing. A third of what
- * Node.js does in a run without changes.
+ * What packages load in every run for things that this program seldom does or never: functions stored in the
+ * state (the TypeScript compiler, npm's arborist and its parser, a debugger's session), stacks run by code,
+ * tracing, messages in 50 languages, a database's protocol where a run refuses the stack file first. A third of
+ * what Node.js does in a run without changes.
  */
-for (const name of ["typescript", "@npmcli/arborist", "@pulumi/pulumi/automation"])
-  replaceModule(name, whenUsed);
+const seldomUsed = [
+  ...["typescript", "@npmcli/arborist", "normalize-package-data", "@pulumi/pulumi/automation"],
+  ...["zod/v4/locales", "pg"],
+];
+for (const name of seldomUsed) replaceModule(name, whenUsed);
 replaceModule("@pulumi/pulumi/cmd/run/tracing", (load) => {
   let tracing;
   const noSpan = () => require(resolve("@opentelemetry/api")).trace.getTracer("none").startSpan("");
@@ -102,7 +106,8 @@ function prepareForRunner() {
   // Where nobody listens, a listener of ours would keep Node.js from ending.
   if (process.listenerCount("unhandledRejection") === 0) return;
   const printCheaply = (error) => {
-    if (!(error instanceof Error)) return;
+    // The runner prints the message of a RunError, and no trace.
+    if (!(error instanceof Error) || "__pulumiRunError" in error) return;
     const retrieveFile = (source) => compiledFiles.get(source) ?? null;
     require(resolve("source-map-support")).install({ retrieveFile });
     const { stack } = error;

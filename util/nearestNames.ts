@@ -6,10 +6,19 @@ export function nearestNames(name: string, known: readonly string[], count = 3):
   return known
     .map((candidate) => ({
       candidate,
-      away: distance(name.toLowerCase(), candidate.toLowerCase()),
+      away: typos(name.toLowerCase(), candidate.toLowerCase()),
     }))
     .filter(({ away }) => away <= near)
     .sort((left, right) => left.away - right.away)
     .slice(0, count)
     .map(({ candidate }) => candidate);
+}
+
+/** Letters in another order are one slip of the finger. */
+function typos(written: string, meant: string): number {
+  return sorted(written) === sorted(meant) ? 1 : distance(written, meant);
+}
+
+function sorted(text: string): string {
+  return [...text].sort().join("");
 }

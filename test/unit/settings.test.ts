@@ -281,6 +281,11 @@ describe("errors in a stack file", () => {
       host({ accelerator: "cudda" }),
       ["hosts[0].accelerator", "cudda", 'did you mean "cuda"'],
     ],
+    [
+      "an accelerator with two letters exchanged",
+      host({ accelerator: "cdua" }),
+      ["hosts[0].accelerator", 'did you mean "cuda"'],
+    ],
     ["an unknown card", host({ gpu: "GTX 751 Ti" }), ["hosts[0].gpu", "GTX 751 Ti", "750 Ti"]],
     ["a card no runtime serves", host({ gpu: "3.0" }), ["hosts[0].gpu", "3.0"]],
     [
