@@ -61,6 +61,14 @@ try() {
   done
 }
 
+# `rename CONTAINER NAME`. Docker refuses while it waits between two restarts of a container; such a one serves
+# nothing, and is stopped for it.
+rename() {
+  ! try rename "$1" "$2" || return 0
+  case $answer in *sandbox*"not found"*) ;; *) [ "$(inspect '{{.State.Status}}' "$1")" = restarting ] || return 1 ;; esac
+  try stop --time 5 -- "$1" && try rename "$1" "$2"
+}
+
 # What this stack runs here for this host apart from the new container. Releases without the label are known by
 # the name.
 own_others() {

@@ -183,15 +183,15 @@ swap() {
   log "the new container takes over"
   for id in $own; do
     [ "$(name_of "$id")" != "$IMMICH_ML_NAME" ] ||
-      try rename "$id" "$IMMICH_ML_NAME-former-$(short "$id")" || log "$answer"
+      rename "$id" "$IMMICH_ML_NAME-former-$(short "$id")" || log "$answer"
   done
   if [ -n "$foreign" ]; then
     case $(name_of "$foreign") in
       *"$kept_suffix") ;;
-      *) try rename "$foreign" "$(name_of "$foreign")$kept_suffix" || log "$answer" ;;
+      *) rename "$foreign" "$(name_of "$foreign")$kept_suffix" || log "$answer" ;;
     esac
   fi
-  [ "$(name_of "$new")" = "$IMMICH_ML_NAME" ] || try rename "$new" "$IMMICH_ML_NAME" ||
+  [ "$(name_of "$new")" = "$IMMICH_ML_NAME" ] || rename "$new" "$IMMICH_ML_NAME" ||
     give_back "the name $IMMICH_ML_NAME cannot be set: $answer"
   try update --restart "$IMMICH_ML_RESTART" -- "$new" || log "$answer"
   # Both answer for a moment where they can.
@@ -221,12 +221,12 @@ give_back() {
     try update --restart no -- "$new" || log "$answer"
     leave_networks
     [ "$(name_of "$new")" != "$IMMICH_ML_NAME" ] ||
-      try rename "$new" "$IMMICH_ML_NAME-failed-$(short "$new")" || log "$answer"
+      rename "$new" "$IMMICH_ML_NAME-failed-$(short "$new")" || log "$answer"
     for id in $own $foreign; do
       name=$(name_of "$id")
       case $name in
-        "$IMMICH_ML_NAME-former-"*) try rename "$id" "$IMMICH_ML_NAME" || log "$answer" ;;
-        *"$kept_suffix") try rename "$id" "${name%"$kept_suffix"}" || log "$answer" ;;
+        "$IMMICH_ML_NAME-former-"*) rename "$id" "$IMMICH_ML_NAME" || log "$answer" ;;
+        *"$kept_suffix") rename "$id" "${name%"$kept_suffix"}" || log "$answer" ;;
       esac
       [ "$id" != "$foreign" ] || [ "$foreign_ran" = true ] || continue
       is_running "$id" || try start -- "$id" || log "$(name_of "$id") cannot be started: $answer"
@@ -352,7 +352,7 @@ make_swap() {
 
 # Nothing serves: it is started where Immich looks.
 start_alone() {
-  [ "$(name_of "$new")" = "$IMMICH_ML_NAME" ] || try rename "$new" "$IMMICH_ML_NAME" ||
+  [ "$(name_of "$new")" = "$IMMICH_ML_NAME" ] || rename "$new" "$IMMICH_ML_NAME" ||
     fail "the name $IMMICH_ML_NAME cannot be set: $answer"
   if [ "$(inspect '{{if .State.Health}}{{.State.Health.Status}}{{end}}' "$new")" = unhealthy ]; then
     log "restarting it, since its health check fails"
@@ -380,9 +380,9 @@ release() {
   critical=1
   if exists "$new"; then
     stop_gently "$new" "$grace" || log "$answer"
-    [ "$(name_of "$new")" != "$name" ] || try rename "$new" "$name-removed-$(short "$new")" || log "$answer"
+    [ "$(name_of "$new")" != "$name" ] || rename "$new" "$name-removed-$(short "$new")" || log "$answer"
   fi
-  try rename "$kept" "$name" || fail "$kept cannot have its name back: $answer"
+  rename "$kept" "$name" || fail "$kept cannot have its name back: $answer"
   try update --restart "$(field "$record" restart)" -- "$name" || log "$answer"
   if [ "$(field "$record" running)" = true ]; then
     try start -- "$name" || fail "$name has its name back, but cannot be started: $answer"
