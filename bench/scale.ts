@@ -12,13 +12,14 @@ import {
   type Fleet,
   type FleetArgs,
   ourFleet,
+  terraformFleet,
 } from "./support/fleets";
 import { cpuTimeOfChildren } from "./support/processTree";
 
 /**
  * Time to create, run again, change and destroy 1, 10 and 50 hosts on one engine, in turn with the same
- * containers by the least Pulumi program, by docker compose and, up to 10 hosts, by Ansible. The image sleeps
- * and is healthy; nobody waits for that, and nothing is checked (`check: off`). The state is a local file.
+ * containers by the least Pulumi program, by docker compose, by Terraform where it is at hand, and, up to 10 hosts,
+ * by Ansible. The image sleeps and is healthy; nobody waits for that, and nothing is checked (`check: off`). The state is a local file.
  */
 const sizes = [1, 10, 50];
 /** `npm run bench -- scale <rounds>` */
@@ -27,7 +28,12 @@ const rounds = Number(process.argv[2] ?? 2);
 const steps = ["create", "noOp", "change", "destroy"] as const;
 type Step = (typeof steps)[number];
 
-const peers = { bare: bareFleet, compose: composeFleet, ansible: ansibleFleet } as const;
+const peers = {
+  bare: bareFleet,
+  compose: composeFleet,
+  ansible: ansibleFleet,
+  terraform: terraformFleet,
+} as const;
 type Peer = keyof typeof peers;
 /** It takes 1.5 s a host. */
 const mostHostsOfAnsible = 10;
@@ -38,6 +44,7 @@ const goals: readonly { size: number; step: Step; peer: Peer; goal: Goal }[] = [
   { size: 50, step: "create", peer: "compose", goal: { atMost: 2 } },
   { size: 50, step: "destroy", peer: "compose", goal: { atMost: 3 } },
   { size: 10, step: "noOp", peer: "ansible", goal: { atMost: 0.1 } },
+  { size: 50, step: "noOp", peer: "terraform", goal: { atMost: 1.5 } },
 ];
 
 interface Times {
@@ -101,7 +108,9 @@ async function measureFleets(args: FleetArgs): Promise<Record<string, Times>> {
   try {
     for (const [name, open] of Object.entries(peers)) {
       if (name === "ansible" && args.hosts.length > mostHostsOfAnsible) continue;
-      fleets.push([name, await open(args)]);
+      const fleet = await open(args);
+      if (fleet) fleets.push([name, fleet]);
+      else console.log(`${name}: not run, since it or its Docker provider is not here`);
     }
     const times = Object.fromEntries(fleets.map(([name]) => [name, noTimes()]));
     for (let round = 0; round < rounds; round += 1) {

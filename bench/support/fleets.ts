@@ -5,7 +5,7 @@ import path from "node:path";
 import { LocalWorkspace } from "@pulumi/pulumi/automation";
 import { stringify } from "yaml";
 
-import { run } from "../../demo/shell";
+import { isInstalled, run } from "../../demo/shell";
 import { findEngine } from "../../demo/withEngine";
 import { testName } from "../../test/support/docker";
 import { openEngineStack, startEngine } from "../../test/support/engineStack";
@@ -213,6 +213,71 @@ export async function ansibleFleet({ hosts, image, network }: FleetArgs): Promis
     remove: async () => {
       await perform(stop);
       await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/**
+ * The same containers for Terraform and its Docker provider, whose runs refresh.
+ *
+ * @returns undefined where Terraform or that provider is not at hand
+ */
+export async function terraformFleet({
+  hosts,
+  image,
+  network,
+}: FleetArgs): Promise<Fleet | undefined> {
+  if (!(await isInstalled("terraform"))) return undefined;
+  const folder = await mkdtemp(path.join(tmpdir(), "immich-ml-bench-terraform-"));
+  const prefix = testName("bench-terraform");
+  const named = Object.fromEntries(hosts.map((name) => [name, `${prefix}-${name}`]));
+  const configuration = (modelTtl: number) => ({
+    terraform: { required_providers: { docker: { source: "kreuzwerker/docker" } } },
+    resource: {
+      docker_volume: { cache: { for_each: named, name: "${each.value}" } },
+      docker_container: {
+        ml: {
+          for_each: named,
+          name: "${each.value}",
+          image,
+          restart: "always",
+          env: Object.entries(environmentOf(modelTtl)).map(([key, value]) => `${key}=${value}`),
+          volumes: {
+            volume_name: "${docker_volume.cache[each.key].name}",
+            container_path: "/cache",
+          },
+          networks_advanced: { name: network, aliases: ["${each.key}"] },
+          capabilities: { drop: ["ALL"] },
+          security_opts: securityOptions,
+          log_driver: "json-file",
+          log_opts: logOptions,
+          healthcheck,
+        },
+      },
+    },
+  });
+  const terraform = (...words: string[]) =>
+    run("terraform", [`-chdir=${folder}`, ...words, "-input=false", "-no-color"]);
+  const write = (modelTtl: number) =>
+    writeFile(path.join(folder, "main.tf.json"), JSON.stringify(configuration(modelTtl)));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  await write(300);
+  try {
+    await terraform("init");
+  } catch {
+    await remove();
+    return undefined;
+  }
+  const down = () => terraform("destroy", "-auto-approve");
+  return {
+    up: async (modelTtl) => {
+      await write(modelTtl);
+      await terraform("apply", "-auto-approve");
+    },
+    down,
+    remove: async () => {
+      await down();
+      await remove();
     },
   };
 }
