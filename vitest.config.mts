@@ -25,6 +25,7 @@ const besideEachOther = 3;
 
 export default defineConfig({
   test: {
+    execArgv: ["--require", "./loadTypeScript.cjs"],
     reporters: ["default", "./test/support/summary.mts"],
     projects: [
       {

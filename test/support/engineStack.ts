@@ -10,7 +10,7 @@ import {
   LocalWorkspace,
   type OutputMap,
   type PulumiFn,
-  type Stack,
+  Stack,
 } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 
@@ -116,12 +116,12 @@ export async function openEngineStack(options: {
   await configure(options.config ?? {});
 
   const { program } = options;
-  const stack = program
-    ? await LocalWorkspace.selectStack(
-        { stackName: name, projectName: "immich-ml", program },
-        { ...settings, workDir: project },
-      )
-    : await LocalWorkspace.selectStack({ stackName: name, workDir: repository }, settings);
+  const workspace = await LocalWorkspace.create(
+    program ? { ...settings, workDir: project, program } : { ...settings, workDir: repository },
+  );
+  // Every command names the stack, and the engine takes half a second to select it.
+  workspace.selectStack = () => Promise.resolve(undefined);
+  const stack = await Stack.select(name, workspace);
   const common = { configFile, color: "never", suppressProgress: true } as const;
   const outputs = stack.outputs.bind(stack);
   // The file, since an export is decrypted.
@@ -156,7 +156,8 @@ export async function openEngineStack(options: {
       await writeFile(stateFile, JSON.stringify(state));
     },
     dispose: async () => {
-      await stack.destroy({ configFile }).catch(() => undefined);
+      if (resourcesIn(await readState()).length > 0)
+        await stack.destroy({ configFile }).catch(() => undefined);
       await rm(folder, { recursive: true, force: true });
       // Reading the outputs leaves an empty stack file here.
       await rm(path.join(repository, `Pulumi.${name}.yaml`), { force: true });
@@ -173,12 +174,21 @@ export function askNothingAfterRuns(stack: Stack, outputs: Stack["outputs"]): vo
   stack.info = () => Promise.resolve(undefined);
 }
 
-function outputsIn(state: string): OutputMap {
+interface StoredResource {
+  readonly type: string;
+  readonly outputs?: Record<string, unknown>;
+}
+
+function resourcesIn(state: string): readonly StoredResource[] {
   const { checkpoint } = JSON.parse(state) as {
-    checkpoint: { latest: { resources?: { type: string; outputs?: Record<string, unknown> }[] } };
+    checkpoint: { latest?: { resources?: StoredResource[] } };
   };
+  return checkpoint.latest?.resources ?? [];
+}
+
+function outputsIn(state: string): OutputMap {
   const { outputs = {} } =
-    checkpoint.latest.resources?.find(({ type }) => type === "pulumi:pulumi:Stack") ?? {};
+    resourcesIn(state).find(({ type }) => type === "pulumi:pulumi:Stack") ?? {};
   return Object.fromEntries(
     Object.entries(outputs).map(([key, value]) => [key, { value, secret: false }]),
   );
@@ -257,11 +267,8 @@ async function recorded(
 
 /** Name and tag of the first image that the stack built. */
 export async function imageReference(stack: EngineStack): Promise<string> {
-  const state = JSON.parse(await stack.readState()) as {
-    checkpoint: { latest: { resources: { type: string; outputs?: { name?: string } }[] } };
-  };
-  const image = state.checkpoint.latest.resources.find(
+  const image = resourcesIn(await stack.readState()).find(
     ({ type }) => type === "docker:index/remoteImage:RemoteImage",
   );
-  return image!.outputs!.name!;
+  return image!.outputs!["name"] as string;
 }
