@@ -23,6 +23,9 @@ const workFolder = path.join(cacheFolder, "work");
 /** Debian's file of trusted certificate authorities. */
 const debianBundle = "etc/ssl/certs/ca-certificates.crt";
 
+/** What Debian's slim images leave out, today and in packages to come. */
+const unread = ["doc", "info", "locale", "man"].map((name) => `usr/share/${name}`);
+
 const names = {
   debian: `${repository}/debian:bookworm`,
   python310: `${repository}/python:3.10-slim-bookworm`,
@@ -63,7 +66,8 @@ export async function ensureFakeImages(immichVersion: string, log: Log): Promise
   await ensure(images.immichMachineLearning, immich, log, (labels, logLine) =>
     importImmich(images.immichMachineLearning, labels, logLine),
   );
-  const debian = hash("debootstrap minbase bookworm, certificates one a file", bundle ?? "");
+  const recipe = "debootstrap minbase bookworm, certificates one a file";
+  const debian = hash(recipe, unread.join(), bundle ?? "");
   await ensure(names.debian, debian, log, (labels, logLine) =>
     importDebian(bundle, labels, logLine),
   );
@@ -112,7 +116,10 @@ async function importDebian(bundle: string | undefined, labels: readonly string[
     await download("debootstrap", ["--variant=minbase", include, "bookworm", root], { log }, () =>
       rm(root, { recursive: true, force: true }),
     );
-    await rm(path.join(root, "var/cache/apt/archives"), { recursive: true, force: true });
+    for (const left of ["var/cache/apt/archives", "var/lib/apt/lists", ...unread])
+      await rm(path.join(root, left), { recursive: true, force: true });
+    const excluded = unread.map((folder) => `path-exclude /${folder}/*\n`).join("");
+    await writeFile(path.join(root, "etc/dpkg/dpkg.cfg.d/docker"), excluded);
     const changes = [...labels.map((label) => `LABEL ${label}`), "CMD bash"];
     if (bundle !== undefined) {
       await trustAlso(bundle, root, log);

@@ -103,7 +103,9 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
       ...["run", "--detach", "--name", names.machineLearning, "--network", names.network],
       ...["--network-alias", "immich-machine-learning", "--volume", `${names.cache}:/cache`],
       ...labels("machine-learning"),
-      images[1]!,
+      // As the official image is on such a card: Docker restarts it again and again.
+      ...["--restart", "always", images[1]!, "sh", "-c"],
+      "echo 'cudaErrorNoKernelImageForDevice: no kernel image is available'; exit 1",
     ]);
   });
 
@@ -337,7 +339,12 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
     const down = await launch("down", "--yes");
     expect(down.code, down.stdout + down.stderr).toBe(0);
     const all = await docker.listContainers({ all: true });
-    expect(all.flatMap(({ Names }) => Names)).not.toContain(`/${container}`);
+    const left = all.flatMap(({ Names }) => Names);
+    expect(left).not.toContain(`/${container}`);
+    // Compose's, back under its name.
+    expect(left).toContain(`/${names.machineLearning}`);
+    const { HostConfig } = await docker.getContainer(names.machineLearning).inspect();
+    expect(HostConfig.RestartPolicy?.Name).toBe("always");
   });
 
   it("a password with quotes, a dollar sign and blanks is stored as it is", async () => {

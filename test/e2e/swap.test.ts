@@ -173,7 +173,7 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
     "keeps the former one without a second of outage when the new one %s",
     async (_what, fault: Record<string, string>, reason) => {
       const began = now();
-      await expect(up("broken", fault)).rejects.toThrow(reason);
+      await expect(up("broken", fault, { healthTimeout: 15 })).rejects.toThrow(reason);
       const { who, silent } = await probe.since(began);
       expect(who).toEqual(["b"]);
       expect(silent).toBe(0);

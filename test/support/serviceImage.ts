@@ -6,7 +6,8 @@ import type { PrivateEngine } from "./privateEngine";
 import { fakes } from "./docker";
 
 /**
- * Builds a small image of the fake server with the CPU's ONNX Runtime on a private engine.
+ * Builds a small image of the fake server with the CPU's ONNX Runtime on a private engine, without what nothing
+ * runs: it is copied to each engine, and pushed and pulled.
  *
  * @param variation further lines of the Dockerfile
  * @returns its name on that engine
@@ -17,7 +18,10 @@ export async function buildServiceImage(engine: PrivateEngine, variation = ""): 
     `FROM ${immichMachineLearning} AS immich
 FROM ${python311}
 RUN pip install --quiet onnxruntime==1.20.1 numpy==1.26.4 onnx==1.17.0 fastapi==0.115.6 \\
-    uvicorn==0.34.0 pillow==11.0.0 python-multipart==0.0.20
+    uvicorn==0.34.0 pillow==11.0.0 python-multipart==0.0.20 && \\
+    pip uninstall --quiet --yes sympy mpmath && \\
+    find / -xdev -type d -name tests -path '*-packages/*' -prune -exec rm -r {} + && \\
+    rm -r /usr/local/lib/python3.11/dist-packages/onnx/backend/test/data
 COPY --from=immich /usr/src /usr/src
 COPY serve.py /opt/serve.py
 WORKDIR /usr/src

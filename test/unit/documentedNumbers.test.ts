@@ -42,8 +42,18 @@ describe("figures of the benchmarks", () => {
       value("start.composeUpToHealthy").toFixed(1),
       value("start.ratio").toFixed(2),
     ],
-    ["creating 50 hosts", value("scale.50.create.ratio").toFixed(1)],
-    ["each host more", `${value("scale.noOp.perAddedHost").toFixed(0)} `],
+    [
+      "creating 50 hosts",
+      value("scale.50.create.compose.ratio").toFixed(1),
+      value("scale.50.create.bare.ratio").toFixed(1),
+      value("scale.1.create.bare.ratio").toFixed(1),
+    ],
+    [
+      "each host more",
+      `${value("scale.noOp.cpuTime.perAddedHost").toFixed(0)} `,
+      value("scale.noOp.cpuTime.perAddedHost.ratio").toFixed(1),
+      value("scale.10.noOp.bare.ratio").toFixed(1),
+    ],
     [
       "writing, reading and a no-op",
       `${Math.round(value("preset.read"))} `,
