@@ -18,8 +18,9 @@ import { cpuTimeOfChildren } from "./support/processTree";
 
 /**
  * Time to create, run again, change and destroy 1, 10 and 50 hosts on one engine, in turn with the same
- * containers by the least Pulumi program, by docker compose, by Terraform where it is at hand, and, up to 10 hosts,
- * by Ansible. The image sleeps and is healthy; nobody waits for that, and nothing is checked (`check: off`). The state is a local file.
+ * containers by the least Pulumi program, by docker compose, by Terraform where it is at hand, and, up to 10
+ * hosts, by Ansible. The image sleeps and is healthy; nobody waits for that, and nothing is checked
+ * (`check: off`). The state is a local file.
  */
 const sizes = [1, 10, 50];
 /** `npm run bench -- scale <rounds>` */

@@ -65,7 +65,10 @@ try() {
 # nothing, and is stopped for it.
 rename() {
   ! try rename "$1" "$2" || return 0
-  case $answer in *sandbox*"not found"*) ;; *) [ "$(inspect '{{.State.Status}}' "$1")" = restarting ] || return 1 ;; esac
+  case $answer in
+    *sandbox*"not found"*) ;;
+    *) [ "$(inspect '{{.State.Status}}' "$1")" = restarting ] || return 1 ;;
+  esac
   try stop --time 5 -- "$1" && try rename "$1" "$2"
 }
 

@@ -103,7 +103,7 @@ describe.skipIf(missingEngine ?? missingRunnerBase)("./immich-ml beside a compos
       ...["run", "--detach", "--name", names.machineLearning, "--network", names.network],
       ...["--network-alias", "immich-machine-learning", "--volume", `${names.cache}:/cache`],
       ...labels("machine-learning"),
-      // As the official image is on such a card: Docker restarts it again and again.
+      // As the official image does on such a card, it ends, and Docker starts it again and again.
       ...["--restart", "always", images[1]!, "sh", "-c"],
       "echo 'cudaErrorNoKernelImageForDevice: no kernel image is available'; exit 1",
     ]);
