@@ -16,6 +16,12 @@ import { buildSwapService } from "../support/swapService";
 
 const execute = promisify(execFile);
 
+/**
+ * Seconds. Docker takes the address of a stopped container out of its names last, and each request to it costs
+ * the probe one second: none on an idle machine (bench/outage.ts), two on one whose processors are all busy.
+ */
+const mostSilence = 3;
+
 /** One container after another takes over under one alias, while a probe asks who answers there. */
 describe.skipIf(missingEngine)("a container takes over on the real engine", () => {
   const network = testName("swap");
@@ -140,7 +146,7 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
     const { who, silent } = await probe.since(began);
     expect(who[0]).toBe("compose");
     expect(who.at(-1)).toBe("a");
-    expect(silent).toBeLessThan(1.5);
+    expect(silent).toBeLessThan(mostSilence);
     expect(await state(name)).toBe("running always");
     expect(await state(`${foreign}-before-immich-ml`)).toBe("exited no");
     expect(await state(foreign)).toBe("missing");
@@ -161,7 +167,7 @@ describe.skipIf(missingEngine)("a container takes over on the real engine", () =
     expect(text).toContain("trying the new container beside the one that serves");
     const { who, silent } = await probe.since(began);
     expect(who.at(-1)).toBe("b");
-    expect(silent).toBeLessThan(1.5);
+    expect(silent).toBeLessThan(mostSilence);
     expect(await owned()).toEqual([name]);
   });
 
