@@ -1,8 +1,8 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 
 import { formatProblem } from "../../config/errors";
 import { readSettings } from "../../config/read";
@@ -19,8 +19,15 @@ function read(more: object, version = "v2.7.5") {
   return { host, lines: problems.map((problem) => formatProblem(problem)), notes };
 }
 
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
 function envFile(...variables: string[]): string {
-  const file = join(mkdtempSync(join(tmpdir(), "immich-ml-test-env-")), ".env");
+  const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-env-"));
+  folders.push(folder);
+  const file = join(folder, ".env");
   writeFileSync(file, variables.join("\n"));
   return file;
 }

@@ -1,9 +1,9 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { ModelCache, type ModelCacheArgs } from "../../components/modelCache";
 
@@ -46,6 +46,7 @@ describe("ModelCache", () => {
 
   it("makes nothing for a folder of the host, and copies models into it", async () => {
     const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, "SHA256SUMS"), "abc  ./model.onnx\n");
     const path = "/mnt/user/appdata/immich-ml";
     copy = undefined;
@@ -84,6 +85,7 @@ describe("ModelCache", () => {
 
   it("copies models into the volume by the address of its engine", async () => {
     const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, "SHA256SUMS"), "abc  ./model.onnx\n");
     copy = undefined;
     await create({ models: { folder, image: "sha256:abc", dockerHost: "ssh://me@gpu-box" } });

@@ -1,9 +1,9 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 
 import { formatProblem } from "../../config/errors";
 import { readSettings } from "../../config/read";
@@ -44,6 +44,7 @@ function settingsOf(file: Record<string, unknown>, around?: Partial<Context>): S
 
 describe("an engine behind TLS", () => {
   const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-tls-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
   for (const file of ["ca.pem", "cert.pem", "key.pem"]) {
     writeFileSync(join(folder, file), "-----BEGIN SOMETHING-----\n");
   }

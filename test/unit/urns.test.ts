@@ -1,8 +1,8 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { expect, it, vi } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 
 import type { Settings } from "../../config/load";
 import { recordProgram, stackConfiguration } from "../support/recordedProgram";
@@ -89,6 +89,7 @@ it("so do those of a service on a swarm", async () => {
 
 it("so do those of several hosts, with models placed beforehand, by the API with indexing again", async () => {
   const cacheModels = mkdtempSync(join(tmpdir(), "immich-ml-test-models-"));
+  onTestFinished(() => rmSync(cacheModels, { recursive: true }));
   writeFileSync(join(cacheModels, "SHA256SUMS"), "");
   const urns = await addressesOf({
     immich: {
