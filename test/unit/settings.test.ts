@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import fc from "fast-check";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 
 import { formatProblem } from "../../config/errors";
 import { readSettings } from "../../config/read";
@@ -203,6 +203,7 @@ describe("what a stack file means", () => {
 
   it("hands on what the env files say, a later file winning", () => {
     const folder = mkdtempSync(join(tmpdir(), "immich-ml-test-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, "a.env"), "DB_PASSWORD=hunter2\nTZ=Europe/Berlin\n");
     writeFileSync(join(folder, "b.env"), "TZ=Asia/Shanghai\n");
     const envFiles = [
