@@ -9,7 +9,12 @@ import { startPostgres } from "../demo/postgres";
 import { findEngine } from "../demo/withEngine";
 import { testName } from "../test/support/docker";
 import { fakeStack } from "../test/support/fakeStack";
-import { type EngineCommand, openEngineStack, startEngine } from "../test/support/engineStack";
+import {
+  type EngineCommand,
+  openEngineStack,
+  resourcesIn,
+  startEngine,
+} from "../test/support/engineStack";
 import { benchmark, type Figures, timed } from "./support/benchmark";
 import { type PeakMemory, cpuTimeOfChildren, watchMemory } from "./support/processTree";
 
@@ -77,10 +82,7 @@ async function measured(program: Program): Promise<Run> {
 
 /** Without providers, components and the stack. */
 async function resourcesOf(program: Program): Promise<number> {
-  const { checkpoint } = JSON.parse(await program.readState()) as {
-    checkpoint: { latest: { resources: { type: string; custom: boolean }[] } };
-  };
-  return checkpoint.latest.resources.filter(
+  return resourcesIn(await program.readState()).filter(
     ({ type, custom }) => custom && !type.startsWith("pulumi:providers:"),
   ).length;
 }

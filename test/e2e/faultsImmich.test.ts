@@ -11,7 +11,12 @@ import { freePort, type PostgresServer, startPostgres } from "../../demo/postgre
 import { installDebianPackages, isRoot, run } from "../../demo/shell";
 import { expectDeclaredToRun } from "../support/declared";
 import { startedDocker, testName } from "../support/docker";
-import { missingEngine, openEngineStack, type EngineStack } from "../support/engineStack";
+import {
+  missingEngine,
+  openEngineStack,
+  resourcesIn,
+  type EngineStack,
+} from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
 import { fakeStack } from "../support/fakeStack";
 
@@ -225,11 +230,8 @@ async function withClock<T>(offset: string, work: () => Promise<T>): Promise<T> 
 
 /** When a setting changed last, as the stack saved it. */
 async function changedAt(stack: EngineStack): Promise<string> {
-  const state = JSON.parse(await stack.readState()) as {
-    checkpoint: { latest: { resources: { urn: string; outputs?: { stdout?: string } }[] } };
-  };
-  const settings = state.checkpoint.latest.resources.find(({ urn }) =>
+  const settings = resourcesIn(await stack.readState()).find(({ urn }) =>
     urn.endsWith("command:local:Command::preset-settings"),
   );
-  return (JSON.parse(settings!.outputs!.stdout!) as { changedAt: string }).changedAt;
+  return (JSON.parse(settings!.outputs!["stdout"] as string) as { changedAt: string }).changedAt;
 }

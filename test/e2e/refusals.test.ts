@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createImmichDatabase, type ImmichDatabase } from "../../demo/immichDatabase";
 import type { PostgresServer } from "../../demo/postgres";
 import { fakes, startedDocker, testName } from "../support/docker";
-import { missingEngine, openEngineStack } from "../support/engineStack";
+import { missingEngine, openEngineStack, resourcesIn } from "../support/engineStack";
 import { startTestPostgres } from "../support/postgres";
 
 describe.skipIf(missingEngine)("a stack that is refused before anything is changed", () => {
@@ -58,10 +58,7 @@ describe.skipIf(missingEngine)("a stack that is refused before anything is chang
         () => "",
         (error: Error) => error.message,
       );
-      const state = JSON.parse(await stack.readState()) as {
-        checkpoint: { latest?: { resources?: { type: string }[] } };
-      };
-      const made = (state.checkpoint.latest?.resources ?? []).map(({ type }) => type);
+      const made = resourcesIn(await stack.readState()).map(({ type }) => type);
       expect(made.filter((type) => type !== "pulumi:pulumi:Stack")).toEqual([]);
       expect(await database.configurationText()).toBe(before);
       expect(message).not.toContain(password);

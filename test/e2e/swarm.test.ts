@@ -8,7 +8,12 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { parseCheckResults } from "../../verify/check";
-import { missingEngine, type EngineStack, openEngineStack } from "../support/engineStack";
+import {
+  missingEngine,
+  type EngineStack,
+  openEngineStack,
+  resourcesIn,
+} from "../support/engineStack";
 import { type Load, startLoad } from "../support/load";
 import { missingPrivateEngine } from "../support/privateEngine";
 import { runningTasks, startSwarm, type Swarm } from "../support/swarm";
@@ -81,13 +86,9 @@ describe.skipIf(missing)("machine learning on a swarm", () => {
   };
   /** The check results of the last `up`, one per task. */
   const checks = async () => {
-    const state = JSON.parse(await stack.readState()) as {
-      checkpoint: { latest: { resources: { urn: string; outputs?: { stdout?: string } }[] } };
-    };
-    const { resources } = state.checkpoint.latest;
-    return parseCheckResults(
-      resources.find(({ urn }) => urn.endsWith("::rack-check"))!.outputs!.stdout!,
-    );
+    const resources = resourcesIn(await stack.readState());
+    const check = resources.find(({ urn }) => urn.endsWith("::rack-check"));
+    return parseCheckResults(check!.outputs!["stdout"] as string);
   };
   const load = () =>
     startLoad(swarm.engine, { image: swarm.images.first, network: service, address });

@@ -156,8 +156,11 @@ export async function openEngineStack(options: {
       await writeFile(stateFile, JSON.stringify(state));
     },
     dispose: async () => {
-      if (resourcesIn(await readState()).length > 0)
-        await stack.destroy({ configFile }).catch(() => undefined);
+      // A state that cannot be read may have some.
+      const made = await readState()
+        .then(resourcesIn)
+        .catch(() => undefined);
+      if (made?.length !== 0) await stack.destroy({ configFile }).catch(() => undefined);
       await rm(folder, { recursive: true, force: true });
       // Reading the outputs leaves an empty stack file here.
       await rm(path.join(repository, `Pulumi.${name}.yaml`), { force: true });
@@ -175,11 +178,14 @@ export function askNothingAfterRuns(stack: Stack, outputs: Stack["outputs"]): vo
 }
 
 interface StoredResource {
+  readonly urn: string;
   readonly type: string;
-  readonly outputs?: Record<string, unknown>;
+  readonly custom: boolean;
+  readonly outputs?: Readonly<Record<string, unknown>>;
 }
 
-function resourcesIn(state: string): readonly StoredResource[] {
+/** The resources of a stored state; none where nothing was ever made. */
+export function resourcesIn(state: string): readonly StoredResource[] {
   const { checkpoint } = JSON.parse(state) as {
     checkpoint: { latest?: { resources?: StoredResource[] } };
   };
